@@ -1,0 +1,168 @@
+//! The doors of this room: issuing (held by provisioning), revocations and published bytes
+//! (held by the gateway). Closed sets of questions and answers. A border file.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+use vpn::slot::SlotNumber;
+
+use crate::chain::Hash;
+use crate::serial::CertificateSerial;
+
+pub type Answering<'a, A> = Pin<Box<dyn Future<Output = Result<A, DoorClosed>> + Send + 'a>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("the {room} room does not answer: {why}")]
+pub struct DoorClosed {
+    pub room: String,
+    pub why: String,
+}
+
+/// The dangerous door: two verbs, and one that signs a statement instead of a certificate.
+pub trait IssuingDoor: Send + Sync {
+    fn ask(&self, question: IssuingQuestion) -> Answering<'_, IssuingAnswer>;
+}
+
+pub trait RevocationsDoor: Send + Sync {
+    fn ask(&self, question: RevocationsQuestion) -> Answering<'_, RevocationsAnswer>;
+}
+
+pub trait PublishedDoor: Send + Sync {
+    fn ask(&self, question: PublishedQuestion) -> Answering<'_, PublishedAnswer>;
+}
+
+/// For whom a device certificate is made; decides its profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    Facility,
+    FacilityAdmin,
+    Family,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IssuingQuestion {
+    /// Only the public key is taken from the request (PKCS #10, DER), after its proof of possession.
+    /// `token` makes it idempotent: the same token, slot and key give the same certificate again.
+    Issue { slot: SlotNumber, kind: DeviceKind, request: Vec<u8>, token: String },
+    /// Durable before it is acknowledged; revoking what is revoked is acknowledged too.
+    Revoke { what: Revoke, reason: RevocationReason },
+    /// Puts a hash (an audit head, a receipt) into the ledger and signs the entry.
+    Attest { subject: String, hash: Hash },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Revoke {
+    Certificate(CertificateSerial),
+    /// Every living certificate of a slot, and none of a later one.
+    Slot(SlotNumber),
+}
+
+/// RFC 5280 5.3.1, the ones we use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationReason {
+    Unspecified,
+    KeyCompromise,
+    AffiliationChanged,
+    Superseded,
+    CessationOfOperation,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IssuingAnswer {
+    Issued(IssuedCertificate),
+    /// The serials that are revoked now because of this question or an earlier one.
+    Revoked { serials: Vec<CertificateSerial>, snapshot: u64 },
+    Attested(Attestation),
+    Refused(IssuingRefusal),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    pub serial: CertificateSerial,
+    pub slot: SlotNumber,
+    /// Leaf, then the device CA (DER).
+    pub chain: Vec<Vec<u8>>,
+    /// Unix seconds.
+    pub not_after: i64,
+    /// The ledger entry that recorded what was about to be signed.
+    pub ledger_entry: u64,
+}
+
+/// A signed line of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    pub entry: u64,
+    pub subject: String,
+    pub hash: Hash,
+    /// Ledger head after this entry.
+    pub head: Hash,
+    /// ECDSA P-256/SHA-256 (ASN.1) by the device CA's key over `Attestation::message`.
+    pub signature: Vec<u8>,
+}
+
+impl Attestation {
+    /// The signed bytes.
+    pub fn message(entry: u64, subject: &str, hash: &Hash, head: &Hash) -> Vec<u8> {
+        format!("mimamori attestation v1\n{entry}\n{subject}\n{hash}\n{head}\n").into_bytes()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum IssuingRefusal {
+    #[error("MM-2001 the certificate request cannot be read: {why}")]
+    BadRequest { why: String },
+    #[error("MM-2002 the request does not prove possession of its key")]
+    NoProof,
+    #[error("MM-2003 keys must be ECDSA P-256")]
+    WrongKey,
+    #[error("MM-2004 slot {slot} already has {living} living certificates")]
+    TooMany { slot: SlotNumber, living: u32 },
+    #[error("MM-2005 no certificate with serial {serial}")]
+    Unknown { serial: CertificateSerial },
+    #[error("MM-2006 this key was revoked and is never certified again")]
+    RevokedKey,
+    #[error("MM-2007 our own lint refused the certificate: {why}")]
+    Lint { why: String },
+    #[error("MM-2008 this token was used for another request")]
+    TokenReused,
+    #[error("MM-2009 the authority cannot record or sign now: {why}")]
+    Unavailable { why: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RevocationsQuestion {
+    /// Answers at once when the snapshot is newer than `after`, otherwise within `wait_ms`
+    /// with the same snapshot number: silence and "no change" are never confused.
+    Snapshot { after: u64, wait_ms: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RevocationsAnswer {
+    /// Complete up to `number`. `living` are the logged serials that are neither expired nor revoked:
+    /// a certificate that is not among them is refused, however well it is signed.
+    Snapshot { number: u64, living: Vec<LivingCertificate> },
+    Unchanged { number: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivingCertificate {
+    pub serial: CertificateSerial,
+    pub slot: SlotNumber,
+    /// Unix seconds.
+    pub not_after: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PublishedQuestion {
+    /// By path below `/`: `ca/root.crt`, `ca/device.crt`, `ca/server.crt`, `crl/00.crl` … `crl/63.crl`.
+    Get { path: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PublishedAnswer {
+    Bytes { media_type: String, bytes: Vec<u8> },
+    NotFound,
+}

@@ -1,0 +1,292 @@
+//! The operator door of this room: what the CLI (and, through HTTP, the office console) may ask.
+//! Grants and accounts are offered as plain functions of the room; `appliance` adapts them. A border file.
+
+use pki::identity::{FacilityId, PersonId, TraceId};
+use serde::{Deserialize, Serialize};
+use vpn::slot::{Series, SlotNumber};
+
+/// Who asks: the Unix user or certificate key-id, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    pub name: String,
+    pub trace: TraceId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProvisioningQuestion {
+    Status,
+    /// 様式1 from a file; nothing is written while any row is bad. `dry_run` writes nothing at all.
+    FacilityImport { file_name: String, bytes: Vec<u8>, dry_run: bool },
+    FacilityList,
+    /// The blank 様式1 as `.xlsx`.
+    FacilityTemplate,
+    CaseList,
+    CaseShow { case: String },
+    /// 受理: creates the facility and its admin, allots slots, puts the bundle into the outbox.
+    CaseAccept { case: CaseChoice, dry_run: bool },
+    SlotList { series: Option<Series> },
+    SlotShow { slot: SlotNumber },
+    DeviceList { facility: Option<FacilityId> },
+    /// Revocation with a receipt (ruling 7). Safe to repeat: the same slot gives the same receipt.
+    DeviceRevoke { slot: SlotNumber, reason: RevokeReason, note: Option<String>, dry_run: bool },
+    /// The state of a receipt that was still pending.
+    ReceiptShow { receipt: String },
+    AuditList { after: u64, limit: u32, trace: Option<TraceId> },
+    AuditVerify,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CaseChoice {
+    One(String),
+    /// Every case that waits for acceptance and misses nothing.
+    AllComplete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevokeReason {
+    Lost,
+    Stolen,
+    Replaced,
+    Retired,
+    Leak,
+}
+
+impl RevokeReason {
+    pub const ALL: [RevokeReason; 5] = [
+        RevokeReason::Lost,
+        RevokeReason::Stolen,
+        RevokeReason::Replaced,
+        RevokeReason::Retired,
+        RevokeReason::Leak,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RevokeReason::Lost => "lost",
+            RevokeReason::Stolen => "stolen",
+            RevokeReason::Replaced => "replaced",
+            RevokeReason::Retired => "retired",
+            RevokeReason::Leak => "leak",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProvisioningAnswer {
+    Status(ProvisioningStatus),
+    Import(ImportReport),
+    Facilities(Vec<FacilityRow>),
+    File { name: String, bytes: Vec<u8> },
+    Cases(Vec<CaseRow>),
+    Case(CaseDetail),
+    Accepted(AcceptReport),
+    Slots(Vec<SlotRow>),
+    Slot(SlotDetail),
+    Devices(Vec<DeviceRow>),
+    Receipt(Receipt),
+    Audit { entries: Vec<AuditRow>, next: u64 },
+    AuditVerified { entries: u64, head: String },
+    Trouble(Trouble),
+}
+
+/// Whose fault, which one, what to do; the code is stable (ruling 12).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    pub code: String,
+    pub kind: TroubleKind,
+    pub ja: String,
+    pub en: String,
+    pub remedy_ja: String,
+    pub remedy_en: String,
+}
+
+/// Decides the CLI's exit code: 2 usage, 3 not found, 4 conflict or quota, 5 denied, 75 try later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TroubleKind {
+    Usage,
+    NotFound,
+    Conflict,
+    Denied,
+    TryLater,
+    Internal,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisioningStatus {
+    pub facilities: u32,
+    pub cases_open: u32,
+    pub slots_allotted: u32,
+    pub slots_active: u32,
+    pub outbox_waiting: u32,
+    pub receipts_pending: u32,
+    pub audit_entries: u64,
+    pub audit_head: String,
+    pub grants_version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    pub dry_run: bool,
+    pub rows: u32,
+    /// Rows that made (or would make) a new case.
+    pub new: u32,
+    /// Rows already known, word for word: nothing changes.
+    pub known: u32,
+    /// Not empty: nothing was written.
+    pub faults: Vec<RowFault>,
+    pub cases: Vec<String>,
+}
+
+/// A bad cell, named so that the clerk can mend it in Excel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowFault {
+    /// As Excel counts: the heading is row 1.
+    pub row: u32,
+    pub column: String,
+    pub code: String,
+    pub reason_ja: String,
+    pub reason_en: String,
+    pub remedy_ja: String,
+    pub remedy_en: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FacilityRow {
+    pub facility: FacilityId,
+    pub code: String,
+    pub name: String,
+    pub kind: String,
+    pub admin_address: String,
+    pub vpn_requested: u32,
+    pub state: String,
+    pub slots: Vec<SlotNumber>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRow {
+    pub case: String,
+    pub flow: String,
+    pub facility_name: String,
+    pub facility_code: String,
+    pub state: String,
+    pub received: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseDetail {
+    pub row: CaseRow,
+    pub steps: Vec<CaseStep>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseStep {
+    /// Requirement id, such as C-1.3.
+    pub id: String,
+    pub name_ja: String,
+    pub at: Option<String>,
+    pub operator: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptReport {
+    pub dry_run: bool,
+    pub accepted: Vec<AcceptedCase>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedCase {
+    pub case: String,
+    pub facility: FacilityId,
+    pub facility_name: String,
+    pub slots: Vec<SlotNumber>,
+    /// The first of them; its bundle goes to the admin.
+    pub bundle_slot: SlotNumber,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRow {
+    pub slot: SlotNumber,
+    pub state: String,
+    pub facility: Option<FacilityId>,
+    pub facility_name: Option<String>,
+    pub meetings: bool,
+    pub generation: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotDetail {
+    pub row: SlotRow,
+    /// Who held the number, from when to when; never rewritten (I-05).
+    pub history: Vec<SlotHistory>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotHistory {
+    pub at: String,
+    pub state: String,
+    pub facility_name: Option<String>,
+    pub note: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    pub device: String,
+    pub slot: SlotNumber,
+    pub facility: FacilityId,
+    pub label: String,
+    pub state: String,
+    pub certificate: Option<String>,
+    pub certificate_ends: Option<String>,
+}
+
+/// One revocation and who has acknowledged it (ruling 7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub receipt: String,
+    pub slot: SlotNumber,
+    pub reason: RevokeReason,
+    pub by: String,
+    pub person: Option<PersonId>,
+    pub committed_at: String,
+    pub points: Vec<ReceiptPoint>,
+    /// All points acknowledged, and the authority signed the receipt.
+    pub complete: bool,
+    pub signature: Option<ReceiptSignature>,
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptPoint {
+    /// `vpn`, `firewall`, `pki`, `gateway`, `sns`, `mail`.
+    pub point: String,
+    pub acknowledged_at: Option<String>,
+    /// Milliseconds from the commit to the acknowledgement.
+    pub after_ms: Option<i64>,
+    pub attempts: u32,
+    pub last_error: Option<String>,
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptSignature {
+    /// SHA-256 of the receipt's canonical text.
+    pub hash: String,
+    pub ledger_entry: u64,
+    pub ledger_head: String,
+    /// Base64, ECDSA P-256 by the device CA's key.
+    pub signature: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    pub number: u64,
+    pub at: String,
+    pub actor: String,
+    pub action: String,
+    pub object: String,
+    pub trace: Option<TraceId>,
+    pub detail: serde_json::Value,
+    pub hash: String,
+}
