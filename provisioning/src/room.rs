@@ -1,0 +1,88 @@
+//! The room put together: `open` (files and folders, nothing parsed from outside), `start` (database,
+//! workers), then `Room`, which answers until `stop`. Edge: files, tokio.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use crate::hashing::{Hasher, HashingError};
+use crate::shared::{Config, Needs, Shared};
+use crate::store::{self, Store, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("MM-5007 the folder {path} cannot be made: {source}")]
+    Folder { path: PathBuf, source: io::Error },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error("MM-5008 the registry cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Its folders exist; the process may be jailed now.
+pub struct Opened {
+    config: Config,
+}
+
+/// Makes the room's folders, for its own user only.
+pub fn open(config: Config) -> Result<Opened, OpenError> {
+    for folder in [config.dir.clone(), config.output.join("bundles"), config.output.join("sheets")] {
+        private_folder(&folder).map_err(|source| OpenError::Folder { path: folder, source })?;
+    }
+    Ok(Opened { config })
+}
+
+impl Opened {
+    /// Opens the registry and starts the workers.
+    pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
+        let store = Store::open(&self.config.registry()).await?;
+        let hasher = Hasher::new()?;
+        let grants_version =
+            store.write(async |conn| store::current(conn, store::GRANTS_VERSION).await).await?;
+        let shared = Shared::new(self.config, store, needs, hasher, grants_version.unsigned_abs());
+        let mut workers = JoinSet::new();
+        spawn_workers(&shared, &mut workers);
+        Ok(Room { shared, workers: Arc::new(Mutex::new(workers)) })
+    }
+}
+
+/// Every worker ends when `Shared::stopped` resolves.
+fn spawn_workers(_shared: &Arc<Shared>, _workers: &mut JoinSet<()>) {
+    // delivery::Worker, seats::Worker, revocation::Worker
+}
+
+/// Answers until it is stopped; clones are the same room.
+#[derive(Clone)]
+pub struct Room {
+    shared: Arc<Shared>,
+    workers: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Room {
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends the workers at their next step, then closes the registry.
+    pub async fn stop(&self) {
+        self.shared.stopping.send_replace(true);
+        let mut workers = self.workers.lock().await;
+        while workers.join_next().await.is_some() {}
+        self.shared.store.close().await;
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

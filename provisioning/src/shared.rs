@@ -1,0 +1,108 @@
+//! What every part of the room holds together: configuration, the realm's own values, the store,
+//! the doors of the neighbours and the bells that wake the workers.
+//! Made once by `room.rs`; lives as long as the room. Edge: tokio.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use vpn::address::AddressPlan;
+use vpn::key::PublicKey;
+use vpn::slot::Series;
+
+use crate::hashing::Hasher;
+use crate::need::{Cuts, Teams, Why};
+use crate::store::Store;
+
+/// Everything the room is told before it opens; valid once it exists.
+#[derive(Clone)]
+pub struct Config {
+    /// Holds the registry.
+    pub dir: PathBuf,
+    /// `bundles/` and `sheets/` are written below it.
+    pub output: PathBuf,
+    pub plan: AddressPlan,
+    pub zone: String,
+    pub realm_name: String,
+    /// The WireGuard endpoint as devices see it: `vpn.<zone>:51820`.
+    pub endpoint: String,
+    pub server_public_key: PublicKey,
+    /// The root certificate that every device installs.
+    pub root_pem: String,
+    /// SHA-256 of it, as people compare it.
+    pub root_fingerprint: String,
+    /// The series from which facilities get their slots.
+    pub series: Series,
+}
+
+impl Config {
+    pub fn registry(&self) -> PathBuf {
+        self.dir.join("registry.db")
+    }
+}
+
+/// The doors at which this room may knock.
+#[derive(Clone)]
+pub struct Needs {
+    pub issuing: Arc<dyn pki::door::IssuingDoor>,
+    pub seats: Arc<dyn vpn::door::SeatsDoor>,
+    pub teams: Arc<dyn Teams>,
+    pub cuts: Arc<dyn Cuts>,
+    pub why: Arc<dyn Why>,
+}
+
+/// One bell per worker. Ringing before anyone waits is not lost (`Notify::notify_one` keeps one permit).
+#[derive(Default)]
+pub struct Bells {
+    /// Something waits in the outbox.
+    pub outbox: Notify,
+    /// Rows of `seat` changed: reconcile the vpn room.
+    pub seats: Notify,
+    /// A revocation has pending points.
+    pub revocations: Notify,
+}
+
+pub struct Shared {
+    pub config: Config,
+    pub store: Store,
+    pub needs: Needs,
+    pub hasher: Hasher,
+    pub bells: Bells,
+    /// The last committed grants version; readers of the feed wait on it. Sent after the commit.
+    pub grants: watch::Sender<u64>,
+    /// True once the room stops; every worker ends.
+    pub stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub fn new(config: Config, store: Store, needs: Needs, hasher: Hasher, grants_version: u64) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            store,
+            needs,
+            hasher,
+            bells: Bells::default(),
+            grants: watch::Sender::new(grants_version),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Tells the readers of the grants feed, after the commit of version `version`.
+    pub fn grants_changed(&self, version: i64) {
+        let version = version.unsigned_abs();
+        self.grants.send_if_modified(|seen| {
+            let newer = version > *seen;
+            if newer {
+                *seen = version;
+            }
+            newer
+        });
+    }
+
+    /// Resolves when the room stops.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error means that the room itself is gone, which is the same answer.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}
