@@ -1,0 +1,298 @@
+//! Every key that the configuration may hold: one table, from which the reader, the checks and the
+//! commented file of `init` are all made. Constant data.
+
+/// What may stand after the `=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Truth,
+    Texts,
+    /// `[{ name = "18", block = 18 }]`
+    SeriesList,
+}
+
+impl Kind {
+    /// For messages that stand in both languages.
+    pub fn wanted(self) -> &'static str {
+        match self {
+            Kind::Text => "\"text\"",
+            Kind::Number => "number (123)",
+            Kind::Truth => "true / false",
+            Kind::Texts => "[\"text\", \"text\"]",
+            Kind::SeriesList => "[{ name = \"18\", block = 18 }]",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Without it there is no configuration.
+    Required,
+    /// Stands for what is not written; TOML.
+    Default(&'static str),
+    /// A secret's place: exactly one of `X_file` and `X_credential`.
+    OneOfTwo,
+    /// May be absent, and then means nothing.
+    Optional,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    pub need: Need,
+    pub ja: &'static str,
+    pub en: &'static str,
+}
+
+impl Key {
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+/// The secrets, by name. Their values never stand in the file.
+pub const SECRETS: [&str; 4] = ["pki_passphrase", "vpn_key", "sns_epoch", "gateway_key"];
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    need: Need,
+    ja: &'static str,
+    en: &'static str,
+) -> Key {
+    Key { section, name, kind, need, ja, en }
+}
+
+pub const KEYS: [Key; 22] = [
+    key(
+        "realm",
+        "zone",
+        Kind::Text,
+        Need::Required,
+        "領域のドメイン名（協議会自身のもの）。sns. office. claim. vpn. がこの下に付きます。あとから変えられません",
+        "the realm's zone, in the association's own domain; sns. office. claim. vpn. lie below it; fixed for good",
+    ),
+    key(
+        "realm",
+        "name",
+        Kind::Text,
+        Need::Required,
+        "領域の名前（証明書と印刷物に出ます）",
+        "the realm's name, on certificates and printed sheets",
+    ),
+    key(
+        "realm",
+        "series",
+        Kind::SeriesList,
+        Need::Required,
+        "VPN番号の系列と、その番地の第2オクテット",
+        "series of slots, each with the second octet of its addresses",
+    ),
+    key(
+        "realm",
+        "first_octet",
+        Kind::Number,
+        Need::Default("10"),
+        "トンネル内の番地の第1オクテット",
+        "first octet of the addresses inside the tunnel",
+    ),
+    key(
+        "paths",
+        "state",
+        Kind::Text,
+        Need::Required,
+        "各部屋の台帳を置く所（控えの対象）",
+        "where the rooms keep their databases; back this up",
+    ),
+    key(
+        "paths",
+        "run",
+        Kind::Text,
+        Need::Required,
+        "操作口のソケットを置く所",
+        "where the operator door's socket lies",
+    ),
+    key(
+        "paths",
+        "output",
+        Kind::Text,
+        Need::Required,
+        "接続設定一式と用紙を書き出す所",
+        "where bundles and sheets are written",
+    ),
+    key(
+        "paths",
+        "root",
+        Kind::Text,
+        Need::Optional,
+        "ルート認証局のフォルダー（金庫の代わり）。init だけが書き、運用中は読みません。外して保管してください",
+        "the root's folder, standing for the safe; only init writes it and nothing reads it afterwards: take it away",
+    ),
+    key(
+        "vpn",
+        "listen",
+        Kind::Texts,
+        Need::Default("[\"0.0.0.0:51820\", \"[::]:51820\"]"),
+        "インターネット側の待ち受け（UDP）",
+        "where the tunnels' UDP arrives",
+    ),
+    key(
+        "vpn",
+        "interface",
+        Kind::Text,
+        Need::Default("\"mimamori0\""),
+        "トンネルのネットワークデバイス名",
+        "name of the tunnels' network device",
+    ),
+    key(
+        "vpn",
+        "endpoint",
+        Kind::Text,
+        Need::Optional,
+        "端末が話しかける先（無ければ vpn.<zone>:51820）",
+        "whom the devices call (vpn.<zone>:51820 unless given)",
+    ),
+    key(
+        "vpn",
+        "nft",
+        Kind::Text,
+        Need::Default("\"/usr/sbin/nft\""),
+        "nft の場所（起動してよい唯一のプログラム）",
+        "where nft is: the only program that may be executed",
+    ),
+    key(
+        "secrets",
+        "pki_passphrase_file",
+        Kind::Text,
+        Need::OneOfTwo,
+        "認証局の鍵を封じる合言葉",
+        "passphrase that seals the authorities' keys",
+    ),
+    key(
+        "secrets",
+        "pki_passphrase_credential",
+        Kind::Text,
+        Need::OneOfTwo,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "secrets",
+        "vpn_key_file",
+        Kind::Text,
+        Need::OneOfTwo,
+        "トンネルの秘密鍵",
+        "private key of the tunnels",
+    ),
+    key(
+        "secrets",
+        "vpn_key_credential",
+        Kind::Text,
+        Need::OneOfTwo,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "secrets",
+        "sns_epoch_file",
+        Kind::Text,
+        Need::OneOfTwo,
+        "患者ごとの鍵を包む鍵",
+        "key that wraps the patients' keys",
+    ),
+    key(
+        "secrets",
+        "sns_epoch_credential",
+        Kind::Text,
+        Need::OneOfTwo,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "secrets",
+        "gateway_key_file",
+        Kind::Text,
+        Need::OneOfTwo,
+        "入口（gateway）のTLSの秘密鍵",
+        "TLS private key of the gateway",
+    ),
+    key(
+        "secrets",
+        "gateway_key_credential",
+        Kind::Text,
+        Need::OneOfTwo,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "jail",
+        "enforce",
+        Kind::Truth,
+        Need::Default("true"),
+        "起動後に自分を閉じ込めます（Landlock, seccomp）。切るときは理由を記録してください",
+        "the process jails itself after opening (Landlock, seccomp); note why if you switch it off",
+    ),
+    key(
+        "log",
+        "level",
+        Kind::Text,
+        Need::Default("\"info\""),
+        "記録の詳しさ: error warn info debug trace",
+        "log level: error warn info debug trace",
+    ),
+];
+
+/// The sections, in the order of the table.
+pub fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<&'static str> = KEYS.iter().map(|key| key.section).collect();
+    sections.dedup();
+    sections
+}
+
+/// What to the reader of a section: Japanese, English.
+pub fn section_title(section: &str) -> (&'static str, &'static str) {
+    match section {
+        "realm" => ("領域", "the realm"),
+        "paths" => ("場所（すべて絶対パス、互いに別々）", "places: absolute, and apart from one another"),
+        "vpn" => ("トンネル", "the tunnels"),
+        "secrets" => (
+            "秘密の置き場所。値は書きません。X_file（0600のファイル）か X_credential（systemdの資格情報）のどちらか一つ",
+            "where the secrets are, never what they are: X_file (mode 0600) or X_credential (systemd), one of the two",
+        ),
+        "jail" => ("閉じ込め", "the jail"),
+        "log" => ("記録", "the log"),
+        _ => ("", ""),
+    }
+}
+
+/// The written-out path of a key, when it is one of the table.
+pub fn find(path: &str) -> Option<&'static Key> {
+    let (section, name) = path.split_once('.')?;
+    KEYS.iter().find(|key| key.section == section && key.name == name)
+}
+
+/// The key or section that somebody most likely meant.
+pub fn nearest(path: &str) -> Option<String> {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const LIKENESS_MIN: f64 = 0.6;
+    let leaf = path.rsplit('.').next().unwrap_or(path);
+    let paths = KEYS.iter().map(|key| {
+        let full = key.path();
+        // The right name in the wrong section is as likely a slip as a misspelt one.
+        let likeness = strsim::normalized_damerau_levenshtein(path, &full)
+            .max(strsim::normalized_damerau_levenshtein(leaf, key.name) - 0.05);
+        (likeness, full)
+    });
+    let sections = sections()
+        .into_iter()
+        .map(|section| (strsim::normalized_damerau_levenshtein(path, section), format!("[{section}]")));
+    paths
+        .chain(sections)
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

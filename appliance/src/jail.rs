@@ -1,0 +1,298 @@
+//! The jail: after a process has opened what it needs and before it reads a byte from outside, it gives
+//! up the rest for good. no-new-privileges, capabilities, Landlock (files, TCP, signals), seccomp.
+//! Entered on the first thread, before any other exists, so that all inherit it; it ends with the process.
+//! Best effort by kernel, and `Held` says honestly what holds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+/// The newest Landlock that this table was tested with.
+const LANDLOCK: ABI = ABI::V6;
+/// On x86-64 the same calls answer under a second set of numbers, which a deny list must name too.
+const X32_BIT: i64 = 0x4000_0000;
+
+/// What a process may still do with files once it is inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jail {
+    /// Folders it may change. They must exist.
+    pub read_write: Vec<PathBuf>,
+    /// What it may read; what does not exist is left out.
+    pub read: Vec<PathBuf>,
+    /// Programs it may execute, and what they are loaded by.
+    pub execute: Vec<PathBuf>,
+    /// Keeps CAP_NET_ADMIN, for `nft`.
+    pub net_admin: bool,
+}
+
+/// Names, hosts, time zones and certificates: what a C library or a resolver may look up.
+const READABLE: [&str; 17] = [
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/localtime",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/iproute2",
+    "/usr/share/iproute2",
+    "/usr/share/zoneinfo",
+    "/usr/lib",
+    "/lib",
+    "/lib64",
+];
+/// The kernel opens a program's loader for execution too.
+const LOADERS: [&str; 4] = [
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
+
+impl Jail {
+    /// All rooms in one process: what the process table grants to each, together.
+    pub fn together(read_write: Vec<PathBuf>, nft: PathBuf) -> Self {
+        let execute = std::iter::once(nft).chain(LOADERS.map(PathBuf::from)).collect();
+        Self { read_write, read: READABLE.map(PathBuf::from).to_vec(), execute, net_admin: true }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    #[error("no-new-privileges: {0}")]
+    Privileges(std::io::Error),
+    #[error("capabilities: {0}")]
+    Capabilities(std::io::Error),
+    #[error("{path}: {why}")]
+    Path { path: String, why: String },
+    #[error("landlock: {0}")]
+    Landlock(#[from] landlock::RulesetError),
+    #[error("seccomp: {0}")]
+    Seccomp(String),
+}
+
+/// What holds from now on; printed by `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub landlock: Landlock,
+    /// Denied system calls.
+    pub seccomp: Option<usize>,
+    pub capabilities: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Landlock {
+    Full {
+        version: u32,
+    },
+    /// The kernel is older than the rules: some of them hold.
+    Partial {
+        version: u32,
+    },
+    /// The kernel has none.
+    Absent,
+}
+
+impl Held {
+    /// The configuration says `[jail] enforce = false`.
+    pub fn nothing() -> Self {
+        Self { landlock: Landlock::Absent, seccomp: None, capabilities: vec!["all".to_owned()] }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        matches!(self.landlock, Landlock::Full { .. }) && self.seccomp.is_some()
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.landlock {
+            Landlock::Full { version } => write!(f, "jail: landlock v{version}")?,
+            Landlock::Partial { version } => write!(f, "jail: landlock v{version} (partial)")?,
+            Landlock::Absent => write!(f, "jail: no landlock")?,
+        }
+        match self.seccomp {
+            Some(calls) => write!(f, ", seccomp denies {calls} calls")?,
+            None => write!(f, ", no seccomp")?,
+        }
+        let held = if self.capabilities.is_empty() { "none".to_owned() } else { self.capabilities.join(" ") };
+        write!(f, ", capabilities {held}")
+    }
+}
+
+/// Locks the door behind this process. Files, sockets and devices that are already open stay open.
+pub fn enter(jail: &Jail) -> Result<Held, JailError> {
+    rustix::thread::set_no_new_privs(true).map_err(|error| JailError::Privileges(error.into()))?;
+    let capabilities = drop_capabilities(jail.net_admin)?;
+    let landlock = landlock(jail)?;
+    let (program, calls) = seccomp_program()?;
+    // After Landlock: its own calls stay allowed, but nothing below is needed any more.
+    seccompiler::apply_filter_all_threads(&program).map_err(|error| JailError::Seccomp(error.to_string()))?;
+    // No core dump and no debugger of the same user sees a key. Best effort: the rest does not rest on it.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    Ok(Held { landlock, seccomp: Some(calls), capabilities })
+}
+
+/// Keeps CAP_NET_ADMIN where it is wanted and there; drops everything else, also for what is executed.
+fn drop_capabilities(net_admin: bool) -> Result<Vec<String>, JailError> {
+    let failed = |error: rustix::io::Errno| JailError::Capabilities(error.into());
+    let wanted = if net_admin { CapabilitySet::NET_ADMIN } else { CapabilitySet::empty() };
+    let now = rustix::thread::capabilities(None).map_err(failed)?;
+    let keep = now.permitted & wanted;
+    if now.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all().iter().filter(|capability| !keep.contains(*capability)) {
+            // A kernel that does not know a capability cannot grant it either.
+            let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+        }
+    }
+    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: keep };
+    rustix::thread::set_capabilities(None, sets).map_err(failed)?;
+    let names = keep.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    Ok(names)
+}
+
+fn landlock(jail: &Jail) -> Result<Landlock, JailError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let change: BitFlags<AccessFs> = read
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::MakeSock
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer;
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        // Every listener stands already, and nothing here calls out by TCP.
+        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .scope(Scope::Signal)?
+        .create()?
+        .add_rules(path_beneath_rules(&jail.read, read))?
+        .add_rules(path_beneath_rules(&jail.execute, AccessFs::Execute | AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
+        .add_rules(path_beneath_rules(["/dev/urandom"], AccessFs::ReadFile))?;
+    for path in &jail.read_write {
+        let folder = PathFd::new(path)
+            .map_err(|error| JailError::Path { path: path.display().to_string(), why: error.to_string() })?;
+        rules = rules.add_rule(PathBeneath::new(folder, change))?;
+    }
+    let status = rules.restrict_self()?;
+    let version = match status.landlock {
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            kernel_abi.and_then(|abi| u32::try_from(abi).ok()).unwrap_or(effective_abi as u32)
+        }
+        _ => 0,
+    };
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Landlock::Full { version },
+        RulesetStatus::PartiallyEnforced => Landlock::Partial { version },
+        RulesetStatus::NotEnforced => Landlock::Absent,
+    })
+}
+
+/// Calls that no room needs and attackers do: debugging and reading others, mounting, kernel code,
+/// keys of the kernel, clocks, and the two large attack surfaces io_uring and userfaultfd.
+const DENIED: &[i64] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_quotactl,
+    libc::SYS_acct,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_fanotify_init,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    libc::SYS_reboot,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_syslog,
+    libc::SYS_personality,
+    libc::SYS_vhangup,
+    libc::SYS_lookup_dcookie,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_kexec_file_load,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_uselib,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS__sysctl,
+];
+
+fn seccomp_program() -> Result<(BpfProgram, usize), JailError> {
+    let failed = |error: seccompiler::BackendError| JailError::Seccomp(error.to_string());
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for &call in DENIED {
+        rules.insert(call, Vec::new());
+        if cfg!(target_arch = "x86_64") {
+            rules.insert(call | X32_BIT, Vec::new());
+        }
+    }
+    // A new user namespace would give every capability back, inside it.
+    let new_user = libc::CLONE_NEWUSER as u64;
+    let condition =
+        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(new_user), new_user)
+            .map_err(failed)?;
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition]).map_err(failed)?]);
+    let denied = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into().map_err(failed)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(failed)?;
+    Ok((filter.try_into().map_err(failed)?, DENIED.len()))
+}
+
+#[cfg(test)]
+mod tests;

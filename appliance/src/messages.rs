@@ -1,0 +1,250 @@
+//! The catalogue of this room: MM-6xxx in Japanese and English, each with its remedy and exit code.
+//! One declaration per message, so that a missing translation does not compile (ruling 12). Pure values.
+
+use crate::exit::Exit;
+
+/// Declares `Message`, its texts, and `Message::every`, from one list.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident),* } $code:literal, $exit:ident,
+        $ja:literal, $en:literal, $remedy_ja:literal, $remedy_en:literal;)*) => {
+        /// Whose fault, which one, what to do. The fields are already shortened and hold no secret.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Message {
+            $($(#[$doc])* $name { $($field: String),* },)*
+        }
+
+        #[allow(unused_variables)] // not every text names every field
+        #[allow(clippy::useless_format)]
+        impl Message {
+            pub fn code(&self) -> &'static str {
+                match self { $(Message::$name { .. } => $code,)* }
+            }
+
+            pub fn exit(&self) -> Exit {
+                match self { $(Message::$name { .. } => Exit::$exit,)* }
+            }
+
+            pub fn ja(&self) -> String {
+                match self { $(Message::$name { $($field),* } => format!($ja),)* }
+            }
+
+            pub fn en(&self) -> String {
+                match self { $(Message::$name { $($field),* } => format!($en),)* }
+            }
+
+            pub fn remedy_ja(&self) -> String {
+                match self { $(Message::$name { $($field),* } => format!($remedy_ja),)* }
+            }
+
+            pub fn remedy_en(&self) -> String {
+                match self { $(Message::$name { $($field),* } => format!($remedy_en),)* }
+            }
+
+            /// One of each, the fields standing for themselves: `mimamori explain` prints these.
+            pub fn every() -> Vec<Message> {
+                vec![$(Message::$name { $($field: concat!("<", stringify!($field), ">").to_owned()),* },)*]
+            }
+        }
+    };
+}
+
+catalogue! {
+    // The configuration.
+    NotToml { why } "MM-6001", BadConfig,
+        "TOMLとして読めません: {why}", "cannot be read as TOML: {why}",
+        "その行の書き方を直してください", "mend that line";
+    UnknownKey { key, nearest } "MM-6002", BadConfig,
+        "`{key}` という項目はありません（近い項目: {nearest}）", "there is no key `{key}` (nearest: {nearest})",
+        "項目名を直すか、行を消してください", "correct the name or delete the line";
+    MissingKey { key } "MM-6003", BadConfig,
+        "`{key}` がありません", "`{key}` is missing",
+        "`{key}` を書いてください", "write `{key}`";
+    WrongKind { key, wanted, found } "MM-6004", BadConfig,
+        "`{key}` は {wanted} ですが {found} が書かれています", "`{key}` must be {wanted}, not {found}",
+        "値を書き直してください", "correct the value";
+    WrongValue { key, value, why } "MM-6005", BadConfig,
+        "`{key}` の値 `{value}` は使えません: {why}", "`{key}` cannot be `{value}`: {why}",
+        "値を書き直してください", "correct the value";
+    InlineSecret { key } "MM-6006", BadConfig,
+        "`{key}` に秘密そのものが書かれています", "`{key}` holds the secret itself",
+        "秘密を0600のファイルに移し `{key}_file` に場所を書き、この秘密は新しいものに替えてください",
+        "move it to a file of mode 0600, name it in `{key}_file`, and replace this secret: it has been exposed";
+    SecretPlaces { key } "MM-6007", BadConfig,
+        "`{key}_file` と `{key}_credential` はどちらか一つだけです", "exactly one of `{key}_file` and `{key}_credential` is needed",
+        "どちらか一つだけを書いてください", "keep one of the two";
+    SamePath { key, other } "MM-6008", BadConfig,
+        "`{key}` と `{other}` の場所が重なっています", "`{key}` and `{other}` overlap",
+        "別々の場所にしてください", "give each a place of its own";
+    Twice { key, value } "MM-6009", BadConfig,
+        "`{key}` に `{value}` が二度あります", "`{key}` names `{value}` twice",
+        "一方を消してください", "delete one of them";
+    NoConfig { path, why } "MM-6010", BadConfig,
+        "設定ファイル {path} を読めません: {why}", "the configuration {path} cannot be read: {why}",
+        "--config で場所を指定するか、mimamori init を実行してください", "give its place with --config, or run mimamori init";
+    ConfigTooLong { path, limit } "MM-6011", BadConfig,
+        "設定ファイル {path} が {limit} バイトを超えています", "the configuration {path} is longer than {limit} bytes",
+        "正しいファイルか確かめてください", "check that this is the right file";
+    // Secrets.
+    SecretMissing { key, place, why } "MM-6020", BadConfig,
+        "秘密 `{key}` を {place} から読めません: {why}", "the secret `{key}` cannot be read from {place}: {why}",
+        "ファイルまたはsystemdの資格情報を置いてください", "put the file or the systemd credential there";
+    SecretOpen { key, place, mode } "MM-6021", BadConfig,
+        "秘密 `{key}` のファイル {place} を他の人が読めます（{mode}）", "others can read the file {place} of the secret `{key}` (mode {mode})",
+        "chmod 600 {place}", "chmod 600 {place}";
+    SecretOwner { key, place, owner } "MM-6022", BadConfig,
+        "秘密 `{key}` のファイル {place} の持ち主（uid {owner}）が違います", "the file {place} of the secret `{key}` belongs to uid {owner}",
+        "実行する利用者の持ち物にしてください", "give it to the user who runs this";
+    SecretForm { key, place, wanted } "MM-6023", BadConfig,
+        "秘密 `{key}`（{place}）の形が違います: {wanted}", "the secret `{key}` in {place} is not {wanted}",
+        "控えから戻してください", "restore it from the backup";
+    // Init.
+    InitTwice { dir } "MM-6030", Conflict,
+        "{dir} にはすでに領域があります", "{dir} already holds a realm",
+        "別のフォルダーを指定してください。作り直すときは、領域の全員の証明書が無効になることを確かめてから、そのフォルダーを退避してください",
+        "give another folder; starting anew voids every certificate of the realm, so move the old folder away only if you mean it";
+    InitHalf { dir } "MM-6031", Conflict,
+        "{dir} の初期設定は途中で止まっています", "an init of {dir} stopped half-way",
+        "この領域はまだ使われていません。フォルダー {dir} を削除し、もう一度 mimamori init を実行してください",
+        "nothing of it was ever used: delete the folder {dir} and run mimamori init again";
+    InitFailed { what, why } "MM-6032", Failed,
+        "初期設定の「{what}」ができません: {why}", "init failed at {what}: {why}",
+        "原因を直し、フォルダーを削除してから、もう一度実行してください", "mend the cause, delete the folder and run it again";
+    Argument { name, why } "MM-6033", Usage,
+        "{name} が正しくありません: {why}", "{name} is not right: {why}",
+        "値を直してください", "correct the value";
+    // Running.
+    OpenFailed { room, why } "MM-6040", Failed,
+        "{room} を開けません: {why}", "the {room} room cannot open: {why}",
+        "原因を直して、もう一度起動してください", "mend the cause and start again";
+    StartFailed { room, why } "MM-6041", Failed,
+        "{room} を始められません: {why}", "the {room} room cannot start: {why}",
+        "原因を直して、もう一度起動してください", "mend the cause and start again";
+    JailFailed { why } "MM-6042", Failed,
+        "閉じ込め（jail）ができません: {why}", "the process cannot jail itself: {why}",
+        "カーネルの設定を確かめるか、理由を記録のうえ [jail] enforce = false にしてください",
+        "check the kernel, or set [jail] enforce = false and note why";
+    AlreadyRunning { path } "MM-6043", Conflict,
+        "{path} で別の mimamori が動いています", "another mimamori answers at {path}",
+        "先にそれを止めてください", "stop it first";
+    FolderFailed { path, why } "MM-6044", Failed,
+        "フォルダー {path} を使えません: {why}", "the folder {path} cannot be used: {why}",
+        "持ち主と権限（0700）を確かめてください", "check its owner and mode (0700)";
+    // The operator's door and the command line.
+    NotRunning { path, why } "MM-6050", TryLater,
+        "mimamori に話しかけられません（{path}）: {why}", "mimamori does not answer at {path}: {why}",
+        "mimamori run が動いているか、利用者が正しいか確かめてください", "check that mimamori run is up, and that you are its user";
+    Wire { why } "MM-6051", TryLater,
+        "操作口とのやり取りが途切れました: {why}", "the talk with the operator door broke: {why}",
+        "もう一度実行してください。同じ操作を繰り返しても二重にはなりません", "run it again; repeating is safe";
+    RoomSilent { room, why } "MM-6052", TryLater,
+        "{room} が答えません: {why}", "the {room} room does not answer: {why}",
+        "しばらくしてからもう一度実行してください", "try again in a while";
+    Usage { why } "MM-6053", Usage,
+        "使い方が違います: {why}", "wrong usage: {why}",
+        "mimamori --help をご覧ください", "see mimamori --help";
+    FileRead { path, why } "MM-6054", NotFound,
+        "ファイル {path} を読めません: {why}", "the file {path} cannot be read: {why}",
+        "場所と権限を確かめてください", "check its place and mode";
+    FileTooLong { path, limit } "MM-6055", Usage,
+        "ファイル {path} が大きすぎます（上限 {limit} バイト）", "the file {path} is too large (limit {limit} bytes)",
+        "ファイルを分けてください", "split the file";
+    FileWrite { path, why } "MM-6056", Failed,
+        "ファイル {path} に書けません: {why}", "the file {path} cannot be written: {why}",
+        "場所と権限を確かめてください。すでにあるファイルは上書きしません", "check the place; an existing file is never overwritten";
+    UnknownCode { code } "MM-6057", NotFound,
+        "`{code}` というコードはありません", "there is no code `{code}`",
+        "MM- と4桁の数字です", "a code is MM- and four digits";
+    OddAnswer { room } "MM-6058", Failed,
+        "{room} から違う種類の答えが返りました", "the {room} room gave an answer of another kind",
+        "mimamori の版がそろっているか確かめてください（mimamori version）", "check that both ends are of one version (mimamori version)";
+    Pending { receipt } "MM-6059", TryLater,
+        "利用停止は記録されましたが、まだ確認の返らない所があります（{receipt}）", "the revocation is recorded, but not every point has acknowledged ({receipt})",
+        "自動で繰り返しています。mimamori device receipt {receipt} で確かめてください", "it is being retried; check with mimamori device receipt {receipt}";
+    RowFaults { count } "MM-6060", Failed,
+        "直すところが {count} か所あります。何も取り込んでいません", "{count} cells need mending; nothing was imported",
+        "表の行と列を直し、もう一度取り込んでください", "mend the rows shown and import again";
+    Degraded { what } "MM-6061", Degraded,
+        "不足があります: {what}", "degraded: {what}",
+        "mimamori status で各部屋の状態を確かめてください", "see mimamori status";
+    ManyFaults { count } "MM-6062", BadConfig,
+        "設定に {count} か所の誤りがあります", "the configuration has {count} faults",
+        "すべて直してから、もう一度 mimamori check を実行してください", "mend them all and run mimamori check again";
+    Denied { uid } "MM-6063", Denied,
+        "この利用者（uid {uid}）は操作口を使えません", "uid {uid} may not use the operator door",
+        "mimamori を動かしている利用者か root で実行してください", "run it as the user of mimamori or as root";
+    Output { why } "MM-6064", Failed,
+        "結果を書き出せません: {why}", "the output cannot be written: {why}",
+        "出力先の空きと権限を確かめてください", "check the space and mode of the output";
+}
+
+/// In which language a person reads; Japanese unless asked otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    Ja,
+    En,
+}
+
+impl Language {
+    /// From the values of LC_ALL, LC_MESSAGES and LANG, in that order.
+    pub fn of<'a>(locales: impl IntoIterator<Item = &'a str>) -> Language {
+        for locale in locales {
+            if locale.starts_with("en") {
+                return Language::En;
+            }
+            if locale.starts_with("ja") {
+                return Language::Ja;
+            }
+        }
+        Language::Ja
+    }
+
+    pub fn pick<T>(self, ja: T, en: T) -> T {
+        match self {
+            Language::Ja => ja,
+            Language::En => en,
+        }
+    }
+}
+
+impl Message {
+    pub fn text(&self, language: Language) -> String {
+        language.pick(self.ja(), self.en())
+    }
+
+    pub fn remedy(&self, language: Language) -> String {
+        language.pick(self.remedy_ja(), self.remedy_en())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_ours_and_stands_once() {
+        let mut codes: Vec<_> = Message::every().iter().map(Message::code).collect();
+        assert!(codes.iter().all(|code| code.len() == 7 && code.starts_with("MM-6")), "{codes:?}");
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), count, "a code stands for two messages");
+    }
+
+    #[test]
+    fn every_message_speaks_both_languages_and_says_what_to_do() {
+        for message in Message::every() {
+            for text in [message.ja(), message.en(), message.remedy_ja(), message.remedy_en()] {
+                assert!(!text.trim().is_empty() && !text.contains('\n'), "{}", message.code());
+            }
+            assert!(!message.ja().is_ascii(), "{}: Japanese first", message.code());
+        }
+    }
+
+    #[test]
+    fn japanese_unless_english_is_asked_for() {
+        assert_eq!(Language::of([]), Language::Ja);
+        assert_eq!(Language::of(["C.UTF-8"]), Language::Ja);
+        assert_eq!(Language::of(["C.UTF-8", "en_GB.UTF-8"]), Language::En);
+        assert_eq!(Language::of(["ja_JP.UTF-8", "en"]), Language::Ja);
+    }
+}
