@@ -9,7 +9,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::slot::{SeatClass, Series, SlotNumber};
+use crate::slot::{SLOTS_PER_SERIES, SeatClass, Series, SlotNumber};
 
 /// Inner MTU: small enough for every mobile path, so that nobody has to tune it.
 pub const TUNNEL_MTU: u16 = 1280;
@@ -31,6 +31,35 @@ pub enum Place {
 impl From<SeatClass> for Place {
     fn from(class: SeatClass) -> Place {
         if class.is_enrolling() { Place::Enrolling } else { Place::Active }
+    }
+}
+
+/// Places per slot: the two ranges of an address block.
+const PLACES: u32 = 2;
+
+const SEATS_PER_PLACE: u32 = SLOTS_PER_SERIES as u32;
+const SEATS_PER_SERIES: u32 = PLACES * SEATS_PER_PLACE;
+
+/// WireGuard's receiver index keeps 24 bits for the seat (the low 8 count its sessions).
+const _: () = assert!(SERIES_MAX as u32 * SEATS_PER_SERIES < 1 << 24);
+
+/// Position of a place in every seat-indexed array:
+/// `series_index * 20000 + place * 10000 + number`. Packets are led by it, never by a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatIndex(u32);
+
+impl SeatIndex {
+    /// The seat that a WireGuard receiver index names; it may lie outside the plan.
+    pub fn of_receiver(receiver: u32) -> SeatIndex {
+        SeatIndex(receiver >> 8)
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    pub fn as_usize(self) -> usize {
+        self.0 as usize
     }
 }
 
@@ -111,6 +140,33 @@ impl AddressPlan {
         Some(Ipv4Addr::new(self.first_octet, block, third, rest + REST_OFFSET))
     }
 
+    /// Length of every seat-indexed array.
+    pub fn seat_count(&self) -> usize {
+        self.blocks.len() * SEATS_PER_SERIES as usize
+    }
+
+    /// `None` when the slot's series is not of this realm.
+    pub fn seat_index(&self, slot: SlotNumber, place: Place) -> Option<SeatIndex> {
+        let series = self.series_index(slot.series())? as u32;
+        let place = match place {
+            Place::Active => 0,
+            Place::Enrolling => 1,
+        };
+        Some(SeatIndex(series * SEATS_PER_SERIES + place * SEATS_PER_PLACE + u32::from(slot.number())))
+    }
+
+    /// The slot and place of a position; `None` outside the plan.
+    pub fn seat_at(&self, index: SeatIndex) -> Option<(SlotNumber, Place)> {
+        let series = self.blocks.get((index.0 / SEATS_PER_SERIES) as usize)?.0;
+        let within = index.0 % SEATS_PER_SERIES;
+        let place = match within / SEATS_PER_PLACE {
+            0 => Place::Active,
+            _ => Place::Enrolling,
+        };
+        let slot = SlotNumber::new(series, (within % SEATS_PER_PLACE) as u16).ok()?;
+        Some((slot, place))
+    }
+
     /// The slot and place that own an inner address; `None` for every other address.
     pub fn slot_of(&self, address: Ipv4Addr) -> Option<(SlotNumber, Place)> {
         let [first, block, third, fourth] = address.octets();
@@ -154,6 +210,9 @@ mod tests {
                 for place in [Place::Active, Place::Enrolling] {
                     let address = plan.address(slot, place).unwrap();
                     assert_eq!(plan.slot_of(address), Some((slot, place)));
+                    let index = plan.seat_index(slot, place).unwrap();
+                    assert_eq!(plan.seat_at(index), Some((slot, place)));
+                    assert!(index.as_usize() < plan.seat_count());
                     assert!(address != plan.gateway() && address != plan.gateway_open());
                 }
             }
@@ -161,8 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn seats_lie_in_one_array_without_gaps_or_doubles() {
+        let plan = plan();
+        let at = |text: &str, place| plan.seat_index(text.parse().unwrap(), place).unwrap().get();
+        assert_eq!(at("18-0042", Place::Active), 42);
+        assert_eq!(at("18-0042", Place::Enrolling), 10_042);
+        assert_eq!(at("18F-0042", Place::Active), 20_042);
+        assert_eq!(plan.seat_index("20-0001".parse().unwrap(), Place::Active), None);
+        assert_eq!(plan.seat_at(SeatIndex::of_receiver(u32::MAX)), None);
+    }
+
+    #[test]
     fn an_address_of_nobody_belongs_to_nobody() {
-        for text in ["10.18.255.1", "10.18.0.99", "10.18.0.200", "10.18.200.100", "10.20.0.142", "11.18.0.142"] {
+        for text in
+            ["10.18.255.1", "10.18.0.99", "10.18.0.200", "10.18.200.100", "10.20.0.142", "11.18.0.142"]
+        {
             assert_eq!(plan().slot_of(text.parse().unwrap()), None, "{text}");
         }
     }

@@ -2,9 +2,9 @@
 //! `seats` is held by provisioning, `mirror` (the firewall's) by the vpn process itself,
 //! `status` by the operator. A border file: these values cross process borders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
@@ -45,14 +45,17 @@ pub enum SeatsQuestion {
     /// Put a key in a slot's place (active or enrolling, by class); acknowledged after the firewall mirrors it.
     Seat(Seat),
     /// Empty one place of a slot, or both: sessions, queued packets and firewall entries are gone
-    /// before this is acknowledged. Emptying what is empty is acknowledged too.
+    /// before this is acknowledged. Emptying what is empty is acknowledged too, and a seat of a later
+    /// generation stays. Whoever sits there next needs a greater generation than this one.
     Unseat { slot: SlotNumber, enrolling: bool, active: bool, generation: u64 },
     /// The whole truth of provisioning; what is not in it is unseated (ruling 8).
+    /// A seat in it that is older than the one held changes nothing.
     Reconcile { seats: Vec<Seat> },
     /// Who sits where now, with traffic.
     Status,
-    /// What happened after event number `after`; answers at once when there is something,
-    /// otherwise within `wait_ms` (at most `EVENTS_WAIT_MAX_MS`).
+    /// What happened after event number `after` (0: everything that is remembered); answers at once when
+    /// there is something, otherwise within `wait_ms` (at most `EVENTS_WAIT_MAX_MS`).
+    /// Numbers grow across restarts; `next` is the `after` of the next question.
     Events { after: u64, wait_ms: u32 },
 }
 
@@ -61,12 +64,25 @@ pub const EVENTS_WAIT_MAX_MS: u32 = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeatsAnswer {
-    Seated { slot: SlotNumber, generation: u64 },
+    Seated {
+        slot: SlotNumber,
+        generation: u64,
+    },
     /// Both points of enforcement that this room speaks for: its own data plane, and the firewall.
-    Unseated { slot: SlotNumber, data_plane: bool, firewall: Point },
-    Reconciled { seated: u32, unseated: u32 },
+    Unseated {
+        slot: SlotNumber,
+        data_plane: bool,
+        firewall: Point,
+    },
+    Reconciled {
+        seated: u32,
+        unseated: u32,
+    },
     Status(VpnStatus),
-    Events { next: u64, events: Vec<SeatEvent> },
+    Events {
+        next: u64,
+        events: Vec<SeatEvent>,
+    },
     Refused(SeatRefusal),
 }
 
@@ -89,6 +105,8 @@ pub enum SeatRefusal {
     WeakKey { slot: SlotNumber },
     #[error("MM-1005 slot {slot}: the firewall did not mirror the seat: {why}")]
     Mirror { slot: SlotNumber, why: String },
+    #[error("MM-1006 the vpn room has stopped: {why}; start it again and ask again")]
+    Closed { why: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +122,8 @@ pub struct SeatEvent {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeatEventKind {
-    /// The first completed handshake of this seat (ruling 5: the bootstrap key dies now).
+    /// The first completed handshake of this seat since this process started or since it was seated
+    /// (ruling 5: the bootstrap key dies now). Completed: the device has proved the new session's key.
     FirstHandshake { endpoint: SocketAddr },
     /// A completed handshake from an endpoint other than the last one.
     EndpointChanged { from: SocketAddr, to: SocketAddr },
@@ -131,4 +150,80 @@ pub struct SeatStatus {
     pub last_handshake_ms: Option<i64>,
     pub rx_bytes: u64,
     pub tx_bytes: u64,
+}
+
+/// What the firewall lets an inner address reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// The gateway over mutual TLS, and what is open.
+    Active,
+    /// What is open: claim, published bytes, start page.
+    Enrolling,
+    /// What is open: the page that confirms the end of use.
+    Leaving,
+}
+
+impl Gate {
+    pub const ALL: [Gate; 3] = [Gate::Active, Gate::Enrolling, Gate::Leaving];
+
+    /// Also the name of the firewall's set.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Gate::Active => "active",
+            Gate::Enrolling => "enrolling",
+            Gate::Leaving => "leaving",
+        }
+    }
+}
+
+impl From<SeatClass> for Gate {
+    fn from(class: SeatClass) -> Gate {
+        match class {
+            SeatClass::Enrolling => Gate::Enrolling,
+            SeatClass::Active | SeatClass::ActiveMeetings => Gate::Active,
+            SeatClass::Leaving => Gate::Leaving,
+        }
+    }
+}
+
+/// One address passes from one gate to another; `None` is outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateChange {
+    pub address: Ipv4Addr,
+    pub from: Option<Gate>,
+    pub to: Option<Gate>,
+}
+
+/// Every address with the gate it may pass.
+pub type Admitted = BTreeSet<(Ipv4Addr, Gate)>;
+
+/// Whoever can carry a question to the firewall.
+pub trait MirrorDoor: Send + Sync {
+    fn ask(&self, question: MirrorQuestion) -> Answering<'_, MirrorAnswer>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MirrorQuestion {
+    /// Put our table in the place of whatever has its name, in one transaction, admitting exactly these.
+    Install { admitted: Admitted },
+    /// Change what the table admits, in one transaction.
+    Change { changes: Vec<GateChange> },
+    /// What does the kernel hold?
+    ReadBack,
+    /// Take our table away (a clean stop).
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MirrorAnswer {
+    Done,
+    /// `rules` is the text of the chains and rules as the kernel holds them; equal text, equal rules.
+    Table {
+        admitted: Admitted,
+        rules: String,
+    },
+    Failed {
+        why: String,
+    },
 }

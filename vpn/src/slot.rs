@@ -214,7 +214,18 @@ mod tests {
 
     #[test]
     fn what_is_not_a_slot_is_refused_by_name() {
-        for text in ["", "18", "18-42", "18-00042", "18-004x", "1-0001", "18f-0001", "18FAM-0001", "18-０００１", "-0001"] {
+        for text in [
+            "",
+            "18",
+            "18-42",
+            "18-00042",
+            "18-004x",
+            "1-0001",
+            "18f-0001",
+            "18FAM-0001",
+            "18-０００１",
+            "-0001",
+        ] {
             assert!(text.parse::<SlotNumber>().is_err(), "{text}");
         }
     }
