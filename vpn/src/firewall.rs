@@ -4,10 +4,11 @@
 //! At a clean stop the table is removed with the TUN it protects. After a crash it stays, default deny
 //! and all, until the next start replaces it in one transaction.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use nftables::helper::{NftablesError, apply_ruleset_with_args, get_current_ruleset_raw};
 use nftables::schema::Nftables;
 
 use crate::address::AddressPlan;
@@ -60,28 +61,33 @@ impl Firewall {
 
     /// Who is admitted now, and the text of the rules.
     pub fn read_back(&self) -> Result<(Admitted, String), FirewallError> {
-        let nft = self.inner.nft.as_os_str();
-        let listing = get_current_ruleset_raw(Some(nft), ["list", "table", "inet", TABLE]);
-        Ok(ruleset::read(&listing.map_err(|error| self.why(error))?)?)
+        let listing = self.nft(&["-j", "list", "table", "inet", TABLE], b"")?;
+        Ok(ruleset::read(&listing)?)
     }
 
     fn apply(&self, nftables: &Nftables<'_>) -> Result<(), FirewallError> {
-        let none: [&str; 0] = [];
-        apply_ruleset_with_args(nftables, Some(self.inner.nft.as_os_str()), none)
-            .map_err(|error| self.why(error))
+        let batch = serde_json::to_vec(nftables)
+            .map_err(|error| FirewallError::Refused { why: error.to_string() })?;
+        self.nft(&["-j", "-f", "-"], &batch).map(|_| ())
     }
 
-    fn why(&self, error: NftablesError) -> FirewallError {
-        let short = |text: String| {
-            text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON_MAX).collect()
-        };
-        match error {
-            NftablesError::NftExecution { inner, .. } => {
-                FirewallError::Run { nft: self.inner.nft.clone(), why: inner.to_string() }
-            }
-            NftablesError::NftFailed { stderr, .. } => FirewallError::Refused { why: short(stderr) },
-            other => FirewallError::Refused { why: short(other.to_string()) },
+    fn nft(&self, arguments: &[&str], input: &[u8]) -> Result<String, FirewallError> {
+        let nft = &self.inner.nft;
+        let run = |error: io::Error| FirewallError::Run { nft: nft.clone(), why: error.to_string() };
+        let mut command = Command::new(nft);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(run)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // An nft that refuses may end before it has read everything; its own words follow below.
+            let _ = stdin.write_all(input);
         }
+        let output = child.wait_with_output().map_err(run)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let why = words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON_MAX).collect();
+        Err(FirewallError::Refused { why })
     }
 
     fn answer(&self, question: &MirrorQuestion) -> Result<MirrorAnswer, FirewallError> {

@@ -21,7 +21,7 @@ use crate::limiter::Limiter;
 use crate::mirroring::Mirroring;
 use crate::noise::Noise;
 use crate::plane::{Command, Outcome, Plane};
-use crate::server::{self, Ended, Export, Helm};
+use crate::server::{self, Ended, Helm};
 use crate::slot::SlotNumber;
 use crate::snapshot;
 use crate::tun::TunDevice;
@@ -120,7 +120,7 @@ impl Opened {
             listen,
             public_key: self.config.private_key.public(),
             changed: Arc::new(Notify::new()),
-            snapshot: self.config.snapshot,
+            snapshot: tokio::sync::Mutex::new(self.config.snapshot),
             ends,
             tasks: Mutex::new(vec![mirror_task]),
         });
@@ -155,7 +155,8 @@ struct Inner {
     public_key: PublicKey,
     /// The seating differs from the snapshot.
     changed: Arc<Notify>,
-    snapshot: PathBuf,
+    /// One writer at a time, so that a later seating is never overwritten by an earlier one.
+    snapshot: tokio::sync::Mutex<PathBuf>,
     /// How the loop ended; empty text for a stop.
     ends: watch::Receiver<Option<String>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -193,9 +194,7 @@ impl Room {
 
     /// Writes the snapshot, ends the loop (TUN and sockets go with it), then takes the firewall's table away.
     pub async fn stop(&self) {
-        if let Ok(export) = self.inner.helm.export().await {
-            self.inner.write(export).await;
-        }
+        let _ = self.inner.save().await;
         self.inner.helm.stop();
         let _ = self.ended().await;
         self.inner.mirroring.stop();
@@ -287,12 +286,14 @@ impl Inner {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
 
-    async fn write(&self, export: Export) {
-        let path = self.snapshot.clone();
+    async fn save(&self) -> Result<(), Ended> {
+        let held = self.snapshot.lock().await;
+        let (path, export) = (held.clone(), self.helm.export().await?);
         let written = tokio::task::spawn_blocking(move || snapshot::write(&path, &export)).await;
         if let Ok(Err(error)) = written {
             log::warn!(why = error.to_string().as_str(); "the seating snapshot could not be written");
         }
+        Ok(())
     }
 }
 
@@ -301,8 +302,9 @@ async fn keep_snapshot(inner: std::sync::Weak<Inner>, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
         let Some(inner) = inner.upgrade() else { return };
-        let Ok(export) = inner.helm.export().await else { return };
-        inner.write(export).await;
+        if inner.save().await.is_err() {
+            return;
+        }
     }
 }
 
