@@ -1,5 +1,5 @@
 //! The doors of this room: issuing (held by provisioning), revocations and published bytes
-//! (held by the gateway). Closed sets of questions and answers. A border file.
+//! (held by the gateway), and the operator's. Closed sets of questions and answers. A border file.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +41,22 @@ pub enum DeviceKind {
     Family,
 }
 
+impl DeviceKind {
+    pub const ALL: [DeviceKind; 3] = [DeviceKind::Facility, DeviceKind::FacilityAdmin, DeviceKind::Family];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeviceKind::Facility => "facility",
+            DeviceKind::FacilityAdmin => "facility-admin",
+            DeviceKind::Family => "family",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IssuingQuestion {
     /// Only the public key is taken from the request (PKCS #10, DER), after its proof of possession.
@@ -70,11 +86,38 @@ pub enum RevocationReason {
     CessationOfOperation,
 }
 
+impl RevocationReason {
+    pub const ALL: [RevocationReason; 5] = [
+        RevocationReason::Unspecified,
+        RevocationReason::KeyCompromise,
+        RevocationReason::AffiliationChanged,
+        RevocationReason::Superseded,
+        RevocationReason::CessationOfOperation,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RevocationReason::Unspecified => "unspecified",
+            RevocationReason::KeyCompromise => "key-compromise",
+            RevocationReason::AffiliationChanged => "affiliation-changed",
+            RevocationReason::Superseded => "superseded",
+            RevocationReason::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IssuingAnswer {
     Issued(IssuedCertificate),
     /// The serials that are revoked now because of this question or an earlier one.
-    Revoked { serials: Vec<CertificateSerial>, snapshot: u64 },
+    Revoked {
+        serials: Vec<CertificateSerial>,
+        snapshot: u64,
+    },
     Attested(Attestation),
     Refused(IssuingRefusal),
 }
@@ -143,8 +186,13 @@ pub enum RevocationsQuestion {
 pub enum RevocationsAnswer {
     /// Complete up to `number`. `living` are the logged serials that are neither expired nor revoked:
     /// a certificate that is not among them is refused, however well it is signed.
-    Snapshot { number: u64, living: Vec<LivingCertificate> },
-    Unchanged { number: u64 },
+    Snapshot {
+        number: u64,
+        living: Vec<LivingCertificate>,
+    },
+    Unchanged {
+        number: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,4 +213,86 @@ pub enum PublishedQuestion {
 pub enum PublishedAnswer {
     Bytes { media_type: String, bytes: Vec<u8> },
     NotFound,
+}
+
+/// The operator's door: looks, and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PkiQuestion {
+    Status,
+    /// Newest first, at most `LIST_MAX`.
+    List {
+        slot: Option<SlotNumber>,
+    },
+    /// Recomputes the whole ledger and compares every certificate and revocation with its entry.
+    VerifyLedger,
+}
+
+/// Rows of one answer; fits a door frame.
+pub const LIST_MAX: u32 = 10_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PkiAnswer {
+    Status(PkiStatus),
+    Certificates(Vec<CertificateRow>),
+    LedgerVerified {
+        entries: u64,
+        head: Hash,
+    },
+    /// The ledger does not tell the truth from this entry on: somebody changed it, or the disk did.
+    LedgerBroken {
+        entry: u64,
+        why: String,
+    },
+    Refused(IssuingRefusal),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PkiStatus {
+    pub living: u32,
+    pub revoked: u32,
+    pub ledger_entries: u64,
+    pub ledger_head: Hash,
+    /// The number of the snapshot that the gateway should hold.
+    pub snapshot: u64,
+    /// Root, device CA, server CA.
+    pub authorities: Vec<AuthorityEnd>,
+    /// The revocation list that ends first, Unix seconds.
+    pub lists_good_until: i64,
+    /// Shards whose list could not be renewed; retried every few seconds.
+    pub lists_late: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityEnd {
+    pub name: String,
+    pub serial: CertificateSerial,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Hash,
+    /// Unix seconds.
+    pub not_after: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateRow {
+    pub serial: CertificateSerial,
+    pub slot: SlotNumber,
+    pub kind: DeviceKind,
+    pub state: CertificateState,
+    /// Unix seconds.
+    pub not_before: i64,
+    pub not_after: i64,
+    pub revoked: Option<(i64, RevocationReason)>,
+    pub ledger_entry: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateState {
+    /// Recorded, and not signed yet.
+    Planned,
+    Living,
+    Expired,
+    Revoked,
+    /// Recorded and never signed: the machine stopped in between, or our lint refused it.
+    Abandoned,
 }

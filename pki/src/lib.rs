@@ -2,12 +2,57 @@
 //! and the pure hash chain of every audit trail.
 //!
 //! Reading order. `// edge` touches the world (IO, clock, randomness, SQL); `// border` crosses a process border.
+//! What this room does not do: it knows no person, keeps no device's private key, and listens nowhere.
 
-pub mod serial; // border
-pub mod identity; // border
+// names
 pub mod chain; // border
+pub mod serial; // border
+
+// what crosses the room's border
 pub mod door; // border
+pub mod identity; // border
+
+// nouns
+pub mod key;
+pub mod lifetime;
+pub mod pem;
+pub mod realm;
+
+// what is said in a certificate and in a list
+pub mod ca;
+pub mod crl;
+pub mod profile;
+
+// bytes: to be signed, to be recorded, asked for, sealed
+pub mod draft;
+pub mod entry;
+pub mod request;
+pub mod seal;
+
+// checks
+pub mod lint;
+pub mod verify;
+
+// the ledger, the words, the living
+pub mod ledger; // edge: SQL
+pub mod messages;
+pub mod snapshot; // edge: tokio
+
+// the register beside the ledger, and the key
+pub mod register; // edge: SQL
+pub mod signer; // edge: randomness
+
+// the acts
+pub mod authority; // edge: randomness, tokio
+pub mod ceremony; // edge: randomness
+
+// composition
+pub mod folders; // edge: files, SQL
+pub mod room; // edge: files, clock, tokio
 
 pub use chain::{Hash, Head};
 pub use identity::{FacilityId, Identity, MembershipId, PatientId, PersonId, Role, TraceId, Visitor};
+pub use room::{Config, OpenError, Opened, Room, StartError, open};
+pub use seal::Secret;
 pub use serial::CertificateSerial;
+pub use verify::{DeviceVerifier, VerifiedDevice, VerifyError};

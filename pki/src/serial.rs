@@ -43,9 +43,8 @@ impl CertificateSerial {
 impl FromStr for CertificateSerial {
     type Err = SerialError;
     fn from_str(text: &str) -> Result<Self, SerialError> {
-        let octets = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| SerialError(text.chars().take(40).collect()))?;
+        let octets =
+            HEXLOWER.decode(text.as_bytes()).map_err(|_| SerialError(text.chars().take(40).collect()))?;
         Self::from_der_integer(&octets)
     }
 }

@@ -1,0 +1,259 @@
+//! To-be-signed bytes: encoded by rcgen, caught before any key is near, finished with a signature later.
+//! Pure. Owns `Draft` and its finished form; ends when the signed DER is made.
+//!
+//! rcgen encodes only while it signs, so it is given a "key" that keeps the bytes and signs nothing.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, NameConstraints,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
+    SigningKey, date_time_ymd,
+};
+use rustls_pki_types::CertificateDer;
+
+use crate::ca::CaCertificate;
+use crate::chain::Hash;
+use crate::crl::{RevokedEntry, ShardList};
+use crate::door::RevocationReason;
+use crate::key::PublicKey;
+use crate::profile::{Class, Policy, Profile, Subject};
+
+/// AlgorithmIdentifier of ecdsa-with-SHA256, without parameters (RFC 5758).
+const ECDSA_SHA256: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
+/// certificatePolicies (RFC 5280 4.2.1.4), which rcgen does not write itself.
+const CERTIFICATE_POLICIES: [u64; 4] = [2, 5, 29, 32];
+/// anyPolicy 2.5.29.32.0, content octets.
+const ANY_POLICY: [u8; 4] = [0x55, 0x1d, 0x20, 0x00];
+/// d0198262-df97-4f21-bb0a-350c94754fae: the arc below 2.25 that is ours.
+const OUR_ARC: u128 = 0xd019_8262_df97_4f21_bb0a_350c_9475_4fae;
+
+/// 9999-01-01, before which every certificate's time must lie.
+const YEAR_9999: u64 = 253_370_764_800;
+
+/// Bytes that nobody has signed yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft(Vec<u8>);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot encode what is to be signed: {0}")]
+pub struct DraftError(String);
+
+impl Draft {
+    /// A certificate for `key`; self-issued without an `issuer`.
+    pub fn certificate(
+        profile: &Profile,
+        key: &PublicKey,
+        issuer: Option<&CaCertificate>,
+    ) -> Result<Self, DraftError> {
+        let params = params(profile)?;
+        match issuer {
+            Some(ca) => Self::catch(ca.key(), |catcher| {
+                let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(ca.der()), catcher)?;
+                params.signed_by(key, &issuer).map(drop)
+            }),
+            None => Self::catch(key, |catcher| params.self_signed(catcher).map(drop)),
+        }
+    }
+
+    pub fn revocation_list(list: &ShardList, issuer: &CaCertificate) -> Result<Self, DraftError> {
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(1970, 1, 1) + since_epoch(list.this_update)?,
+            next_update: date_time_ymd(1970, 1, 1) + since_epoch(list.next_update)?,
+            crl_number: SerialNumber::from(list.number),
+            issuing_distribution_point: Some(CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![list.url.clone()] },
+                scope: Some(CrlScope::UserCertsOnly),
+            }),
+            revoked_certs: list.revoked.iter().map(revoked).collect::<Result<_, _>>()?,
+            key_identifier_method: KeyIdMethod::PreSpecified(issuer.key_id().to_vec()),
+        };
+        Self::catch(issuer.key(), |catcher| {
+            let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(issuer.der()), catcher)?;
+            params.signed_by(&issuer).map(drop)
+        })
+    }
+
+    /// Bytes that were recorded before.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn hash(&self) -> Hash {
+        Hash::of(&self.0)
+    }
+
+    /// The finished DER: these bytes, the algorithm, the signature.
+    pub fn finished(&self, signature: &[u8]) -> Vec<u8> {
+        let bits = tlv(0x03, &[&[0], signature]);
+        tlv(0x30, &[&self.0, &ECDSA_SHA256, &bits])
+    }
+
+    fn catch(
+        public: &PublicKey,
+        encode: impl FnOnce(&Catcher) -> Result<(), rcgen::Error>,
+    ) -> Result<Self, DraftError> {
+        let catcher = Catcher { public: *public, caught: RefCell::new(None) };
+        encode(&catcher).map_err(|error| DraftError(error.to_string()))?;
+        let caught = catcher.caught.into_inner();
+        caught.map(Self).ok_or_else(|| DraftError("nothing was encoded".into()))
+    }
+}
+
+/// One DER element of a few parts.
+pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut out = vec![tag];
+    if length < 0x80 {
+        out.push(length as u8);
+    } else {
+        let octets: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
+        out.push(0x80 | octets.len() as u8);
+        out.extend(octets);
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+/// Keeps what it is asked to sign, and gives an empty signature.
+struct Catcher {
+    public: PublicKey,
+    caught: RefCell<Option<Vec<u8>>>,
+}
+
+impl PublicKeyData for Catcher {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.point()
+    }
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Catcher {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        *self.caught.borrow_mut() = Some(message.to_vec());
+        Ok(Vec::new())
+    }
+}
+
+impl PublicKeyData for PublicKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.point()
+    }
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+fn params(profile: &Profile) -> Result<CertificateParams, DraftError> {
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(profile.serial.as_bytes()));
+    params.distinguished_name = name(&profile.subject)?;
+    params.not_before = date_time_ymd(1970, 1, 1) + since_epoch(profile.not_before)?;
+    params.not_after = date_time_ymd(1970, 1, 1) + since_epoch(profile.not_after)?;
+    for dns in &profile.names {
+        let dns = dns.as_str().try_into().map_err(|_| DraftError(format!("`{dns}` is no DNS name")))?;
+        params.subject_alt_names.push(SanType::DnsName(dns));
+    }
+    params.is_ca = match profile.class.path_length() {
+        Some(length) => IsCa::Ca(BasicConstraints::Constrained(length)),
+        None => IsCa::ExplicitNoCa,
+    };
+    (params.key_usages, params.extended_key_usages) = usages(profile.class);
+    let subtrees = |names: &[String]| names.iter().cloned().map(GeneralSubtree::DnsName).collect();
+    if !profile.permitted.is_empty() || !profile.excluded.is_empty() {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: subtrees(&profile.permitted),
+            excluded_subtrees: subtrees(&profile.excluded),
+        });
+    }
+    params.crl_distribution_points =
+        profile.crl.iter().map(|url| CrlDistributionPoint { uris: vec![url.clone()] }).collect();
+    params.use_authority_key_identifier_extension = profile.class != Class::Root;
+    if let Some(policy) = profile.class.policy() {
+        let content = tlv(0x30, &[&tlv(0x30, &[&tlv(0x06, &[&policy_oid(policy)])])]);
+        params.custom_extensions.push(CustomExtension::from_oid_content(&CERTIFICATE_POLICIES, content));
+    }
+    Ok(params)
+}
+
+fn usages(class: Class) -> (Vec<KeyUsagePurpose>, Vec<ExtendedKeyUsagePurpose>) {
+    use ExtendedKeyUsagePurpose as Eku;
+    use KeyUsagePurpose as Ku;
+    match class {
+        Class::Device(_) => (vec![Ku::DigitalSignature], vec![Eku::ClientAuth]),
+        Class::Gateway => (vec![Ku::DigitalSignature], vec![Eku::ServerAuth]),
+        // It signs attestations too, and will have OCSP delegates.
+        Class::DeviceCa => (
+            vec![Ku::DigitalSignature, Ku::KeyCertSign, Ku::CrlSign],
+            vec![Eku::ClientAuth, Eku::OcspSigning],
+        ),
+        Class::ServerCa => (vec![Ku::KeyCertSign, Ku::CrlSign], vec![Eku::ServerAuth, Eku::OcspSigning]),
+        Class::Root => (vec![Ku::KeyCertSign, Ku::CrlSign], vec![]),
+    }
+}
+
+fn name(subject: &Subject) -> Result<DistinguishedName, DraftError> {
+    let mut name = DistinguishedName::new();
+    let country = "JP".try_into().map_err(|_| DraftError("country".into()))?;
+    name.push(DnType::CountryName, DnValue::PrintableString(country));
+    name.push(DnType::OrganizationName, subject.organization.as_str());
+    if let Some(unit) = &subject.unit {
+        name.push(DnType::OrganizationalUnitName, unit.as_str());
+    }
+    name.push(DnType::CommonName, subject.common_name.as_str());
+    Ok(name)
+}
+
+/// Content octets of the policy's object identifier.
+pub(crate) fn policy_oid(policy: Policy) -> Vec<u8> {
+    match policy {
+        Policy::Any => ANY_POLICY.to_vec(),
+        // 2.25 is one octet (2 * 40 + 25), then the UUID, then the profile's number.
+        Policy::Ours(number) => [vec![0x69], base128(OUR_ARC), vec![number & 0x7f]].concat(),
+    }
+}
+
+fn base128(mut value: u128) -> Vec<u8> {
+    let mut octets = vec![(value & 0x7f) as u8];
+    value >>= 7;
+    while value > 0 {
+        octets.push(0x80 | (value & 0x7f) as u8);
+        value >>= 7;
+    }
+    octets.reverse();
+    octets
+}
+
+/// rcgen counts time in a type of another crate; from the epoch it can be reached without naming it.
+fn since_epoch(seconds: i64) -> Result<Duration, DraftError> {
+    u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds < YEAR_9999)
+        .map(Duration::from_secs)
+        .ok_or_else(|| DraftError(format!("{seconds} is no time for a certificate")))
+}
+
+fn revoked(entry: &RevokedEntry) -> Result<RevokedCertParams, DraftError> {
+    Ok(RevokedCertParams {
+        serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
+        revocation_time: date_time_ymd(1970, 1, 1) + since_epoch(entry.at)?,
+        reason_code: match entry.reason {
+            RevocationReason::Unspecified => None,
+            RevocationReason::KeyCompromise => Some(rcgen::RevocationReason::KeyCompromise),
+            RevocationReason::AffiliationChanged => Some(rcgen::RevocationReason::AffiliationChanged),
+            RevocationReason::Superseded => Some(rcgen::RevocationReason::Superseded),
+            RevocationReason::CessationOfOperation => Some(rcgen::RevocationReason::CessationOfOperation),
+        },
+        invalidity_date: None,
+    })
+}

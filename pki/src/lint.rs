@@ -1,0 +1,282 @@
+//! Our own lints over a to-be-signed certificate, before the key is touched (issue 5: record, lint, sign).
+//! Pure. It reads the bytes anew and believes neither the encoder nor the profile alone:
+//! what the bytes say must be what was meant, and what was meant must be allowed.
+
+use std::collections::BTreeMap;
+
+use x509_parser::certificate::TbsCertificate;
+use x509_parser::extensions::{CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
+
+use crate::ca::CaCertificate;
+use crate::chain::Hash;
+use crate::door::IssuingRefusal;
+use crate::draft::{Draft, policy_oid};
+use crate::key::PublicKey;
+use crate::lifetime;
+use crate::profile::{Class, Profile};
+
+/// Content octets of ecdsa-with-SHA256.
+const ECDSA_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
+/// keyUsage bits as x509-parser gives them.
+const DIGITAL_SIGNATURE: u16 = 1;
+const CERT_AND_CRL_SIGN: u16 = 0b110_0000;
+
+/// That these very bytes passed. Only made here; a signature needs it.
+pub struct Linted(Hash);
+
+impl Linted {
+    /// The hash of the bytes that passed.
+    pub fn covers(&self) -> Hash {
+        self.0
+    }
+}
+
+/// Which lint, and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{lint}: {found}")]
+pub struct LintFault {
+    pub lint: &'static str,
+    pub found: String,
+}
+
+impl From<LintFault> for IssuingRefusal {
+    fn from(fault: LintFault) -> Self {
+        IssuingRefusal::Lint { why: fault.to_string() }
+    }
+}
+
+/// All lints; `issuer` is absent for the root, which issues itself.
+pub fn certificate(
+    draft: &Draft,
+    profile: &Profile,
+    key: &PublicKey,
+    issuer: Option<&CaCertificate>,
+) -> Result<Linted, LintFault> {
+    let (rest, tbs) = TbsCertificate::from_der(draft.bytes())
+        .map_err(|error| fault("encoding", format!("cannot be read back ({error})")))?;
+    demand("encoding", rest.is_empty(), || "bytes after its end".into())?;
+    demand("version", tbs.version == X509Version::V3, || format!("{:?}", tbs.version))?;
+    demand("serial", tbs.raw_serial() == profile.serial.as_bytes(), || tbs.raw_serial_as_string())?;
+    demand("algorithm", tbs.signature.algorithm.as_bytes() == ECDSA_SHA256, || {
+        tbs.signature.algorithm.to_id_string()
+    })?;
+    demand("unique-id", tbs.issuer_uid.is_none() && tbs.subject_uid.is_none(), || "present".into())?;
+    names(&tbs, profile, issuer)?;
+    validity(&tbs, profile, issuer)?;
+    demand("public-key", PublicKey::from_spki(tbs.subject_pki.raw).as_ref() == Ok(key), || {
+        "not the key that was proved".into()
+    })?;
+    extensions(&tbs, profile, issuer)?;
+    Ok(Linted(draft.hash()))
+}
+
+fn names(
+    tbs: &TbsCertificate<'_>,
+    profile: &Profile,
+    issuer: Option<&CaCertificate>,
+) -> Result<(), LintFault> {
+    let expected = issuer.map_or(tbs.subject.as_raw(), CaCertificate::subject);
+    demand("issuer", tbs.issuer.as_raw() == expected, || tbs.issuer.to_string())?;
+    let text = |oid: &str| -> Vec<&str> {
+        let parts = tbs.subject.iter_attributes().filter(|part| part.attr_type().to_id_string() == oid);
+        parts.map(|part| part.as_str().unwrap_or("?")).collect()
+    };
+    let subject = &profile.subject;
+    let unit: Vec<&str> = subject.unit.as_deref().into_iter().collect();
+    let right = text("2.5.4.6") == ["JP"]
+        && text("2.5.4.10") == [subject.organization.as_str()]
+        && text("2.5.4.11") == unit
+        && text("2.5.4.3") == [subject.common_name.as_str()]
+        && tbs.subject.iter_attributes().count() == 3 + unit.len();
+    demand("subject", right, || tbs.subject.to_string())?;
+    let longest = [&subject.organization, &subject.common_name].map(|part| part.chars().count());
+    demand("subject-length", longest.iter().all(|length| (1..=64).contains(length)), || {
+        tbs.subject.to_string()
+    })
+}
+
+fn validity(
+    tbs: &TbsCertificate<'_>,
+    profile: &Profile,
+    issuer: Option<&CaCertificate>,
+) -> Result<(), LintFault> {
+    let (from, until) = (tbs.validity.not_before.timestamp(), tbs.validity.not_after.timestamp());
+    let shown = || format!("{} to {}", lifetime::utc(from), lifetime::utc(until));
+    demand("validity", from == profile.not_before && until == profile.not_after && from < until, shown)?;
+    let longest = profile.class.life().longest_days() * 86_400;
+    demand("lifetime", until - from <= longest, shown)?;
+    demand("season", !lifetime::forbidden(until), shown)?;
+    let within = issuer.is_none_or(|ca| ca.not_before() <= from && until <= ca.not_after());
+    demand("issuer-lifetime", within, shown)
+}
+
+/// Which extensions there are, and whether critical: exactly these.
+fn allowed(class: Class) -> BTreeMap<String, bool> {
+    let ids: &[(&str, bool)] = match class {
+        Class::Device(_) => &[
+            ("2.5.29.14", false),
+            ("2.5.29.15", true),
+            ("2.5.29.17", false),
+            ("2.5.29.19", true),
+            ("2.5.29.31", false),
+            ("2.5.29.32", false),
+            ("2.5.29.35", false),
+            ("2.5.29.37", false),
+        ],
+        Class::Gateway => &[
+            ("2.5.29.14", false),
+            ("2.5.29.15", true),
+            ("2.5.29.17", false),
+            ("2.5.29.19", true),
+            ("2.5.29.35", false),
+            ("2.5.29.37", false),
+        ],
+        Class::DeviceCa => &[
+            ("2.5.29.14", false),
+            ("2.5.29.15", true),
+            ("2.5.29.19", true),
+            ("2.5.29.30", true),
+            ("2.5.29.32", false),
+            ("2.5.29.35", false),
+            ("2.5.29.37", false),
+        ],
+        Class::ServerCa => &[
+            ("2.5.29.14", false),
+            ("2.5.29.15", true),
+            ("2.5.29.19", true),
+            ("2.5.29.30", true),
+            ("2.5.29.35", false),
+            ("2.5.29.37", false),
+        ],
+        Class::Root => &[("2.5.29.14", false), ("2.5.29.15", true), ("2.5.29.19", true), ("2.5.29.30", true)],
+    };
+    ids.iter().map(|(id, critical)| ((*id).to_owned(), *critical)).collect()
+}
+
+fn extensions(
+    tbs: &TbsCertificate<'_>,
+    profile: &Profile,
+    issuer: Option<&CaCertificate>,
+) -> Result<(), LintFault> {
+    let found: BTreeMap<String, bool> =
+        tbs.extensions().iter().map(|extension| (extension.oid.to_id_string(), extension.critical)).collect();
+    demand("extensions-once", found.len() == tbs.extensions().len(), || format!("{found:?}"))?;
+    demand("extensions", found == allowed(profile.class), || format!("{found:?}"))?;
+    for extension in tbs.extensions() {
+        let (lint, right) = content(extension.parsed_extension(), profile, issuer);
+        demand(lint, right, || format!("{:?}", extension.parsed_extension()))?;
+    }
+    let key_id = tbs.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    });
+    let distinct = issuer.is_none_or(|ca| key_id.as_deref() != Some(ca.key_id()));
+    demand("subject-key-id", key_id.is_some_and(|id| id.len() == 20) && distinct, || "wrong".into())
+}
+
+fn content(
+    extension: &ParsedExtension<'_>,
+    profile: &Profile,
+    issuer: Option<&CaCertificate>,
+) -> (&'static str, bool) {
+    use ParsedExtension as Ext;
+    let class = profile.class;
+    match extension {
+        Ext::KeyUsage(usage) => ("key-usage", usage.flags == key_usage(class)),
+        Ext::ExtendedKeyUsage(usage) => {
+            let server = matches!(class, Class::Gateway | Class::ServerCa);
+            let ca = class.path_length().is_some();
+            let other = usage.any || usage.code_signing || usage.email_protection || usage.time_stamping;
+            let right = usage.server_auth == server
+                && usage.client_auth != server
+                && usage.ocsp_signing == ca
+                && !other
+                && usage.other.is_empty();
+            ("extended-key-usage", right)
+        }
+        Ext::BasicConstraints(basic) => {
+            let length = basic.path_len_constraint;
+            let expected = class.path_length().map(u32::from);
+            ("basic-constraints", basic.ca == expected.is_some() && length == expected)
+        }
+        Ext::SubjectAlternativeName(names) => {
+            let found: Vec<_> = names.general_names.iter().map(dns).collect();
+            let meant: Vec<_> = profile.names.iter().map(|name| Some(name.as_str())).collect();
+            let permitted = issuer.is_some_and(|ca| profile.names.iter().all(|name| ca.permits(name)));
+            let one = !matches!(class, Class::Device(_)) || found.len() == 1;
+            ("subject-alternative-name", !found.is_empty() && one && found == meant && permitted)
+        }
+        Ext::NameConstraints(constraints) => {
+            let read = |subtrees: &Option<Vec<x509_parser::extensions::GeneralSubtree<'_>>>| -> Vec<String> {
+                let subtrees = subtrees.iter().flatten();
+                subtrees.map(|subtree| dns(&subtree.base).unwrap_or("?").to_owned()).collect()
+            };
+            let right = read(&constraints.permitted_subtrees) == profile.permitted
+                && read(&constraints.excluded_subtrees) == profile.excluded
+                && !profile.permitted.is_empty();
+            ("name-constraints", right)
+        }
+        Ext::CRLDistributionPoints(points) => {
+            let uri = only_uri(&points.points);
+            ("crl-distribution-point", uri.is_some() && uri == profile.crl.as_deref())
+        }
+        Ext::CertificatePolicies(policies) => {
+            let right = match (policies.as_slice(), class.policy()) {
+                ([one], Some(policy)) => {
+                    one.policy_id.as_bytes() == policy_oid(policy) && one.policy_qualifiers.is_none()
+                }
+                _ => false,
+            };
+            ("policies", right)
+        }
+        Ext::AuthorityKeyIdentifier(id) => {
+            let by_key = id.key_identifier.as_ref().map(|id| id.0);
+            let only = id.authority_cert_issuer.is_none() && id.authority_cert_serial.is_none();
+            ("authority-key-id", only && by_key == issuer.map(CaCertificate::key_id))
+        }
+        Ext::SubjectKeyIdentifier(_) => ("subject-key-id", true),
+        _ => ("extensions", false),
+    }
+}
+
+fn key_usage(class: Class) -> u16 {
+    match class {
+        Class::Device(_) | Class::Gateway => DIGITAL_SIGNATURE,
+        Class::DeviceCa => DIGITAL_SIGNATURE | CERT_AND_CRL_SIGN,
+        Class::ServerCa | Class::Root => CERT_AND_CRL_SIGN,
+    }
+}
+
+/// One point with one address and nothing else.
+fn only_uri<'a>(points: &[CRLDistributionPoint<'a>]) -> Option<&'a str> {
+    let [CRLDistributionPoint { distribution_point: Some(point), reasons: None, crl_issuer: None }] = points
+    else {
+        return None;
+    };
+    let DistributionPointName::FullName(names) = point else { return None };
+    match names.as_slice() {
+        [GeneralName::URI(uri)] => Some(uri),
+        _ => None,
+    }
+}
+
+fn dns<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
+    match name {
+        GeneralName::DNSName(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn fault(lint: &'static str, found: String) -> LintFault {
+    LintFault { lint, found }
+}
+
+fn demand(lint: &'static str, holds: bool, found: impl FnOnce() -> String) -> Result<(), LintFault> {
+    if holds { Ok(()) } else { Err(fault(lint, found())) }
+}
+
+#[cfg(test)]
+mod tests;

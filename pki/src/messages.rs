@@ -1,0 +1,185 @@
+//! What the refusals of this room say to people: stable code, Japanese first, English, and what to do.
+//! Exhaustive, so that a missing text does not compile (ruling 12).
+
+use crate::door::IssuingRefusal;
+use crate::verify::VerifyError;
+
+/// The words around one refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub code: &'static str,
+    pub ja: String,
+    pub en: String,
+    pub remedy_ja: &'static str,
+    pub remedy_en: &'static str,
+}
+
+impl IssuingRefusal {
+    pub fn code(&self) -> &'static str {
+        self.words().code
+    }
+
+    pub fn ja(&self) -> String {
+        self.words().ja
+    }
+
+    pub fn en(&self) -> String {
+        self.words().en
+    }
+
+    pub fn remedy_ja(&self) -> &'static str {
+        self.words().remedy_ja
+    }
+
+    pub fn remedy_en(&self) -> &'static str {
+        self.words().remedy_en
+    }
+
+    pub fn words(&self) -> Words {
+        match self {
+            Self::BadRequest { why } => words(
+                "MM-2001",
+                format!("証明書の発行要求を読み取れません（{why}）。"),
+                format!("The certificate request cannot be read: {why}."),
+                "端末の本登録ページを開き直し、もう一度お試しください。",
+                "Open the claim page on the device again and retry.",
+            ),
+            Self::NoProof => words(
+                "MM-2002",
+                "発行要求の署名が鍵と一致しません。".into(),
+                "The request does not prove possession of its key.".into(),
+                "端末で鍵を作り直して、もう一度お試しください。",
+                "Make a new key on the device and retry.",
+            ),
+            Self::WrongKey => words(
+                "MM-2003",
+                "鍵の種類が違います（ECDSA P-256 のみ）。".into(),
+                "Keys must be ECDSA P-256.".into(),
+                "ECDSA P-256 の鍵を作り直してください。",
+                "Make an ECDSA P-256 key.",
+            ),
+            Self::TooMany { slot, living } => words(
+                "MM-2004",
+                format!("VPN番号 {slot} には有効な証明書がすでに {living} 枚あります。"),
+                format!("Slot {slot} already has {living} living certificates."),
+                "使わなくなった証明書を失効させてから、もう一度お試しください。",
+                "Revoke a certificate that is no longer used, then retry.",
+            ),
+            Self::Unknown { serial } => words(
+                "MM-2005",
+                format!("シリアル番号 {serial} の証明書はありません。"),
+                format!("There is no certificate with serial {serial}."),
+                "シリアル番号を一覧で確かめてください。",
+                "Check the serial in the list.",
+            ),
+            Self::RevokedKey => words(
+                "MM-2006",
+                "この鍵は失効済みのため、証明書を発行できません。".into(),
+                "This key was revoked and is never certified again.".into(),
+                "端末で鍵を作り直してください。",
+                "Make a new key on the device.",
+            ),
+            Self::Lint { why } => words(
+                "MM-2007",
+                format!("発行前の検査で証明書に誤りが見つかりました（{why}）。署名はしていません。"),
+                format!("Our own lint refused the certificate: {why}. Nothing was signed."),
+                "事務局のシステム担当者へ、このコードと時刻をお知らせください。",
+                "Tell the engineer this code and the time.",
+            ),
+            Self::TokenReused => words(
+                "MM-2008",
+                "この受付は別の発行要求で使われています。".into(),
+                "This token was used for another request.".into(),
+                "本登録を初めからやり直してください。",
+                "Begin the claim again.",
+            ),
+            Self::Unavailable { why } => words(
+                "MM-2009",
+                format!("認証局が記録または署名できません（{why}）。"),
+                format!("The authority cannot record or sign now: {why}."),
+                "しばらくしてからお試しください。続くときは、ディスクの空きと認証局のログを確かめてください。",
+                "Try later. If it lasts, check free disk space and the authority's log.",
+            ),
+        }
+    }
+}
+
+impl VerifyError {
+    pub fn code(&self) -> &'static str {
+        self.words().code
+    }
+
+    pub fn words(&self) -> Words {
+        const NEW_JA: &str = "施設内管理者へ連絡し、この端末の証明書を入れ直してください。";
+        const NEW_EN: &str = "Ask your facility's admin to enrol this device again.";
+        let (code, ja, remedy_ja, remedy_en) = match self {
+            Self::Missing => ("MM-2101", "端末の証明書が提示されていません。", NEW_JA, NEW_EN),
+            Self::Malformed => ("MM-2102", "端末の証明書を読み取れません。", NEW_JA, NEW_EN),
+            Self::NotOurs => {
+                ("MM-2103", "この端末の証明書は、このシステムの認証局のものではありません。", NEW_JA, NEW_EN)
+            }
+            Self::Expired { .. } => ("MM-2104", "端末の証明書の有効期限が切れています。", NEW_JA, NEW_EN),
+            Self::NotYetValid { .. } => (
+                "MM-2105",
+                "端末の証明書はまだ有効ではありません。",
+                "端末と機器の時刻を確かめてください。",
+                "Check the clocks of the device and of the appliance.",
+            ),
+            Self::WrongPurpose => ("MM-2106", "端末用の証明書ではありません。", NEW_JA, NEW_EN),
+            Self::WrongName => ("MM-2107", "証明書のVPN番号を読み取れません。", NEW_JA, NEW_EN),
+        };
+        let en = self.to_string();
+        let en = en.split_once(' ').map_or(en.clone(), |(_, text)| text.to_owned());
+        words(code, ja.into(), en, remedy_ja, remedy_en)
+    }
+}
+
+fn words(
+    code: &'static str,
+    ja: String,
+    en: String,
+    remedy_ja: &'static str,
+    remedy_en: &'static str,
+) -> Words {
+    Words { code, ja, en, remedy_ja, remedy_en }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_one_to_each_refusal_and_stand_in_its_display() {
+        let serial = crate::serial::CertificateSerial::from_random([1; 16]);
+        let slot = "18-0042".parse().unwrap();
+        let why = || "x".to_owned();
+        let refusals = [
+            IssuingRefusal::BadRequest { why: why() },
+            IssuingRefusal::NoProof,
+            IssuingRefusal::WrongKey,
+            IssuingRefusal::TooMany { slot, living: 5 },
+            IssuingRefusal::Unknown { serial },
+            IssuingRefusal::RevokedKey,
+            IssuingRefusal::Lint { why: why() },
+            IssuingRefusal::TokenReused,
+            IssuingRefusal::Unavailable { why: why() },
+        ];
+        let errors = [
+            VerifyError::Missing,
+            VerifyError::Malformed,
+            VerifyError::NotOurs,
+            VerifyError::Expired { not_after: 0 },
+            VerifyError::NotYetValid { not_before: 0 },
+            VerifyError::WrongPurpose,
+            VerifyError::WrongName,
+        ];
+        let shown = refusals.iter().map(|r| (r.code(), r.to_string()));
+        let shown = shown.chain(errors.iter().map(|e| (e.code(), e.to_string())));
+        let mut codes = std::collections::BTreeSet::new();
+        for (code, display) in shown {
+            assert!(display.starts_with(&format!("{code} ")), "{display}");
+            assert!(codes.insert(code), "{code} twice");
+        }
+        assert_eq!(codes.len(), 16);
+    }
+}

@@ -1,0 +1,34 @@
+//! PEM text of DER bytes (RFC 7468). Pure.
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+/// Characters per line (RFC 7468).
+const LINE: usize = 64;
+
+pub fn certificate(der: &[u8]) -> String {
+    encode("CERTIFICATE", der).as_str().to_owned()
+}
+
+/// A PKCS #8 key; wiped when dropped.
+pub fn private_key(pkcs8: &[u8]) -> Zeroizing<String> {
+    encode("PRIVATE KEY", pkcs8)
+}
+
+fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(BASE64.encode(der));
+    // Reserved whole, so that no copy of a key is left behind by growing.
+    let mut text =
+        Zeroizing::new(String::with_capacity(body.len() + body.len() / LINE + 2 * label.len() + 40));
+    text.push_str("-----BEGIN ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    for at in (0..body.len()).step_by(LINE) {
+        text.push_str(&body[at..body.len().min(at + LINE)]);
+        text.push('\n');
+    }
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    text
+}

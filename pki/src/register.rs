@@ -1,0 +1,455 @@
+//! The rows beside the ledger's lines: certificates, revocations, current lists. An edge file: SQL.
+//! Every change is made inside a `Writing`, together with its line; reads are open to anyone.
+
+use data_encoding::BASE64;
+use sqlx::FromRow;
+use vpn::slot::SlotNumber;
+
+use crate::chain::Hash;
+use crate::crl::RevokedEntry;
+use crate::door::{
+    CertificateRow, CertificateState, DeviceKind, LIST_MAX, LivingCertificate, RevocationReason,
+};
+use crate::draft::Draft;
+use crate::entry::{Abandon, Entry};
+use crate::ledger::{Counted, Ledger, LedgerError, Writing, broken};
+use crate::realm::shard_of;
+use crate::serial::CertificateSerial;
+
+/// A certificate that is about to be signed.
+pub struct Plan {
+    pub serial: CertificateSerial,
+    pub token: Hash,
+    pub slot: SlotNumber,
+    pub kind: DeviceKind,
+    pub key: Hash,
+    pub not_before: i64,
+    pub not_after: i64,
+    pub draft: Draft,
+}
+
+impl Plan {
+    fn entry(&self) -> Entry {
+        Entry::Planned {
+            serial: self.serial,
+            slot: self.slot,
+            kind: self.kind,
+            key: self.key,
+            not_after: self.not_after,
+            tbs: self.draft.hash(),
+        }
+    }
+}
+
+/// A certificate as the table holds it.
+#[derive(Clone, FromRow)]
+struct Row {
+    serial: String,
+    slot: String,
+    kind: String,
+    key_hash: String,
+    not_before: i64,
+    not_after: i64,
+    state: String,
+    planned_at: i64,
+    planned_entry: i64,
+    tbs: String,
+    der: Option<String>,
+    revoked_at: Option<i64>,
+    reason: Option<String>,
+    revoked_entry: Option<i64>,
+}
+
+/// A certificate as it stands in the register.
+#[derive(Clone)]
+pub struct Registered {
+    pub serial: CertificateSerial,
+    pub slot: SlotNumber,
+    pub key: Hash,
+    pub not_after: i64,
+    pub state: CertificateState,
+    pub entry: u64,
+    pub der: Option<Vec<u8>>,
+}
+
+/// One text for every reading of whole certificates.
+macro_rules! certificates {
+    ($which:literal) => {
+        concat!(
+            "SELECT c.serial, c.slot, c.kind, c.key_hash, c.not_before, c.not_after, c.state, c.planned_at, ",
+            "c.planned_entry, c.tbs, c.der, r.at AS revoked_at, r.reason, r.entry AS revoked_entry ",
+            "FROM certificate c LEFT JOIN revocation r ON r.serial = c.serial ",
+            $which
+        )
+    };
+}
+
+impl Writing {
+    /// The certificate of a token, unless it was abandoned.
+    pub async fn of_token(&mut self, token: &Hash) -> Result<Option<Registered>, LedgerError> {
+        let row: Option<Row> =
+            sqlx::query_as(certificates!("WHERE c.token_hash = $1 AND c.state <> 'abandoned'"))
+                .bind(token.to_string())
+                .fetch_optional(self.rows())
+                .await?;
+        row.map(registered).transpose()
+    }
+
+    /// Whether this key stands in a revoked certificate.
+    pub async fn key_is_revoked(&mut self, key: &Hash) -> Result<bool, LedgerError> {
+        let found: Option<(i64,)> =
+            sqlx::query_as("SELECT 1 FROM certificate WHERE key_hash = $1 AND state = 'revoked' LIMIT 1")
+                .bind(key.to_string())
+                .fetch_optional(self.rows())
+                .await?;
+        Ok(found.is_some())
+    }
+
+    /// A slot that this key serves now, other than the one given.
+    pub async fn key_serves_another(
+        &mut self,
+        key: &Hash,
+        slot: SlotNumber,
+        now: i64,
+    ) -> Result<Option<String>, LedgerError> {
+        let found: Option<(String,)> = sqlx::query_as(
+            "SELECT slot FROM certificate WHERE key_hash = $1 AND state = 'living' AND not_after > $2 \
+             AND slot <> $3 LIMIT 1",
+        )
+        .bind(key.to_string())
+        .bind(now)
+        .bind(slot.to_string())
+        .fetch_optional(self.rows())
+        .await?;
+        Ok(found.map(|(slot,)| slot))
+    }
+
+    pub async fn living_in(&mut self, slot: SlotNumber, now: i64) -> Result<u32, LedgerError> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT COUNT(*) FROM certificate WHERE slot = $1 AND state = 'living' AND not_after > $2",
+        )
+        .bind(slot.to_string())
+        .bind(now)
+        .fetch_one(self.rows())
+        .await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    pub async fn plan(&mut self, at: i64, plan: &Plan) -> Result<u64, LedgerError> {
+        let entry = self.append(at, &plan.entry()).await?;
+        sqlx::query(
+            "INSERT INTO certificate (serial, token_hash, slot, kind, key_hash, not_before, not_after, state, \
+             planned_at, planned_entry, tbs) VALUES ($1, $2, $3, $4, $5, $6, $7, 'planned', $8, $9, $10)",
+        )
+        .bind(plan.serial.to_string())
+        .bind(plan.token.to_string())
+        .bind(plan.slot.to_string())
+        .bind(plan.kind.as_str())
+        .bind(plan.key.to_string())
+        .bind(plan.not_before)
+        .bind(plan.not_after)
+        .bind(at)
+        .bind(entry as i64)
+        .bind(BASE64.encode(plan.draft.bytes()))
+        .execute(self.rows())
+        .await?;
+        Ok(entry)
+    }
+
+    pub async fn signed(
+        &mut self,
+        at: i64,
+        serial: CertificateSerial,
+        der: &[u8],
+    ) -> Result<(), LedgerError> {
+        let entry = self.append(at, &Entry::Signed { serial, certificate: Hash::of(der) }).await?;
+        sqlx::query(
+            "UPDATE certificate SET state = 'living', der = $1, signed_entry = $2 \
+             WHERE serial = $3 AND state = 'planned'",
+        )
+        .bind(BASE64.encode(der))
+        .bind(entry as i64)
+        .bind(serial.to_string())
+        .execute(self.rows())
+        .await?;
+        Ok(())
+    }
+
+    pub async fn abandon(
+        &mut self,
+        at: i64,
+        serial: CertificateSerial,
+        why: Abandon,
+    ) -> Result<(), LedgerError> {
+        self.append(at, &Entry::Abandoned { serial, why }).await?;
+        sqlx::query("UPDATE certificate SET state = 'abandoned' WHERE serial = $1 AND state = 'planned'")
+            .bind(serial.to_string())
+            .execute(self.rows())
+            .await?;
+        Ok(())
+    }
+
+    pub async fn planned(&mut self) -> Result<Vec<CertificateSerial>, LedgerError> {
+        let rows: Vec<(String,)> =
+            sqlx::query_as("SELECT serial FROM certificate WHERE state = 'planned' ORDER BY planned_entry")
+                .fetch_all(self.rows())
+                .await?;
+        rows.into_iter().map(|(serial,)| parsed(&serial, 0)).collect()
+    }
+
+    /// Serial and state of one certificate, or of all signed ones of a slot.
+    pub async fn signed_ones(
+        &mut self,
+        serial: Option<CertificateSerial>,
+        slot: Option<SlotNumber>,
+    ) -> Result<Vec<(CertificateSerial, bool)>, LedgerError> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT serial, state FROM certificate WHERE (serial = $1 OR slot = $2) \
+             AND state IN ('living', 'revoked') ORDER BY planned_entry",
+        )
+        .bind(serial.map(|serial| serial.to_string()))
+        .bind(slot.map(|slot| slot.to_string()))
+        .fetch_all(self.rows())
+        .await?;
+        rows.into_iter().map(|(serial, state)| Ok((parsed(&serial, 0)?, state == "revoked"))).collect()
+    }
+
+    pub async fn revoke(
+        &mut self,
+        at: i64,
+        serial: CertificateSerial,
+        reason: RevocationReason,
+    ) -> Result<(), LedgerError> {
+        let entry = self.append(at, &Entry::Revoked { serial, reason }).await?;
+        sqlx::query("INSERT INTO revocation (serial, at, reason, shard, entry) VALUES ($1, $2, $3, $4, $5)")
+            .bind(serial.to_string())
+            .bind(at)
+            .bind(reason.as_str())
+            .bind(i64::from(shard_of(&serial)))
+            .bind(entry as i64)
+            .execute(self.rows())
+            .await?;
+        sqlx::query("UPDATE certificate SET state = 'revoked' WHERE serial = $1 AND state = 'living'")
+            .bind(serial.to_string())
+            .execute(self.rows())
+            .await?;
+        Ok(())
+    }
+
+    /// What a shard's list must hold: revoked, and not expired since.
+    pub async fn revoked_in(&mut self, shard: u8, now: i64) -> Result<Vec<RevokedEntry>, LedgerError> {
+        let rows: Vec<(String, i64, String, i64)> = sqlx::query_as(
+            "SELECT r.serial, r.at, r.reason, r.entry FROM revocation r \
+             JOIN certificate c ON c.serial = r.serial WHERE r.shard = $1 AND c.not_after > $2 ORDER BY r.serial",
+        )
+        .bind(i64::from(shard))
+        .bind(now)
+        .fetch_all(self.rows())
+        .await?;
+        rows.into_iter()
+            .map(|(serial, at, reason, entry)| {
+                let reason = RevocationReason::parse(&reason)
+                    .ok_or_else(|| broken(entry as u64, "the reason of its revocation is unknown"))?;
+                Ok(RevokedEntry { serial: parsed(&serial, entry)?, at, reason })
+            })
+            .collect()
+    }
+
+    pub async fn list_number(&mut self, shard: u8) -> Result<Option<u64>, LedgerError> {
+        let row: Option<(i64,)> = sqlx::query_as("SELECT number FROM list WHERE shard = $1")
+            .bind(i64::from(shard))
+            .fetch_optional(self.rows())
+            .await?;
+        Ok(row.map(|(number,)| number as u64))
+    }
+
+    pub async fn keep_list(&mut self, list: &StoredList) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO list (shard, number, next_update, der, entry) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (shard) DO UPDATE SET number = excluded.number, next_update = excluded.next_update, \
+             der = excluded.der, entry = excluded.entry",
+        )
+        .bind(i64::from(list.shard))
+        .bind(list.number as i64)
+        .bind(list.next_update)
+        .bind(BASE64.encode(&list.der))
+        .bind(list.entry as i64)
+        .execute(self.rows())
+        .await?;
+        Ok(())
+    }
+}
+
+/// One shard's current list.
+#[derive(Clone)]
+pub struct StoredList {
+    pub shard: u8,
+    pub number: u64,
+    pub next_update: i64,
+    pub der: Vec<u8>,
+    pub entry: u64,
+}
+
+impl Ledger {
+    pub async fn lists(&self) -> Result<Vec<StoredList>, LedgerError> {
+        let rows: Vec<(i64, i64, i64, String, i64)> =
+            sqlx::query_as("SELECT shard, number, next_update, der, entry FROM list ORDER BY shard")
+                .fetch_all(self.pool())
+                .await?;
+        rows.into_iter()
+            .map(|(shard, number, next_update, der, entry)| {
+                let bad = || broken(entry as u64, "its list cannot be read");
+                Ok(StoredList {
+                    shard: u8::try_from(shard).map_err(|_| bad())?,
+                    number: number as u64,
+                    next_update,
+                    der: BASE64.decode(der.as_bytes()).map_err(|_| bad())?,
+                    entry: entry as u64,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn living(&self, now: i64) -> Result<Vec<LivingCertificate>, LedgerError> {
+        let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+            "SELECT serial, slot, not_after, planned_entry FROM certificate \
+             WHERE state = 'living' AND not_after > $1",
+        )
+        .bind(now)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|(serial, slot, not_after, entry)| {
+                let slot = slot.parse().map_err(|_| broken(entry as u64, "its slot is no slot"))?;
+                Ok(LivingCertificate { serial: parsed(&serial, entry)?, slot, not_after })
+            })
+            .collect()
+    }
+
+    pub async fn revoked_count(&self) -> Result<u32, LedgerError> {
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM revocation").fetch_one(self.pool()).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Newest first.
+    pub async fn rows(&self, slot: Option<SlotNumber>, now: i64) -> Result<Vec<CertificateRow>, LedgerError> {
+        let rows: Vec<Row> = sqlx::query_as(certificates!(
+            "WHERE (c.slot = $1 OR $1 IS NULL) ORDER BY c.planned_entry DESC LIMIT $2"
+        ))
+        .bind(slot.map(|slot| slot.to_string()))
+        .bind(i64::from(LIST_MAX))
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(|row| shown(row, now)).collect()
+    }
+
+    /// The chain, and that every certificate and revocation says what its line says.
+    pub async fn verify_all(&self) -> Result<Counted, LedgerError> {
+        let counted = self.verify().await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(certificates!("ORDER BY c.planned_entry")).fetch_all(self.pool()).await?;
+        let revoked = rows.iter().filter(|row| row.revoked_at.is_some()).count() as u64;
+        for row in &rows {
+            self.compare(row).await?;
+        }
+        if rows.len() as u64 != counted.planned {
+            return Err(broken(counted.head.entries, "certificates are missing from the register"));
+        }
+        if revoked != counted.revoked {
+            return Err(broken(counted.head.entries, "revocations are missing from the register"));
+        }
+        Ok(counted)
+    }
+
+    async fn compare(&self, row: &Row) -> Result<(), LedgerError> {
+        let number = row.planned_entry as u64;
+        let bad = || broken(number, "its certificate in the register is another one");
+        let serial = parsed(&row.serial, row.planned_entry)?;
+        let tbs = BASE64.decode(row.tbs.as_bytes()).map_err(|_| bad())?;
+        let planned = Entry::Planned {
+            serial,
+            slot: row.slot.parse().map_err(|_| bad())?,
+            kind: DeviceKind::parse(&row.kind).ok_or_else(bad)?,
+            key: row.key_hash.parse().map_err(|_| bad())?,
+            not_after: row.not_after,
+            tbs: Hash::of(&tbs),
+        };
+        if self.body(row.planned_entry).await?.as_deref() != Some(planned.line(row.planned_at).as_str()) {
+            return Err(bad());
+        }
+        // What was signed must be what was planned.
+        if row.der.as_ref().is_some_and(|der| {
+            BASE64.decode(der.as_bytes()).map_or(true, |der| !der.windows(tbs.len()).any(|part| part == tbs))
+        }) {
+            return Err(bad());
+        }
+        let revoked = row.revoked_at.is_some();
+        if revoked != (row.state == "revoked") {
+            return Err(broken(number, "its revocation was taken back"));
+        }
+        if let (Some(at), Some(reason), Some(entry)) = (row.revoked_at, &row.reason, row.revoked_entry) {
+            let reason = RevocationReason::parse(reason).ok_or_else(bad)?;
+            let line = Entry::Revoked { serial, reason }.line(at);
+            if self.body(entry).await?.as_deref() != Some(line.as_str()) {
+                return Err(broken(entry as u64, "its revocation in the register is another one"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The line of an entry.
+    pub async fn body(&self, number: i64) -> Result<Option<String>, LedgerError> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT body FROM ledger WHERE number = $1")
+            .bind(number)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.map(|(body,)| body))
+    }
+}
+
+fn parsed(serial: &str, entry: i64) -> Result<CertificateSerial, LedgerError> {
+    serial.parse().map_err(|_| broken(entry as u64, "its serial is no serial"))
+}
+
+fn state(text: &str) -> CertificateState {
+    match text {
+        "planned" => CertificateState::Planned,
+        "living" => CertificateState::Living,
+        "revoked" => CertificateState::Revoked,
+        _ => CertificateState::Abandoned,
+    }
+}
+
+fn registered(row: Row) -> Result<Registered, LedgerError> {
+    let bad = || broken(row.planned_entry as u64, "its certificate cannot be read");
+    let der = row.der.as_ref().map(|der| BASE64.decode(der.as_bytes()).map_err(|_| bad())).transpose()?;
+    Ok(Registered {
+        serial: parsed(&row.serial, row.planned_entry)?,
+        slot: row.slot.parse().map_err(|_| bad())?,
+        key: row.key_hash.parse().map_err(|_| bad())?,
+        not_after: row.not_after,
+        state: state(&row.state),
+        entry: row.planned_entry as u64,
+        der,
+    })
+}
+
+fn shown(row: Row, now: i64) -> Result<CertificateRow, LedgerError> {
+    let bad = || broken(row.planned_entry as u64, "its certificate cannot be read");
+    let state = match state(&row.state) {
+        CertificateState::Living if row.not_after <= now => CertificateState::Expired,
+        other => other,
+    };
+    let reason = row.reason.as_deref().and_then(RevocationReason::parse);
+    Ok(CertificateRow {
+        serial: parsed(&row.serial, row.planned_entry)?,
+        slot: row.slot.parse().map_err(|_| bad())?,
+        kind: DeviceKind::parse(&row.kind).ok_or_else(bad)?,
+        state,
+        not_before: row.not_before,
+        not_after: row.not_after,
+        revoked: row.revoked_at.zip(reason),
+        ledger_entry: row.planned_entry as u64,
+    })
+}

@@ -1,0 +1,123 @@
+//! The key, and the only way to it: an `Order`, which needs the record in the ledger and, for a
+//! certificate, the lint. An edge file: key generation and ECDSA's nonces draw on the machine's randomness.
+//! A key lives inside its signer, in memory that is wiped when it is dropped.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use zeroize::Zeroizing;
+
+use crate::chain::Hash;
+use crate::draft::Draft;
+use crate::key::PublicKey;
+use crate::ledger::Recorded;
+use crate::lint::Linted;
+use crate::seal::{self, NONCE_LEN, SALT_LEN, SealError, Secret};
+
+/// Bytes that may be signed.
+pub struct Order<'a>(&'a [u8]);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    #[error("MM-2221 what is to be signed is not what was recorded and linted")]
+    NotRecorded,
+    #[error("MM-2222 the key cannot sign: {0}")]
+    Key(String),
+}
+
+impl<'a> Order<'a> {
+    /// A certificate: recorded and linted, both for these very bytes.
+    pub fn certificate(draft: &'a Draft, recorded: &Recorded, linted: &Linted) -> Result<Self, SignError> {
+        let hash = draft.hash();
+        if recorded.covers() == hash && linted.covers() == hash {
+            Ok(Self(draft.bytes()))
+        } else {
+            Err(SignError::NotRecorded)
+        }
+    }
+
+    /// A revocation list or a statement: recorded.
+    pub fn recorded(bytes: &'a [u8], recorded: &Recorded) -> Result<Self, SignError> {
+        if recorded.covers() == Hash::of(bytes) { Ok(Self(bytes)) } else { Err(SignError::NotRecorded) }
+    }
+
+    /// The ceremony's certificates: linted; their record is the transcript, which is entry 0 before
+    /// anything leaves the ceremony.
+    pub(crate) fn founding(draft: &'a Draft, linted: &Linted) -> Result<Self, SignError> {
+        if linted.covers() == draft.hash() { Ok(Self(draft.bytes())) } else { Err(SignError::NotRecorded) }
+    }
+
+    /// What a thief of the key would sign.
+    #[cfg(test)]
+    pub(crate) fn anything(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.0
+    }
+}
+
+/// A key that signs: a sealed file now; PKCS #11 and TPM stand behind the same two functions (issue 5).
+pub trait Signer: Send + Sync {
+    fn public_key(&self) -> PublicKey;
+    /// ECDSA P-256 with SHA-256, ASN.1.
+    fn sign(&self, order: &Order<'_>) -> Result<Vec<u8>, SignError>;
+}
+
+/// A key in this process's memory.
+pub struct MemoryKey {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl MemoryKey {
+    /// A new key, and its PKCS #8, which is wiped when dropped.
+    pub fn generate() -> Result<(Self, Zeroizing<Vec<u8>>), SignError> {
+        let failed = |_| SignError::Key("no new key could be made".into());
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
+            .map_err(failed)?;
+        let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
+        Ok((Self::from_pkcs8(&pkcs8)?, pkcs8))
+    }
+
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, SignError> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8)
+            .map_err(|error| SignError::Key(error.to_string()))?;
+        let public = PublicKey::from_point(pair.public_key().as_ref())
+            .map_err(|error| SignError::Key(error.to_string()))?;
+        Ok(Self { pair, public })
+    }
+
+    /// From a sealed key file.
+    pub fn unseal(name: &str, text: &str, secret: &Secret) -> Result<Self, SealError> {
+        let pkcs8 = seal::open(name, text, secret)?;
+        Self::from_pkcs8(&pkcs8).map_err(|_| SealError::Form("what it holds is no P-256 key"))
+    }
+}
+
+impl Signer for MemoryKey {
+    fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    fn sign(&self, order: &Order<'_>) -> Result<Vec<u8>, SignError> {
+        let signature = self.pair.sign(&SystemRandom::new(), order.bytes());
+        signature
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| SignError::Key("ECDSA failed".into()))
+    }
+}
+
+/// Seals a key with fresh salt and nonce.
+pub fn sealed(name: &str, pkcs8: &[u8], secret: &Secret) -> Result<String, SealError> {
+    let salt: [u8; SALT_LEN] = random().map_err(|_| SealError::Crypto("no randomness"))?;
+    let nonce: [u8; NONCE_LEN] = random().map_err(|_| SealError::Crypto("no randomness"))?;
+    seal::seal(name, pkcs8, secret, &salt, nonce)
+}
+
+/// Fresh bytes from the machine.
+pub fn random<const N: usize>() -> Result<[u8; N], SignError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| SignError::Key(error.to_string()))?;
+    Ok(bytes)
+}
