@@ -74,7 +74,7 @@ impl Authority {
         let (head, _) = writing.commit().await?;
         let current = ledger.lists().await?.into_iter().map(|list| (list.shard, list)).collect();
         let authority = Self {
-            snapshot: Snapshot::new(head.entries, ledger.living(now).await?),
+            snapshot: Snapshot::new(head.entries, ledger.living().await?),
             lists: Mutex::new(Lists { current, late: BTreeSet::new() }),
             acting: tokio::sync::Mutex::new(()),
             realm,

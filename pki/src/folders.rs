@@ -63,6 +63,11 @@ pub enum HoldError {
          to end, move the whole folder away first; no device of it will be admitted any more"
     )]
     Exists(PathBuf),
+    #[error(
+        "MM-2313 an earlier run of the ceremony was interrupted, and {0} is missing: connect the same folders \
+         as then (the safe's, too) and run it again"
+    )]
+    Missing(PathBuf),
     #[error("MM-2312 {path}: {source}")]
     File { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -193,7 +198,8 @@ fn clear(folders: &Folders) -> Result<(), HoldError> {
     Ok(())
 }
 
-/// Moves everything from the stages into place; may be repeated from any point.
+/// Moves everything from the stages into place; may be repeated from any point. The marker goes last,
+/// and only when nothing is missing: the safe's folder may not be connected this time.
 fn carry(folders: &Folders) -> Result<(), HoldError> {
     for folder in folders.all() {
         let stage = folder.join(STAGE);
@@ -204,19 +210,22 @@ fn carry(folders: &Folders) -> Result<(), HoldError> {
         };
         for entry in entries {
             let entry = entry.map_err(at(&stage))?;
-            if entry.file_name() == MARKER {
-                continue;
+            if entry.file_name() != MARKER {
+                let target = folder.join(entry.file_name());
+                fs::rename(entry.path(), &target).map_err(at(&target))?;
             }
-            let target = folder.join(entry.file_name());
-            fs::rename(entry.path(), &target).map_err(at(&target))?;
         }
         sync(folder)?;
-        let marker = stage.join(MARKER);
-        if marker.exists() {
-            fs::remove_file(&marker).map_err(at(&marker))?;
+    }
+    if let Some(missing) = folders.finals().into_iter().find(|path| !path.exists()) {
+        return Err(HoldError::Missing(missing));
+    }
+    for folder in folders.all() {
+        let stage = folder.join(STAGE);
+        if stage.exists() {
+            fs::remove_dir_all(&stage).map_err(at(&stage))?;
+            sync(folder)?;
         }
-        fs::remove_dir(&stage).map_err(at(&stage))?;
-        sync(folder)?;
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ pub struct Recorded {
     entry: u64,
     head: Hash,
     covers: Hash,
+    certificate: bool,
 }
 
 impl Recorded {
@@ -61,6 +62,11 @@ impl Recorded {
     /// The hash of the bytes that may be signed because of the entry.
     pub fn covers(&self) -> Hash {
         self.covers
+    }
+
+    /// A certificate's record alone opens nothing: it must be linted too.
+    pub fn is_certificate(&self) -> bool {
+        self.certificate
     }
 }
 
@@ -167,7 +173,8 @@ impl Writing {
             .await?;
         self.head = next;
         if let Some(covers) = covers(entry, number, next.hash) {
-            self.recorded.push(Recorded { entry: number, head: next.hash, covers });
+            let certificate = matches!(entry, Entry::Planned { .. });
+            self.recorded.push(Recorded { entry: number, head: next.hash, covers, certificate });
         }
         Ok(number)
     }

@@ -23,14 +23,14 @@ pub mod ca;
 pub mod crl;
 pub mod profile;
 
-// bytes: to be signed, to be recorded, asked for, sealed
+// bytes: to be signed, to be recorded, sealed
 pub mod draft;
 pub mod entry;
-pub mod request;
 pub mod seal;
 
 // checks
 pub mod lint;
+pub mod request;
 pub mod verify;
 
 // the ledger, the words, the living

@@ -5,13 +5,11 @@
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::door::IssuingRefusal;
+use crate::draft::Draft;
 use crate::key::PublicKey;
 
 /// A P-256 request with everything that Windows' certreq adds is below 2 KiB.
 pub const REQUEST_MAX: usize = 8 * 1024;
-
-/// Content octets of ecdsa-with-SHA256, the one algorithm a proof may use.
-const ECDSA_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
 /// A key whose holder signed the request with it. Only made here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,10 +34,11 @@ pub fn prove(der: &[u8]) -> Result<ProvenKey, IssuingRefusal> {
     }
     let info = &request.certification_request_info;
     let key = PublicKey::from_spki(info.subject_pki.raw).map_err(|_| IssuingRefusal::WrongKey)?;
-    let signed_with_ours = request.signature_algorithm.algorithm.as_bytes() == ECDSA_SHA256
-        && request.signature_algorithm.parameters.is_none()
-        && request.signature_value.unused_bits == 0;
-    if !signed_with_ours || !key.verifies(info.raw, &request.signature_value.data) {
+    // Put together again from its parts, with the one algorithm a proof may use, it must be these very
+    // bytes: a lenient reader cannot be talked into anything.
+    let signature = &request.signature_value.data;
+    let strict = Draft::from_bytes(info.raw.to_vec()).finished(signature) == der;
+    if !strict || !key.verifies(info.raw, signature) {
         return Err(IssuingRefusal::NoProof);
     }
     Ok(ProvenKey(key))
@@ -112,20 +111,21 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             prop_assert!(prove(&bytes).is_err());
         }
 
         #[test]
-        fn a_request_with_one_octet_changed_is_never_proved(at in 0usize..250, flip in 1u8..=255) {
+        fn a_request_with_one_octet_changed_is_never_proved(flip in 1u8..=255) {
             let key = KeyPair::generate().unwrap();
             let good = request(&key, |_| {});
-            let mut bad = good.clone();
-            let at = at % bad.len();
-            bad[at] ^= flip;
-            prop_assert!(prove(&bad).is_err(), "octet {}", at);
+            for at in 0..good.len() {
+                let mut bad = good.clone();
+                bad[at] ^= flip;
+                prop_assert!(prove(&bad).is_err(), "octet {}", at);
+            }
         }
     }
 }

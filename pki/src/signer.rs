@@ -37,7 +37,8 @@ impl<'a> Order<'a> {
 
     /// A revocation list or a statement: recorded.
     pub fn recorded(bytes: &'a [u8], recorded: &Recorded) -> Result<Self, SignError> {
-        if recorded.covers() == Hash::of(bytes) { Ok(Self(bytes)) } else { Err(SignError::NotRecorded) }
+        let right = recorded.covers() == Hash::of(bytes) && !recorded.is_certificate();
+        if right { Ok(Self(bytes)) } else { Err(SignError::NotRecorded) }
     }
 
     /// The ceremony's certificates: linted; their record is the transcript, which is entry 0 before

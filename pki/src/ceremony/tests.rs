@@ -170,6 +170,14 @@ async fn a_ceremony_that_dies_is_swept_away_or_carried_on() {
     }
     std::fs::write(stage(&folders.pki).join("complete"), "").unwrap();
     assert!(!folders.held());
+    // The safe is not connected: nothing is declared finished, nothing is made anew.
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::rename(&folders.root, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let missing = folders::hold(&config(), &folders, NOW).await.err().unwrap();
+        assert!(missing.to_string().starts_with("MM-2313"), "{missing}");
+    }
+    std::fs::rename(&elsewhere, &folders.root).unwrap();
     let held = folders::hold(&config(), &folders, NOW).await.unwrap();
     assert!(held.continued && folders.held());
     assert_eq!(held.root_fingerprint, ceremony().root_fingerprint());
