@@ -153,26 +153,37 @@ impl Attestation {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// Codes and texts: `messages`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IssuingRefusal {
-    #[error("MM-2001 the certificate request cannot be read: {why}")]
-    BadRequest { why: String },
-    #[error("MM-2002 the request does not prove possession of its key")]
+    /// The certificate request cannot be read.
+    BadRequest {
+        why: String,
+    },
+    /// The request does not prove possession of its key.
     NoProof,
-    #[error("MM-2003 keys must be ECDSA P-256")]
+    /// Keys must be ECDSA P-256.
     WrongKey,
-    #[error("MM-2004 slot {slot} already has {living} living certificates")]
-    TooMany { slot: SlotNumber, living: u32 },
-    #[error("MM-2005 no certificate with serial {serial}")]
-    Unknown { serial: CertificateSerial },
-    #[error("MM-2006 this key was revoked and is never certified again")]
+    /// The slot is full.
+    TooMany {
+        slot: SlotNumber,
+        living: u32,
+    },
+    Unknown {
+        serial: CertificateSerial,
+    },
+    /// This key was revoked and is never certified again.
     RevokedKey,
-    #[error("MM-2007 our own lint refused the certificate: {why}")]
-    Lint { why: String },
-    #[error("MM-2008 this token was used for another request")]
+    /// Our own lint refused the certificate; nothing was signed.
+    Lint {
+        why: String,
+    },
+    /// This token was used for another request.
     TokenReused,
-    #[error("MM-2009 the authority cannot record or sign now: {why}")]
-    Unavailable { why: String },
+    /// The authority cannot record or sign now.
+    Unavailable {
+        why: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

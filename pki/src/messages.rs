@@ -1,7 +1,10 @@
 //! What the refusals of this room say to people: stable code, Japanese first, English, and what to do.
 //! Exhaustive, so that a missing text does not compile (ruling 12).
 
+use std::fmt;
+
 use crate::door::IssuingRefusal;
+use crate::lifetime::utc;
 use crate::verify::VerifyError;
 
 /// The words around one refusal.
@@ -112,27 +115,64 @@ impl VerifyError {
     pub fn words(&self) -> Words {
         const NEW_JA: &str = "施設内管理者へ連絡し、この端末の証明書を入れ直してください。";
         const NEW_EN: &str = "Ask your facility's admin to enrol this device again.";
-        let (code, ja, remedy_ja, remedy_en) = match self {
-            Self::Missing => ("MM-2101", "端末の証明書が提示されていません。", NEW_JA, NEW_EN),
-            Self::Malformed => ("MM-2102", "端末の証明書を読み取れません。", NEW_JA, NEW_EN),
-            Self::NotOurs => {
-                ("MM-2103", "この端末の証明書は、このシステムの認証局のものではありません。", NEW_JA, NEW_EN)
+        let renew = |code, ja: &str, en: &str| words(code, ja.into(), en.into(), NEW_JA, NEW_EN);
+        match self {
+            Self::Missing => {
+                renew("MM-2101", "端末の証明書が提示されていません。", "No device certificate was presented.")
             }
-            Self::Expired { .. } => ("MM-2104", "端末の証明書の有効期限が切れています。", NEW_JA, NEW_EN),
-            Self::NotYetValid { .. } => (
+            Self::Malformed => {
+                renew("MM-2102", "端末の証明書を読み取れません。", "The device certificate cannot be read.")
+            }
+            Self::NotOurs => renew(
+                "MM-2103",
+                "この端末の証明書は、このシステムの認証局のものではありません。",
+                "The certificate is not from our device CA.",
+            ),
+            Self::Expired { not_after } => renew(
+                "MM-2104",
+                "端末の証明書の有効期限が切れています。",
+                &format!("The device certificate ended at {}.", utc(*not_after)),
+            ),
+            Self::NotYetValid { not_before } => words(
                 "MM-2105",
-                "端末の証明書はまだ有効ではありません。",
+                "端末の証明書はまだ有効ではありません。".into(),
+                format!("The device certificate is not valid before {}.", utc(*not_before)),
                 "端末と機器の時刻を確かめてください。",
                 "Check the clocks of the device and of the appliance.",
             ),
-            Self::WrongPurpose => ("MM-2106", "端末用の証明書ではありません。", NEW_JA, NEW_EN),
-            Self::WrongName => ("MM-2107", "証明書のVPN番号を読み取れません。", NEW_JA, NEW_EN),
-        };
-        let en = self.to_string();
-        let en = en.split_once(' ').map_or(en.clone(), |(_, text)| text.to_owned());
-        words(code, ja.into(), en, remedy_ja, remedy_en)
+            Self::WrongPurpose => {
+                renew("MM-2106", "端末用の証明書ではありません。", "The certificate is not for a device.")
+            }
+            Self::WrongName => renew(
+                "MM-2107",
+                "証明書のVPN番号を読み取れません。",
+                "The certificate does not carry exactly one device name of this zone.",
+            ),
+        }
     }
 }
+
+/// Code, then English: for logs.
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.en)
+    }
+}
+
+impl fmt::Display for IssuingRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.words().fmt(f)
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.words().fmt(f)
+    }
+}
+
+impl std::error::Error for IssuingRefusal {}
+impl std::error::Error for VerifyError {}
 
 fn words(
     code: &'static str,

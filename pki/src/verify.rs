@@ -63,21 +63,23 @@ impl VerifiedDevice {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a certificate is not a device of ours. Codes and texts: `messages`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerifyError {
-    #[error("MM-2101 no certificate was presented")]
+    /// No certificate was presented.
     Missing,
-    #[error("MM-2102 the certificate cannot be read")]
     Malformed,
-    #[error("MM-2103 the certificate is not from our device CA")]
+    /// Not from our device CA.
     NotOurs,
-    #[error("MM-2104 the certificate ended ({})", crate::lifetime::utc(*.not_after))]
-    Expired { not_after: i64 },
-    #[error("MM-2105 the certificate is not valid before {}", crate::lifetime::utc(*.not_before))]
-    NotYetValid { not_before: i64 },
-    #[error("MM-2106 the certificate is not for a device")]
+    Expired {
+        not_after: i64,
+    },
+    NotYetValid {
+        not_before: i64,
+    },
+    /// Not for a device: a CA, a server.
     WrongPurpose,
-    #[error("MM-2107 the certificate does not carry exactly one device name of this zone")]
+    /// Not exactly one device name of this zone.
     WrongName,
 }
 

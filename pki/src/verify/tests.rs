@@ -103,7 +103,7 @@ fn the_attackers_table() {
         ("a wildcard", changed(|p| p.names = vec!["*.dev.m.example.jp".into()]), NOW, "MM-2107"),
         ("two names", changed(|p| p.names.push("18-0043.dev.m.example.jp".into())), NOW, "MM-2107"),
         ("twice the same", changed(|p| p.names.push("18-0042.dev.m.example.jp".into())), NOW, "MM-2107"),
-        ("a URI beside the name", uri, NOW, "MM-2107"),
+        ("a URI too", uri, NOW, "MM-2107"),
         ("no name", no_san, NOW, "MM-2107"),
         ("server certificate", changed(|p| p.class = Class::Gateway), NOW, "MM-2106"),
         ("a CA as leaf", changed(|p| p.class = Class::DeviceCa), NOW, "MM-2106"),
