@@ -5,12 +5,10 @@
 //! What this room does not do: it knows no person, keeps no device's private key, and listens nowhere.
 
 // names
-pub mod chain; // border
 pub mod serial; // border
-
-// what crosses the room's border
-pub mod door; // border
+pub mod chain; // border
 pub mod identity; // border
+pub mod door; // border
 
 // nouns
 pub mod key;

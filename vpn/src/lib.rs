@@ -3,32 +3,39 @@
 //! Reading order. `// edge` touches the world (IO, clock, randomness); `// border` crosses a process border.
 //! What this room does not do: it knows no person and no certificate, and it never initiates a tunnel.
 
+// names
+pub mod slot; // border
 pub mod address;
-pub mod door;
 pub mod key; // border
-pub mod slot; // border // border
+pub mod door; // border
 
-pub mod batch;
+// what is counted, spoken and carried
 pub mod drops;
+pub mod protocol;
+pub mod batch;
+
+// the data plane, pure
+pub mod seating;
 pub mod inner;
 pub mod limiter;
-pub mod noise; // edge: boringtun reads the clock and draws ephemeral keys itself
 pub mod plane;
-pub mod protocol;
-pub mod seating;
 
-pub mod firewall; // edge: runs nft
+// the firewall that mirrors the seating
+pub mod ruleset;
 pub mod mirror;
-pub mod mirroring;
-pub mod ruleset; // edge: task and timer
+pub mod mirroring; // edge: task and timer
+pub mod firewall; // edge: runs nft
 
+// what the loop touches
+pub mod noise; // edge: boringtun reads the clock and draws ephemeral keys itself
 pub mod journal; // edge: askers wait
 pub mod links; // edge: netlink
-pub mod room;
+pub mod tun; // edge: TUN device
+pub mod udp; // edge: sockets
 pub mod server; // edge: clock, poll, thread
 pub mod snapshot; // edge, border: file
-pub mod tun; // edge: TUN device
-pub mod udp; // edge: sockets // edge: tasks, randomness
+
+pub mod room; // edge: tasks, randomness
 
 pub use address::{AddressPlan, Place};
 pub use key::{PresharedKey, PublicKey, TunnelKey};
