@@ -8,14 +8,31 @@ use serde::{Deserialize, Serialize};
 pub enum TeamsQuestion {
     /// Opens a team: one patient is one team (J-01). Idempotent by `patient`.
     /// The name is sealed under the patient's new key before anything is stored (ruling 10).
-    Open { patient: PatientId, name: PatientText, kana: PatientText, origin: FacilityRef, at_ms: i64 },
+    Open {
+        patient: PatientId,
+        name: PatientText,
+        kana: PatientText,
+        origin: FacilityRef,
+        at_ms: i64,
+    },
     /// 紐づけ: links a facility with a patient (B-09).
-    LinkFacility { patient: PatientId, facility: FacilityRef },
+    LinkFacility {
+        patient: PatientId,
+        facility: FacilityRef,
+    },
     /// Puts a facility's person into the team (B-15); the facility must be linked.
-    AddMember { patient: PatientId, member: Member },
-    RemoveMember { patient: PatientId, membership: MembershipId },
+    AddMember {
+        patient: PatientId,
+        member: Member,
+    },
+    RemoveMember {
+        patient: PatientId,
+        membership: MembershipId,
+    },
     /// Which patients a facility is linked with; names opened for the console that shows them.
-    List { facility: Option<FacilityId> },
+    List {
+        facility: Option<FacilityId>,
+    },
     /// Device, person or facility is out: ends live streams, answers when none is left.
     End(EndStreams),
 }
@@ -103,10 +120,20 @@ pub enum TeamsRefusal {
 /// Sealing for rooms that keep something about a patient outside this room (case scans, ledgers).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeysQuestion {
-    Seal { patient: PatientId, context: String, plain: Vec<u8> },
-    Open { patient: PatientId, context: String, sealed: Vec<u8> },
+    Seal {
+        patient: PatientId,
+        context: String,
+        plain: Vec<u8>,
+    },
+    Open {
+        patient: PatientId,
+        context: String,
+        sealed: Vec<u8>,
+    },
     /// Destroys the patient's key; every backup of the content is noise from then on.
-    Erase { patient: PatientId },
+    Erase {
+        patient: PatientId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,9 +147,22 @@ pub enum KeysAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnsQuestion {
     Status,
+    /// Recomputes the whole audit trail.
+    VerifyAudit,
+    /// Lines of the trail after an entry; at most a thousand at once.
+    Audit {
+        after: u64,
+        limit: u32,
+    },
+    /// Replaces the epoch's key, as an erasure does; older copies of keys.db open nothing afterwards.
+    RotateEpoch,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnsAnswer {
     Status { teams: u32, posts: u64, streams: u32, epoch: u32, audit_entries: u64 },
+    AuditVerified(pki::chain::Head),
+    Audit(Vec<String>),
+    EpochRotated { epoch: u32 },
+    Refused(TeamsRefusal),
 }

@@ -1,0 +1,222 @@
+//! sns.db: opens it, begins its transactions, keeps its audit trail. What is in the tables is `roster`'s and
+//! `timeline`'s. Portable SQL; one writer at a time, so that numbers and the chain have one order.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pki::chain::{Hash, Head};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+use crate::audit::Entry;
+use crate::keys::KeyError;
+use crate::world::NoRandomness;
+
+pub type Conn = SqliteConnection;
+pub type Tx = Transaction<'static, Sqlite>;
+
+/// A reader per core or two; SQLite readers never wait for the writer.
+const READERS: u32 = 4;
+/// Writers queue for the one connection in the order in which they came.
+const WRITERS: u32 = 1;
+/// Longer than any write of this room; after it something is wrong.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Rows of the trail in memory at once while it is checked.
+const AUDIT_PAGE: i64 = 1_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("sns.db: {0}")]
+    Sql(#[from] sqlx::Error),
+    #[error("sns.db: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("sns.db: a row's {0}")]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    #[error("sns.db: `{0}` holds what this room never wrote")]
+    Broken(&'static str),
+    #[error("the audit trail is broken at entry {number}")]
+    Audit { number: u64 },
+}
+
+pub struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Store {
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(dir.join("sns.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer = SqlitePoolOptions::new().max_connections(WRITERS).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        Ok(Self { readers, writer })
+    }
+
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// One consistent view.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        Ok(self.readers.begin().await?)
+    }
+
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Recomputes the whole trail; its head is what `pki` attests.
+    pub async fn verify_audit(&self) -> Result<Head, StoreError> {
+        let mut tx = self.read().await?;
+        let mut head = Head::EMPTY;
+        loop {
+            let page = audit_page(&mut tx, head.entries, AUDIT_PAGE).await?;
+            if page.is_empty() {
+                return Ok(head);
+            }
+            for (number, body, hash) in page {
+                let next = head.then(body.as_bytes());
+                if number != as_i64(next.entries) || next.hash.to_string() != hash {
+                    return Err(StoreError::Audit { number: head.entries + 1 });
+                }
+                head = next;
+            }
+        }
+    }
+
+    pub async fn audit_lines(&self, after: u64, limit: u32) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.read().await?;
+        let page = audit_page(&mut tx, after, i64::from(limit).min(AUDIT_PAGE)).await?;
+        Ok(page.into_iter().map(|(number, body, hash)| format!("{number} {body} {hash}")).collect())
+    }
+
+    /// Teams, posts, entries of the trail.
+    pub async fn counts(&self) -> Result<(u32, u64, u64), StoreError> {
+        let mut tx = self.read().await?;
+        let (teams, posts, entries): (i64, i64, i64) = sqlx::query_as(
+            "SELECT (SELECT COUNT(*) FROM team WHERE state = 'open'), (SELECT COUNT(*) FROM post), \
+             (SELECT COALESCE(MAX(number), 0) FROM audit)",
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        Ok((u32::try_from(teams).unwrap_or(u32::MAX), as_u64(posts), as_u64(entries)))
+    }
+}
+
+/// Chains one more entry, in the transaction of what it tells of.
+pub async fn append(conn: &mut Conn, entry: &Entry<'_>) -> Result<(), StoreError> {
+    let last: Option<(i64, String)> =
+        sqlx::query_as("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
+            .fetch_optional(&mut *conn)
+            .await?;
+    let head = match last {
+        None => Head::EMPTY,
+        Some((number, hash)) => {
+            let hash: Hash = hash.parse().map_err(|_| StoreError::Broken("audit"))?;
+            Head { entries: as_u64(number), hash }
+        }
+    };
+    let body = entry.to_string();
+    let next = head.then(body.as_bytes());
+    sqlx::query("INSERT INTO audit (number, body, hash) VALUES ($1, $2, $3)")
+        .bind(as_i64(next.entries))
+        .bind(body)
+        .bind(next.hash.to_string())
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+async fn audit_page(
+    conn: &mut Conn,
+    after: u64,
+    limit: i64,
+) -> Result<Vec<(i64, String, String)>, StoreError> {
+    Ok(sqlx::query_as("SELECT number, body, hash FROM audit WHERE number > $1 ORDER BY number LIMIT $2")
+        .bind(as_i64(after))
+        .bind(limit)
+        .fetch_all(conn)
+        .await?)
+}
+
+/// BIGINT columns hold our own counters, which never reach either end.
+fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn as_u64(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Act, Actor};
+
+    async fn append_three(store: &Store) {
+        for at_ms in 0..3 {
+            let mut tx = store.write().await.unwrap();
+            let entry = Entry {
+                at_ms,
+                trace: None,
+                actor: Actor::Room,
+                act: Act::Read,
+                patient: None,
+                on: None,
+                rule: "r",
+                allowed: true,
+            };
+            append(&mut tx, &entry).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_trail_verifies_and_tells_where_it_was_changed_ruling_11() {
+        let attacks: [&'static str; 3] = [
+            "UPDATE audit SET body = replace(body, 'allowed', 'refused') WHERE number = 2",
+            "DELETE FROM audit WHERE number = 2",
+            "UPDATE audit SET number = number + 10 WHERE number >= 2",
+        ];
+        for attack in attacks {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path()).await.unwrap();
+            assert_eq!(store.verify_audit().await.unwrap(), Head::EMPTY);
+            append_three(&store).await;
+            assert_eq!(store.verify_audit().await.unwrap().entries, 3);
+            assert_eq!(store.audit_lines(1, 10).await.unwrap().len(), 2);
+            sqlx::query(attack).execute(&store.writer).await.unwrap();
+            assert!(matches!(store.verify_audit().await, Err(StoreError::Audit { number: 2 })), "{attack}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rolled_back_change_leaves_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        append_three(&store).await;
+        let mut tx = store.write().await.unwrap();
+        let entry = Entry {
+            at_ms: 9,
+            trace: None,
+            actor: Actor::Room,
+            act: Act::Read,
+            patient: None,
+            on: None,
+            rule: "r",
+            allowed: true,
+        };
+        append(&mut tx, &entry).await.unwrap();
+        drop(tx);
+        assert_eq!(store.verify_audit().await.unwrap().entries, 3);
+    }
+}
