@@ -100,5 +100,8 @@ CREATE INDEX idempotency_age ON idempotency (at_ms);
 CREATE TABLE audit (
     number BIGINT NOT NULL PRIMARY KEY,
     body   TEXT   NOT NULL,
-    hash   TEXT   NOT NULL
+    hash   TEXT   NOT NULL,
+    -- Finds a request's entries; the truth is in the body.
+    trace  TEXT   NOT NULL
 );
+CREATE INDEX audit_trace ON audit (trace);

@@ -9,6 +9,8 @@ use std::fmt;
 
 use pki::identity::{Identity, PatientId, TraceId};
 
+use crate::door::AuditLine;
+
 /// On whose behalf it was done.
 #[derive(Clone, Copy)]
 pub enum Actor<'a> {
@@ -104,6 +106,29 @@ impl fmt::Display for Entry<'_> {
     }
 }
 
+/// Reads an entry's text form again; `None` when this room never wrote it.
+pub fn read(number: u64, body: &str) -> Option<AuditLine> {
+    let mut words = body.strip_prefix("v1 ")?.split(' ');
+    let mut field = |name: &str| words.next()?.strip_prefix(name)?.strip_prefix('=');
+    let given = |text: &str| (text != "-").then(|| text.to_owned());
+    let line = AuditLine {
+        number,
+        at_ms: field("at")?.parse().ok()?,
+        trace: field("trace")?.parse().ok(),
+        who: field("who")?.to_owned(),
+        act: field("act")?.to_owned(),
+        patient: field("patient")?.parse().ok(),
+        on: given(field("on")?),
+        rule: field("rule")?.to_owned(),
+        allowed: match words.next()? {
+            "allowed" => true,
+            "refused" => false,
+            _ => return None,
+        },
+    };
+    words.next().is_none().then_some(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +152,15 @@ mod tests {
                 "v1 at=5 trace=0000000000000009 who=door:teams act=open-team patient={patient} on=- rule=D-01 allowed"
             )
         );
+        let line = read(3, &entry.to_string()).unwrap();
+        assert_eq!(
+            (line.number, line.at_ms, line.trace, line.patient.as_ref()),
+            (3, 5, entry.trace, Some(&patient))
+        );
+        assert_eq!(
+            (line.who.as_str(), line.act.as_str(), line.on.as_deref()),
+            ("door:teams", "open-team", None)
+        );
+        assert!(line.allowed && read(3, &format!("{entry} more")).is_none() && read(3, "v1 at=5").is_none());
     }
 }

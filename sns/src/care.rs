@@ -111,8 +111,8 @@ async fn page(
     before: Option<i64>,
     limit: Option<u32>,
 ) -> Result<Timeline, Trouble> {
-    let tx = admitted(desk, caller, patient, Action::Read, Act::Read).await?;
-    tx.commit().await?;
+    let tx = desk.store.write().await?;
+    admitted(tx, caller, patient, Action::Read, Act::Read, None).await?.commit().await?;
     let key = desk.keys.key(patient).await?;
     let limit = limit.unwrap_or(POSTS_DEFAULT).clamp(1, POSTS_MAX);
     let mut tx = desk.store.read().await?;
@@ -135,22 +135,24 @@ async fn write(
     once: Option<Once>,
 ) -> Result<Posted, Trouble> {
     let who = &caller.identity;
-    let mut tx = admitted(desk, caller, patient, Action::Post, Act::Post).await?;
-    let key = desk.keys.key(patient).await?;
-    let lane = Lane::chosen(who.role, new.with_family);
-    let long = new.text.is_long();
+    let (lane, long) = (Lane::chosen(who.role, new.with_family), new.text.is_long());
     let place = format!("posts/{patient}");
+    let mut tx = desk.store.write().await?;
+    let sent = match &once {
+        Some(once) => timeline::once(&mut tx, &who.membership, &place, once).await?,
+        None => None,
+    };
+    let post = match &sent {
+        Some((_, post)) => post.clone(),
+        None => PostId::from_random(world::random()?),
+    };
+    let mut tx = admitted(tx, caller, patient, Action::Post, Act::Post, Some(&post)).await?;
+    let key = desk.keys.key(patient).await?;
     let mark = key.mark(&[new.text.expose().as_bytes(), &[u8::from(new.urgent)], lane.as_str().as_bytes()]);
-    if let Some(once) = &once
-        && let Some((known, post)) = timeline::once(&mut tx, &who.membership, &place, once).await?
-    {
+    if let Some((known, _)) = sent {
         tx.commit().await?;
-        if known != mark {
-            return Err(Message::OnceReused.into());
-        }
-        return again(desk, &post, long).await;
+        return if known == mark { again(desk, &post, long).await } else { Err(Message::OnceReused.into()) };
     }
-    let post = PostId::from_random(world::random()?);
     let (member_sealed, member_place) =
         roster::display(&mut tx, patient, &who.membership).await?.ok_or(StoreError::Broken("member"))?;
     let author = key.open_text(Kind::Member, &member_place, &member_sealed)?;
@@ -241,7 +243,8 @@ async fn begin_stream(
     after: Option<i64>,
 ) -> Result<Following<Event>, Trouble> {
     let who = &caller.identity;
-    let mut tx = admitted(desk, caller, patient, Action::Read, Act::Stream).await?;
+    let tx = desk.store.write().await?;
+    let mut tx = admitted(tx, caller, patient, Action::Read, Act::Stream, None).await?;
     // Registered before the position is read: what is written from here on wakes it.
     let ticket = desk.live.join(Who {
         slot: who.slot.to_string(),
@@ -335,16 +338,17 @@ impl Feed {
 
 /// Decides and records; the transaction goes on only for whom it admits.
 async fn admitted(
-    desk: &Desk,
+    mut tx: Tx,
     caller: &Caller,
     patient: &PatientId,
     action: Action,
     act: Act,
+    post: Option<&PostId>,
 ) -> Result<Tx, Trouble> {
-    let mut tx = desk.store.write().await?;
     let standing = roster::standing(&mut tx, patient, &caller.identity.membership).await?;
     let decision = team::decide(&caller.identity, action, standing.as_ref());
-    enter(&mut tx, caller, act, Some(patient), None, decision).await?;
+    let on = post.filter(|_| decision.allowed()).map(PostId::as_str);
+    enter(&mut tx, caller, act, Some(patient), on, decision).await?;
     match decision.refusal {
         None => Ok(tx),
         Some(message) => {

@@ -1,7 +1,7 @@
 //! The doors of this room: teams and patient keys (held by provisioning), and the operator's.
 //! HTTP from the gateway is the room's other entrance. A border file.
 
-use pki::identity::{FacilityId, MembershipId, PatientId, PersonId, Role};
+use pki::identity::{FacilityId, MembershipId, PatientId, PersonId, Role, TraceId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,10 +149,11 @@ pub enum SnsQuestion {
     Status,
     /// Recomputes the whole audit trail.
     VerifyAudit,
-    /// Lines of the trail after an entry; at most a thousand at once.
+    /// The trail after an entry, all of it or one request's; at most a thousand entries at once.
     Audit {
         after: u64,
         limit: u32,
+        trace: Option<TraceId>,
     },
     /// Replaces the epoch's key, as an erasure does; older copies of keys.db open nothing afterwards.
     RotateEpoch,
@@ -162,7 +163,23 @@ pub enum SnsQuestion {
 pub enum SnsAnswer {
     Status { teams: u32, posts: u64, streams: u32, epoch: u32, audit_entries: u64 },
     AuditVerified(pki::chain::Head),
-    Audit(Vec<String>),
+    Audit(Vec<AuditLine>),
     EpochRotated { epoch: u32 },
     Refused(TeamsRefusal),
+}
+
+/// One entry of the trail, read for a person: ids and rules, never content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLine {
+    pub number: u64,
+    pub at_ms: i64,
+    pub trace: Option<TraceId>,
+    /// `18-0042/p-…/m-…/f-…/staff`, `door:teams` or `room`.
+    pub who: String,
+    pub act: String,
+    pub patient: Option<PatientId>,
+    /// What else it was done to: a post, a facility, a membership.
+    pub on: Option<String>,
+    pub rule: String,
+    pub allowed: bool,
 }

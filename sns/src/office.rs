@@ -46,8 +46,8 @@ pub async fn operator(desk: &Desk, question: SnsQuestion) -> SnsAnswer {
         SnsQuestion::VerifyAudit => {
             desk.store.verify_audit().await.map(SnsAnswer::AuditVerified).map_err(Trouble::from)
         }
-        SnsQuestion::Audit { after, limit } => {
-            desk.store.audit_lines(after, limit).await.map(SnsAnswer::Audit).map_err(Trouble::from)
+        SnsQuestion::Audit { after, limit, trace } => {
+            desk.store.audit_lines(after, limit, trace).await.map(SnsAnswer::Audit).map_err(Trouble::from)
         }
         SnsQuestion::RotateEpoch => rotate(desk).await,
     };

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use pki::chain::{Hash, Head};
+use pki::identity::TraceId;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use crate::audit::Entry;
+use crate::audit::{self, Entry};
+use crate::door::AuditLine;
 use crate::keys::KeyError;
 use crate::world::NoRandomness;
 
@@ -93,10 +95,28 @@ impl Store {
         }
     }
 
-    pub async fn audit_lines(&self, after: u64, limit: u32) -> Result<Vec<String>, StoreError> {
+    /// Entries after a number, all or one request's, oldest first.
+    pub async fn audit_lines(
+        &self,
+        after: u64,
+        limit: u32,
+        trace: Option<TraceId>,
+    ) -> Result<Vec<AuditLine>, StoreError> {
         let mut tx = self.read().await?;
-        let page = audit_page(&mut tx, after, i64::from(limit).min(AUDIT_PAGE)).await?;
-        Ok(page.into_iter().map(|(number, body, hash)| format!("{number} {body} {hash}")).collect())
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT number, body FROM audit WHERE number > $1 AND ($2 = '' OR trace = $2) ORDER BY number LIMIT $3",
+        )
+        .bind(as_i64(after))
+        .bind(trace.map(|trace| trace.to_string()).unwrap_or_default())
+        .bind(i64::from(limit).min(AUDIT_PAGE))
+        .fetch_all(&mut *tx)
+        .await?;
+        rows.into_iter()
+            .map(|(number, body)| {
+                let number = as_u64(number);
+                audit::read(number, &body).ok_or(StoreError::Audit { number })
+            })
+            .collect()
     }
 
     /// Teams, posts, entries of the trail.
@@ -127,10 +147,11 @@ pub async fn append(conn: &mut Conn, entry: &Entry<'_>) -> Result<(), StoreError
     };
     let body = entry.to_string();
     let next = head.then(body.as_bytes());
-    sqlx::query("INSERT INTO audit (number, body, hash) VALUES ($1, $2, $3)")
+    sqlx::query("INSERT INTO audit (number, body, hash, trace) VALUES ($1, $2, $3, $4)")
         .bind(as_i64(next.entries))
         .bind(body)
         .bind(next.hash.to_string())
+        .bind(entry.trace.map(|trace| trace.to_string()).unwrap_or_default())
         .execute(&mut *conn)
         .await?;
     Ok(())
@@ -193,7 +214,7 @@ mod tests {
             assert_eq!(store.verify_audit().await.unwrap(), Head::EMPTY);
             append_three(&store).await;
             assert_eq!(store.verify_audit().await.unwrap().entries, 3);
-            assert_eq!(store.audit_lines(1, 10).await.unwrap().len(), 2);
+            assert_eq!(store.audit_lines(1, 10, None).await.unwrap().len(), 2);
             sqlx::query(attack).execute(&store.writer).await.unwrap();
             assert!(matches!(store.verify_audit().await, Err(StoreError::Audit { number: 2 })), "{attack}");
         }

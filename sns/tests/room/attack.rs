@@ -6,7 +6,9 @@ use pki::identity::{Identity, Role};
 use serde_json::json;
 use sns::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 
-use crate::world::{NAME, TEXT, World, ack, contains, events, facility, identity, member, patient, posts};
+use crate::world::{
+    NAME, TEXT, World, ack, contains, events, facility, identity, member, patient, posts, trace, trail,
+};
 
 /// Every way to a patient, as somebody who knows its id and the id of a post.
 async fn knock(world: &World, who: &Identity, n: u8, post: &str) -> Vec<(StatusCode, Vec<u8>)> {
@@ -148,28 +150,25 @@ async fn every_decision_is_in_the_trail_with_who_and_which_patient_and_no_conten
     world.get(&identity(21, Role::Staff), &posts(1)).await;
     world.get(&identity(31, Role::Staff), &posts(1)).await;
     world.post(&identity(21, Role::Staff), &ack(&post), json!(null)).await;
-    let SnsAnswer::Audit(lines) = world.room.operator(SnsQuestion::Audit { after: 0, limit: 1000 }).await
-    else {
-        panic!()
-    };
-    let all = lines.join("\n");
-    for (act, person, verdict) in [
-        ("post", 11, "allowed"),
-        ("read", 21, "allowed"),
-        ("read", 31, "refused"),
-        ("acknowledge", 21, "allowed"),
+    let lines = trail(&world.room, None).await;
+    for (act, person, allowed, on) in [
+        ("post", 11, true, Some(&post)),
+        ("read", 21, true, None),
+        ("read", 31, false, None),
+        ("acknowledge", 21, true, Some(&post)),
     ] {
         let who = identity(person, Role::Staff);
         let found = lines.iter().any(|line| {
-            let says = |part: String| line.contains(&part);
-            says(format!(" act={act} "))
-                && says(format!("/{}/", who.person))
-                && says(format!("patient={}", patient(1)))
-                && says(format!("trace={}", crate::world::trace()))
-                && says(format!(" {verdict} "))
+            (line.act.as_str(), line.allowed, line.on.as_ref()) == (act, allowed, on)
+                && line.who.contains(who.person.as_str())
+                && line.patient == Some(patient(1))
+                && line.trace == Some(trace())
         });
-        assert!(found, "{act} {person} {verdict}\n{all}");
+        assert!(found, "{act} {person} {allowed}\n{lines:?}");
     }
+    let of_trace = trail(&world.room, Some(trace())).await;
+    assert!(of_trace.len() == 4 && of_trace.iter().any(|line| line.on.as_ref() == Some(&post)));
+    let all = format!("{lines:?}");
     for planted in [NAME, TEXT, "職員", &facility(1).name] {
         assert!(!all.contains(planted));
     }

@@ -9,7 +9,7 @@ use sns::door::EndStreams;
 use sns::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tower::ServiceExt;
 
-use crate::world::{TEXT, World, ack, events, identity, patient, posts};
+use crate::world::{TEXT, World, ack, events, identity, patient, posts, trail};
 
 /// An SSE client: frames out of bytes, keep-alives passed over.
 struct Client {
@@ -189,10 +189,7 @@ async fn what_a_stream_delivered_is_in_the_trail_ruling_11() {
     let room = world.room.clone();
     room.stop().await;
     let room = crate::world::start(&world.dir).await.unwrap();
-    let SnsAnswer::Audit(lines) = room.operator(SnsQuestion::Audit { after: 0, limit: 1000 }).await else {
-        panic!()
-    };
-    assert!(lines.iter().any(|line| line.contains("act=stream-end")
-        && line.contains("on=0..1")
-        && line.contains(reader.person.as_str())));
+    assert!(trail(&room, None).await.iter().any(|line| line.act == "stream-end"
+        && line.on.as_deref() == Some("0..1")
+        && line.who.contains(reader.person.as_str())));
 }

@@ -8,8 +8,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use pki::identity::{FacilityId, Identity, MembershipId, PatientId, PersonId, Role, TraceId};
 use serde_json::Value;
+use sns::door::AuditLine;
 use sns::door::{FacilityRef, Member, PatientText};
-use sns::{Config, Room, Secret, TeamsAnswer, TeamsQuestion};
+use sns::{Config, Room, Secret, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tower::ServiceExt;
 
 pub const NAME: &str = "植込太郎兵衛";
@@ -172,4 +173,12 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
 
 pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
+}
+
+pub async fn trail(room: &Room, trace: Option<TraceId>) -> Vec<AuditLine> {
+    let SnsAnswer::Audit(lines) = room.operator(SnsQuestion::Audit { after: 0, limit: 1000, trace }).await
+    else {
+        panic!()
+    };
+    lines
 }
