@@ -1,0 +1,368 @@
+//! The office's API (host `office.`): lists, people, patients, lost devices. Each handler asks `decide` first and
+//! then its room's work; what an actor may not see does not exist for it. Edge, border: HTTP, JSON.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::{HeaderMap, StatusCode};
+use pki::identity::{FacilityId, MembershipId, PatientId, PersonId, Role};
+use serde::{Deserialize, Serialize};
+use vpn::slot::SlotNumber;
+
+use crate::decide::{Action, Actor, Object, decide};
+use crate::door::{CaseRow, DeviceRow, FacilityRow, Receipt, RevokeReason, SlotRow, Trouble};
+use crate::fault::Fault;
+use crate::idempotency::{self, Repeatable};
+use crate::messages_people::PeopleMessage;
+use crate::need::PatientText;
+use crate::patients::{self, NewPatient};
+use crate::people::{self, NewPerson};
+use crate::problem::{Caller, answer, read, repeatable};
+use crate::revocation::{self, Order};
+use crate::shared::Shared;
+use crate::store::transaction;
+use crate::{devices, registry, world};
+
+pub fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/facilities", get(list_facilities))
+        .route("/api/cases", get(list_cases))
+        .route("/api/slots", get(list_slots))
+        .route("/api/people", get(list_people).post(register_person))
+        .route("/api/patients", get(list_patients).post(register_patient))
+        .route("/api/patients/{patient}/facilities", post(link_patient))
+        .route("/api/patients/{patient}/members", post(add_member))
+        .route("/api/devices", get(list_devices))
+        .route("/api/devices/{slot}/lost", post(report_lost))
+}
+
+type Body = Result<Bytes, BytesRejection>;
+type Room = State<Arc<Shared>>;
+
+/// Lets the caller through, or names the rule that is missing.
+pub(crate) fn permit(caller: &Caller, action: Action, object: &Object) -> Result<&'static str, Fault> {
+    let actor = Actor { role: caller.identity.role, facility: caller.identity.facility.clone() };
+    let decision = decide(&actor, action, object);
+    if decision.allowed {
+        Ok(decision.rule_id)
+    } else {
+        Err(PeopleMessage::NotPermitted.about(decision.rule_id).into())
+    }
+}
+
+/// What the caller stands in: everything for the secretariat, its own facility for the others.
+pub(crate) fn realm_of(caller: &Caller) -> (Object, Option<FacilityId>) {
+    match caller.identity.role {
+        Role::Secretariat => (Object::Association, None),
+        Role::FacilityAdmin | Role::Staff | Role::Family => {
+            let facility = caller.identity.facility.clone();
+            (Object::Facility(facility.clone()), Some(facility))
+        }
+    }
+}
+
+async fn list_facilities(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<FacilityRow>, Fault> = async {
+        permit(&caller, Action::ListFacilities, &Object::Association)?;
+        Ok(registry::facilities(shared.store.pool()).await?)
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+async fn list_cases(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<CaseRow>, Fault> = async {
+        permit(&caller, Action::ListCases, &Object::Association)?;
+        Ok(registry::cases(shared.store.pool()).await?)
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+async fn list_slots(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<SlotRow>, Fault> = async {
+        permit(&caller, Action::ListSlots, &Object::Association)?;
+        Ok(registry::slots(shared.store.pool(), None).await?)
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+async fn list_devices(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<DeviceRow>, Fault> = async {
+        let (object, facility) = realm_of(&caller);
+        permit(&caller, Action::ListDevices, &object)?;
+        Ok(registry::devices(shared.store.pool(), facility.as_ref()).await?)
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+#[derive(Serialize)]
+struct PersonView {
+    person: PersonId,
+    membership: MembershipId,
+    login: String,
+    name: String,
+    profession: String,
+    role: Role,
+    pledge_date: Option<String>,
+    state: String,
+    waiting: bool,
+}
+
+async fn list_people(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<PersonView>, Fault> = async {
+        let facility = caller.identity.facility.clone();
+        permit(&caller, Action::ListPeople, &Object::Facility(facility.clone()))?;
+        let rows = people::list(&shared, &facility).await?;
+        let view = |row: people::PersonRow| PersonView {
+            person: row.person,
+            membership: row.membership,
+            login: row.login,
+            name: row.name,
+            profession: row.profession,
+            role: row.role,
+            pledge_date: row.pledged_on,
+            state: row.state,
+            waiting: row.waiting,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+#[derive(Deserialize)]
+struct PersonBody {
+    login: String,
+    name: String,
+    profession: String,
+    #[serde(default)]
+    pledge_date: String,
+}
+
+#[derive(Serialize)]
+struct PersonAnswer {
+    person: PersonId,
+    membership: MembershipId,
+    /// Shown here once and nowhere else; `null` for somebody who has an account already.
+    initial_password: Option<String>,
+    warnings: Vec<Trouble>,
+}
+
+async fn register_person(State(shared): Room, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    let outcome: Result<PersonAnswer, Fault> = async {
+        permit(&caller, Action::RegisterPerson, &Object::Facility(caller.identity.facility.clone()))?;
+        let body: PersonBody = read(&headers, body)?;
+        let about = [&body.login, &body.name, &body.profession, &body.pledge_date].map(String::as_str);
+        let request = repeatable(&headers, &caller, "person", &about)?;
+        let PersonBody { login, name, profession, pledge_date } = body;
+        let new = NewPerson { login, name, profession, pledge_date };
+        let done = people::register(&shared, &caller.identity, caller.trace, new, request.as_ref()).await?;
+        Ok(PersonAnswer {
+            person: done.person,
+            membership: done.membership,
+            initial_password: done.initial_password.map(|password| password.to_string()),
+            warnings: done.warnings.iter().map(|warning| warning.trouble()).collect(),
+        })
+    }
+    .await;
+    answer(StatusCode::CREATED, caller.trace, outcome)
+}
+
+#[derive(Deserialize)]
+struct PatientBody {
+    name: PatientText,
+    kana: PatientText,
+    #[serde(default)]
+    consent_date: String,
+    origin: String,
+}
+
+#[derive(Serialize)]
+struct PatientAnswer {
+    patient: PatientId,
+}
+
+async fn register_patient(State(shared): Room, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    let outcome: Result<PatientAnswer, Fault> = async {
+        permit(&caller, Action::RegisterPatient, &Object::Association)?;
+        let body: PatientBody = read(&headers, body)?;
+        // Without the name: a hash of it would be the name to whoever has a list of names.
+        let request = repeatable(&headers, &caller, "patient", &[&body.consent_date, &body.origin])?;
+        let origin = facility(&body.origin)?;
+        let new = NewPatient { name: body.name, kana: body.kana, consent_date: body.consent_date, origin };
+        let patient =
+            patients::register(&shared, &caller.identity, caller.trace, new, request.as_ref()).await?;
+        Ok(PatientAnswer { patient })
+    }
+    .await;
+    answer(StatusCode::CREATED, caller.trace, outcome)
+}
+
+#[derive(Serialize)]
+struct PatientView {
+    patient: PatientId,
+    name: PatientText,
+    facilities: Vec<FacilityView>,
+    members: u32,
+}
+
+#[derive(Serialize)]
+struct FacilityView {
+    facility: FacilityId,
+    name: String,
+}
+
+async fn list_patients(State(shared): Room, caller: Caller) -> Response {
+    let outcome: Result<Vec<PatientView>, Fault> = async {
+        let (object, own) = realm_of(&caller);
+        permit(&caller, Action::ListPatients, &object)?;
+        let rows = patients::list(&shared, own.as_ref()).await?;
+        let view = |row: crate::need::TeamRow| PatientView {
+            patient: row.patient,
+            name: row.name,
+            facilities: row
+                .facilities
+                .into_iter()
+                .map(|(facility, name)| FacilityView { facility, name })
+                .collect(),
+            members: row.members,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+#[derive(Deserialize)]
+struct LinkBody {
+    facility: String,
+}
+
+#[derive(Serialize)]
+struct LinkAnswer {
+    patient: PatientId,
+    facility: FacilityId,
+}
+
+async fn link_patient(
+    State(shared): Room,
+    caller: Caller,
+    Path(patient): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let outcome: Result<LinkAnswer, Fault> = async {
+        permit(&caller, Action::LinkPatient, &Object::Association)?;
+        let patient = patient_id(&patient)?;
+        let body: LinkBody = read(&headers, body)?;
+        let facility = facility(&body.facility)?;
+        let request = repeatable(&headers, &caller, "link", &[patient.as_str(), facility.as_str()])?;
+        note(&shared, request).await?;
+        patients::link(&shared, &caller.identity, caller.trace, &patient, &facility).await?;
+        Ok(LinkAnswer { patient, facility })
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+#[derive(Deserialize)]
+struct MemberBody {
+    membership: String,
+}
+
+#[derive(Serialize)]
+struct MemberAnswer {
+    patient: PatientId,
+    membership: MembershipId,
+}
+
+async fn add_member(
+    State(shared): Room,
+    caller: Caller,
+    Path(patient): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let outcome: Result<MemberAnswer, Fault> = async {
+        // The role first: whoever has no such verb does not learn which patients there are.
+        let own = caller.identity.facility.clone();
+        permit(&caller, Action::AddMember, &Object::Patient { linked: true, facility: own.clone() })?;
+        let patient = patient_id(&patient)?;
+        let body: MemberBody = read(&headers, body)?;
+        let membership: MembershipId = body.membership.parse().map_err(|_| PeopleMessage::MemberUnknown)?;
+        let linked = patients::is_linked(&shared, &patient, &own).await?;
+        if permit(&caller, Action::AddMember, &Object::Patient { linked, facility: own }).is_err() {
+            return Err(PeopleMessage::PatientUnknown.into());
+        }
+        let request = repeatable(&headers, &caller, "member", &[patient.as_str(), membership.as_str()])?;
+        note(&shared, request).await?;
+        patients::add_member(&shared, &caller.identity, caller.trace, &patient, &membership).await?;
+        Ok(MemberAnswer { patient, membership })
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+#[derive(Deserialize, Default)]
+struct LostBody {
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// 端末紛失 (H-11): one button, one receipt.
+async fn report_lost(
+    State(shared): Room,
+    caller: Caller,
+    Path(slot): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let outcome: Result<Receipt, Fault> = async {
+        let unknown =
+            || Fault::from(PeopleMessage::DeviceUnknown.about(slot.chars().take(12).collect::<String>()));
+        let (object, _) = realm_of(&caller);
+        permit(&caller, Action::ReportLost, &object)?;
+        let number: SlotNumber = slot.parse().map_err(|_| unknown())?;
+        let held =
+            devices::holder(&mut *shared.store.pool().acquire().await?, number).await?.ok_or_else(unknown)?;
+        // Another facility's number answers like one that nobody has.
+        permit(&caller, Action::ReportLost, &Object::Facility(held.facility)).map_err(|_| unknown())?;
+        let empty = body.as_ref().is_ok_and(|bytes| bytes.is_empty());
+        let body: LostBody = if empty { LostBody::default() } else { read(&headers, body)? };
+        let about = [slot.as_str(), body.note.as_deref().unwrap_or("")];
+        note(&shared, repeatable(&headers, &caller, "lost", &about)?).await?;
+        let order = Order {
+            slot: number,
+            reason: RevokeReason::Lost,
+            note: body.note,
+            by: caller.identity.person.to_string(),
+            trace: caller.trace,
+        };
+        revocation::revoke(&shared, order).await
+    }
+    .await;
+    answer(StatusCode::OK, caller.trace, outcome)
+}
+
+/// For verbs that may be done twice: only remembers what the key was used for.
+async fn note(shared: &Shared, request: Option<Repeatable>) -> Result<(), Fault> {
+    let now = world::now_ms();
+    transaction!(shared.store, conn => idempotency::note(conn, request.as_ref(), now).await)
+}
+
+fn facility(text: &str) -> Result<FacilityId, Fault> {
+    text.parse()
+        .map_err(|_| PeopleMessage::FacilityUnknown.about(text.chars().take(40).collect::<String>()).into())
+}
+
+fn patient_id(text: &str) -> Result<PatientId, Fault> {
+    text.parse().map_err(|_| PeopleMessage::PatientUnknown.into())
+}

@@ -1,0 +1,36 @@
+//! Dates of papers as people type them, judged by Japan's calendar. Pure.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone};
+
+use crate::messages_people::{PeopleMessage, Refusal};
+
+/// A date that has come: a pledge or a consent is never of tomorrow.
+pub fn past_date(text: &str, now_ms: i64) -> Result<String, Refusal> {
+    let refused = || PeopleMessage::DateForm.about(text.chars().take(20).collect::<String>());
+    let date: Date = text.trim().parse().map_err(|_| refused())?;
+    if date > today(now_ms) {
+        return Err(refused());
+    }
+    Ok(date.to_string())
+}
+
+fn today(now_ms: i64) -> Date {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    now.to_zoned(TimeZone::fixed(Offset::constant(9))).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_of_tomorrow_or_of_no_calendar_is_refused() {
+        let now = 1_795_000_000_000;
+        assert_eq!(past_date("2026-11-18", now).unwrap(), "2026-11-18");
+        for text in ["2026-11-19", "2026-02-30", "", "昨日", "18/11/2026"] {
+            assert!(past_date(text, now).is_err(), "{text}");
+        }
+    }
+}

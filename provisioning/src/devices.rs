@@ -1,0 +1,30 @@
+//! Which device a slot holds, or held last (`registry` lists them all). Edge: SQL.
+
+use pki::identity::FacilityId;
+use vpn::slot::SlotNumber;
+
+use crate::fault::{Fault, parse};
+use crate::store::Conn;
+
+/// A slot's last device, as revoking needs it.
+#[derive(Clone)]
+pub(crate) struct Holder {
+    pub device: String,
+    pub facility: FacilityId,
+    pub living: bool,
+}
+
+/// Who sits in a slot, else who sat there last.
+pub(crate) async fn holder(conn: &mut Conn, slot: SlotNumber) -> Result<Option<Holder>, Fault> {
+    let row: Option<(String, String, String)> = sqlx::query_as(
+        "SELECT device, facility, state FROM device WHERE slot = $1
+         ORDER BY CASE WHEN state = 'revoked' THEN 1 ELSE 0 END, created_at DESC, device LIMIT 1",
+    )
+    .bind(slot.to_string())
+    .fetch_optional(conn)
+    .await?;
+    row.map(|(device, facility, state)| {
+        Ok(Holder { device, facility: parse(&facility)?, living: state != "revoked" })
+    })
+    .transpose()
+}

@@ -1,0 +1,64 @@
+//! What goes wrong in the parts around people and devices: a refusal with its words, or a failure of our own.
+//! A failure is told to nobody in detail; it is logged where it becomes an answer. Edge: SQL.
+
+use crate::hashing::HashingError;
+use crate::messages_people::{PeopleMessage, Refusal};
+use crate::office_fault::OfficeFault;
+use crate::store::Transactional;
+use crate::world::NoRandomness;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("MM-5806 the registry: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// A row that only this room writes, and that it cannot read.
+    #[error("MM-5806 the registry holds `{0}`, which cannot be read")]
+    Row(String),
+    /// From the secretariat's side of the room.
+    #[error(transparent)]
+    Office(#[from] OfficeFault),
+    /// A neighbour does not answer, or not what was asked; its caller tries again.
+    #[error("MM-5807 {0}")]
+    Neighbour(String),
+}
+
+impl Fault {
+    /// What the asker hears.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Fault::Refused(refusal) => refusal,
+            Fault::Neighbour(why) => PeopleMessage::NeighbourSilent.about(why),
+            failure => {
+                log::error!(CODE = "MM-5806"; "{failure}");
+                PeopleMessage::Internal.into()
+            }
+        }
+    }
+}
+
+impl From<PeopleMessage> for Fault {
+    fn from(message: PeopleMessage) -> Self {
+        Fault::Refused(message.into())
+    }
+}
+
+impl Transactional for Fault {
+    fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Fault::Database(error) => Some(error),
+            Fault::Office(fault) => fault.database(),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a value that this room wrote.
+pub fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|_| Fault::Row(text.chars().take(40).collect()))
+}

@@ -1,0 +1,310 @@
+//! The catalogue of what claim, accounts, people, consoles and revocation say: MM-54xx to MM-58xx.
+//! Each entry has its HTTP status and both languages; one that misses a text does not compile.
+//! `{}` in a text is where the detail goes (a slot, a field, a neighbour's own words). Pure.
+
+use crate::door::{Trouble, TroubleKind};
+
+/// One entry in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub code: &'static str,
+    /// The HTTP status; the CLI's exit code follows from it.
+    pub status: u16,
+    pub ja: &'static str,
+    pub en: &'static str,
+    pub remedy_ja: &'static str,
+    pub remedy_en: &'static str,
+}
+
+/// Writes the enum, the list of all entries and the exhaustive match from one table.
+macro_rules! catalogue {
+    ($($name:ident => $code:literal $status:literal { $ja:literal, $en:literal, $remedy_ja:literal, $remedy_en:literal })*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum PeopleMessage { $($name),* }
+
+        impl PeopleMessage {
+            pub const ALL: &[PeopleMessage] = &[$(PeopleMessage::$name),*];
+
+            pub fn words(self) -> Words {
+                match self {
+                    $(PeopleMessage::$name => Words {
+                        code: $code, status: $status, ja: $ja, en: $en,
+                        remedy_ja: $remedy_ja, remedy_en: $remedy_en,
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // 54xx: the claim page (本登録)
+    ClaimWrong => "MM-5401" 403 {
+        "証明書取得用Noかパスワードが違います。", "The number or the password is wrong.",
+        "お手元の用紙のとおりに、もう一度入力してください。", "Enter both again as they are printed on the sheet."
+    }
+    ClaimPaused => "MM-5402" 429 {
+        "続けて間違えたため、しばらく入力できません（あと{}秒）。", "Too many wrong entries; wait {} seconds.",
+        "時間をおいて、用紙を見ながら入力してください。", "Wait, then enter what is printed on the sheet."
+    }
+    ClaimLocked => "MM-5403" 403 {
+        "間違いが15回になったため、この用紙は使えなくなりました。", "Fifteen wrong entries: this sheet is locked.",
+        "事務局に電話し、再発行を依頼してください。", "Call the secretariat and ask for a new sheet."
+    }
+    ClaimExpired => "MM-5404" 410 {
+        "用紙の有効期間（発行から30日）が過ぎています。", "The sheet is older than 30 days.",
+        "事務局に延長を依頼してください。", "Ask the secretariat to extend it."
+    }
+    ClaimWindowOver => "MM-5405" 410 {
+        "最初に正しく入力してから24時間が過ぎました。", "More than 24 hours have passed since the first correct entry.",
+        "事務局に延長を依頼してください。", "Ask the secretariat to extend it."
+    }
+    ClaimRepeatOver => "MM-5406" 410 {
+        "前回の登録から10分が過ぎたため、やり直せません。", "More than 10 minutes have passed since the last claim.",
+        "受け取った設定で接続してください。接続できないときは事務局に再発行を依頼してください。",
+        "Connect with what you received, or ask the secretariat for a new sheet."
+    }
+    ClaimsUsed => "MM-5407" 410 {
+        "登録のやり直しは3回までです。", "The claim was made three times; there is no fourth.",
+        "最後に受け取った設定で接続するか、事務局に再発行を依頼してください。",
+        "Connect with what you received last, or ask the secretariat for a new sheet."
+    }
+    ClaimDone => "MM-5408" 410 {
+        "この用紙での登録は済んでいます。", "This sheet has done its work: the device is enrolled.",
+        "心当たりがないときは、すぐ事務局に連絡してください。", "If that was not you, tell the secretariat at once."
+    }
+    ClaimVoid => "MM-5409" 410 {
+        "この用紙は無効になりました。", "This sheet is void.",
+        "事務局に電話し、再発行を依頼してください。", "Call the secretariat and ask for a new sheet."
+    }
+    ClaimRequest => "MM-5410" 422 {
+        "端末の証明書要求が使えません（{}）。", "The device's certificate request cannot be used ({}).",
+        "新しい鍵（ECDSA P-256）で要求を作り直してください。", "Make a new request with a new ECDSA P-256 key."
+    }
+    ClaimKey => "MM-5411" 422 {
+        "WireGuardの公開鍵が使えません（{}）。", "The WireGuard public key cannot be used ({}).",
+        "この端末で新しい鍵を作ってください。", "Make a new key on this device."
+    }
+    ClaimAdminPassword => "MM-5412" 422 {
+        "管理者ご自身のパスワードを決めてください。", "Choose the administrator's own password.",
+        "新しいパスワードを入力してください（管理者の本登録）。", "Enter the new password (the administrator's own registration)."
+    }
+    ClaimUnderway => "MM-5413" 409 {
+        "別の登録が同時に行われました。", "Another claim overtook this one.",
+        "用紙を持っている方だけで、もう一度お試しください。", "Try again, with nobody else doing the same."
+    }
+    ClaimVisitor => "MM-5414" 401 {
+        "このページは、登録用の接続からだけ開けます。", "This page opens only through the tunnel.",
+        "お届けした接続設定で接続してから開いてください。", "Connect with the profile you received, then open it."
+    }
+    // 55xx: accounts and passwords
+    PasswordShort => "MM-5501" 422 {
+        "パスワードが短すぎます。", "The password is too short.",
+        "13文字以上、または8文字以上で英字・数字・記号をすべて使ってください。",
+        "Use 13 characters or more, or 8 or more with letters, digits and symbols."
+    }
+    PasswordLong => "MM-5502" 422 {
+        "パスワードが長すぎます。", "The password is too long.",
+        "128文字以内にしてください。", "Use at most 128 characters."
+    }
+    PasswordCommon => "MM-5503" 422 {
+        "よく使われるパスワードです。", "This password is one of the common ones.",
+        "ほかの言葉の組み合わせにしてください。", "Choose another combination of words."
+    }
+    PasswordIsLogin => "MM-5504" 422 {
+        "ログインIDを含むパスワードは使えません。", "The password contains the login.",
+        "ログインIDと関係のないものにしてください。", "Choose one that has nothing to do with the login."
+    }
+    PasswordReused => "MM-5505" 422 {
+        "今と同じパスワードです。", "This is the present password.",
+        "新しいパスワードを決めてください。", "Choose a new one."
+    }
+    // 56xx: people, patients, facilities
+    LoginForm => "MM-5601" 422 {
+        "ログインID「{}」は使えません。", "`{}` cannot be a login.",
+        "メールアドレスか、3〜64文字の半角英数字（. _ - 可）にしてください。",
+        "Use a mail address, or 3 to 64 ASCII letters and digits (. _ - allowed)."
+    }
+    LoginIsAdmin => "MM-5602" 409 {
+        "「{}」は管理者用のアドレスです。利用者には使えません。", "`{}` is an administrator's address and cannot be a user's (G-03).",
+        "別のアドレスを登録してください。", "Register another address."
+    }
+    LoginIsUser => "MM-5603" 409 {
+        "「{}」は利用者のアドレスです。管理者には使えません。", "`{}` is a user's address and cannot be an administrator's (G-03).",
+        "別のアドレスを指定してください。", "Name another address."
+    }
+    LoginTaken => "MM-5604" 409 {
+        "「{}」は別の方が使っています。", "`{}` belongs to another person.",
+        "お名前を確かめるか、別のアドレスを登録してください。", "Check the name, or register another address."
+    }
+    PledgeMissing => "MM-5605" 422 {
+        "誓約書（様式4）の日付がありません。", "The date of the pledge (form 4) is missing.",
+        "誓約書を受け取り、その日付（例 2026-11-20）を入れてください。", "Take the pledge and enter its date (such as 2026-11-20)."
+    }
+    DateForm => "MM-5606" 422 {
+        "日付「{}」が正しくありません。", "`{}` is not a date up to today.",
+        "今日までの日付を 2026-11-20 の形で入れてください。", "Enter a date up to today as 2026-11-20."
+    }
+    FieldMissing => "MM-5607" 422 {
+        "「{}」を入力してください。", "`{}` is missing or too long.",
+        "必要な項目をすべて入力してください。", "Fill in everything that is asked for."
+    }
+    ConsentMissing => "MM-5608" 422 {
+        "同意書の日付がありません。", "The date of the patient's consent is missing (J-10).",
+        "同意書を受け取り、その日付を入れてください。", "Take the consent and enter its date."
+    }
+    FacilityUnknown => "MM-5609" 404 {
+        "事業所「{}」がありません。", "There is no facility `{}`.",
+        "事業所の一覧から選んでください。", "Choose one from the list of facilities."
+    }
+    FacilityNotActive => "MM-5610" 409 {
+        "事業所「{}」は利用中ではありません。", "The facility `{}` is not active.",
+        "利用中の事業所を選んでください。", "Choose an active facility."
+    }
+    PatientUnknown => "MM-5611" 404 {
+        "該当する患者がありません。", "There is no such patient.",
+        "一覧から選んでください。", "Choose one from the list."
+    }
+    MemberUnknown => "MM-5612" 404 {
+        "該当する利用者がありません。", "There is no such member.",
+        "自施設の利用者から選んでください。", "Choose one of your own people."
+    }
+    TeamsRefused => "MM-5613" 409 {
+        "SNSが受け付けませんでした（{}）。", "The SNS refused it ({}).",
+        "内容を確かめて、もう一度お試しください。", "Check it and try again."
+    }
+    PrivateMail => "MM-5614" 422 {
+        "携帯電話会社のアドレスです（{}）。", "`{}` is a mobile carrier's mail domain (H-03).",
+        "業務用のアドレスを勧めます。登録はできています。", "A business address is advised; it is registered all the same."
+    }
+    AlreadyMember => "MM-5615" 409 {
+        "「{}」は登録済みです。", "`{}` is registered already.",
+        "利用者の一覧を確かめてください。", "See the list of people."
+    }
+    // 57xx: devices and revocation
+    DeviceUnknown => "MM-5701" 404 {
+        "VPN番号 {} に端末はありません。", "There is no device in slot {}.",
+        "番号を確かめてください。", "Check the number."
+    }
+    ReceiptUnknown => "MM-5702" 404 {
+        "受付番号 {} の記録はありません。", "There is no receipt {}.",
+        "番号を確かめてください。", "Check the number."
+    }
+    // 58xx: the console's own
+    NotPermitted => "MM-5801" 403 {
+        "この操作は許可されていません（{}）。", "You may not do this ({}).",
+        "必要なときは事務局か施設内管理者に依頼してください。", "Ask the secretariat or your facility's administrator."
+    }
+    NoIdentity => "MM-5802" 401 {
+        "サインインしていません。", "You are not signed in.",
+        "サインインしてください。", "Sign in."
+    }
+    BodyForm => "MM-5803" 400 {
+        "送られた内容を読めません（{}）。", "What was sent cannot be read ({}).",
+        "画面を開き直して、もう一度お試しください。", "Reload the page and try again."
+    }
+    KeyReused => "MM-5804" 409 {
+        "同じ受付キーで別の内容が送られました。", "This Idempotency-Key was used for another request.",
+        "新しいキーで送ってください。", "Send it with a new key."
+    }
+    NotFound => "MM-5805" 404 {
+        "ページがありません。", "There is nothing here.",
+        "画面の初めから開き直してください。", "Start again from the first page."
+    }
+    Internal => "MM-5806" 500 {
+        "内部の問題で処理できません。", "It failed for a reason of our own.",
+        "しばらくして、もう一度お試しください。続くときは事務局に連絡してください。",
+        "Try again later; if it stays, tell the secretariat."
+    }
+    NeighbourSilent => "MM-5807" 503 {
+        "いま処理できません（{}）。", "It cannot be done now ({}).",
+        "しばらくして、もう一度お試しください。", "Try again later."
+    }
+    KeyForm => "MM-5808" 400 {
+        "受付キーの形が正しくありません。", "The Idempotency-Key is not well formed.",
+        "1〜100文字の半角英数字と記号にしてください。", "Use 1 to 100 visible ASCII characters."
+    }
+}
+
+/// An entry and the detail that belongs into it: what a refusal is, everywhere in these parts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {}", .message.words().code, .message.words().en.replace("{}", .detail))]
+pub struct Refusal {
+    pub message: PeopleMessage,
+    pub detail: String,
+    /// Seconds until it is worth trying again; becomes `Retry-After`.
+    pub retry_after: Option<u32>,
+}
+
+impl From<PeopleMessage> for Refusal {
+    fn from(message: PeopleMessage) -> Self {
+        Self { message, detail: String::new(), retry_after: None }
+    }
+}
+
+impl PeopleMessage {
+    pub fn about(self, detail: impl Into<String>) -> Refusal {
+        Refusal { message: self, detail: detail.into(), retry_after: None }
+    }
+}
+
+impl Refusal {
+    pub fn paused(message: PeopleMessage, seconds: u32) -> Self {
+        Self { message, detail: seconds.to_string(), retry_after: Some(seconds) }
+    }
+
+    pub fn status(&self) -> u16 {
+        self.message.words().status
+    }
+
+    /// The same refusal for the operator's door.
+    pub fn trouble(&self) -> Trouble {
+        let words = self.message.words();
+        let fill = |text: &str| text.replace("{}", &self.detail);
+        Trouble {
+            code: words.code.to_owned(),
+            kind: match words.status {
+                401 | 403 => TroubleKind::Denied,
+                404 => TroubleKind::NotFound,
+                409 | 410 => TroubleKind::Conflict,
+                429 | 503 => TroubleKind::TryLater,
+                500 => TroubleKind::Internal,
+                _ => TroubleKind::Usage,
+            },
+            ja: fill(words.ja),
+            en: fill(words.en),
+            remedy_ja: fill(words.remedy_ja),
+            remedy_en: fill(words.remedy_en),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Ruling 12: one code per entry, in this file's range, and the same place for the detail in both languages.
+    #[test]
+    fn every_entry_is_whole_and_has_a_code_of_its_own() {
+        let mut codes = BTreeSet::new();
+        for message in PeopleMessage::ALL {
+            let words = message.words();
+            assert!(codes.insert(words.code), "{} twice", words.code);
+            assert!(("MM-5400".."MM-5900").contains(&words.code), "{}", words.code);
+            assert!((400..600).contains(&words.status), "{}", words.code);
+            assert_eq!(words.ja.contains("{}"), words.en.contains("{}"), "{}", words.code);
+            for text in [words.ja, words.en, words.remedy_ja, words.remedy_en] {
+                assert!(!text.is_empty(), "{}", words.code);
+            }
+            assert!(!words.ja.is_ascii() && words.en.is_ascii(), "{}", words.code);
+        }
+    }
+
+    #[test]
+    fn the_detail_says_which_one() {
+        let trouble = PeopleMessage::DeviceUnknown.about("18-0042").trouble();
+        assert!(trouble.ja.contains("18-0042") && trouble.en.contains("18-0042"));
+        assert_eq!(trouble.kind, TroubleKind::NotFound);
+    }
+}
