@@ -28,9 +28,13 @@ pub enum GatewayQuestion {
     /// Who is connected now.
     Live,
     /// The reason behind the last refusals of a slot.
-    Why { slot: SlotNumber },
+    Why {
+        slot: SlotNumber,
+    },
     /// The reason behind a four-digit code of the help page (つながらないとき).
-    Code { code: String },
+    Code {
+        code: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

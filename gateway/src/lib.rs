@@ -2,5 +2,51 @@
 //!
 //! Reading order. `// edge` touches the world (IO, clock, randomness, SQL); `// border` crosses a process border.
 
-pub mod need; // border
+// Nouns.
+pub mod messages;
+pub mod moment;
+pub mod need; // edge, border: what is asked of siblings, byte streams to them
 pub mod door; // border
+pub mod names;
+pub mod grants;
+pub mod revocations;
+pub mod floors;
+pub mod truth;
+pub mod session;
+
+// Deciding.
+pub mod admission;
+pub mod heads;
+pub mod strict;
+pub mod headers;
+pub mod browser;
+mod routes;
+mod forms; // border
+mod pages;
+mod refusals;
+mod tickets;
+
+// Touching.
+pub mod clock; // edge: clock, randomness
+mod audit; // edge, border: the audit file, a thread
+mod store; // edge: SQL
+mod live; // edge: who is connected
+mod body; // edge: HTTP bodies
+mod wire; // edge: TCP
+mod tls; // edge: TLS
+mod hall; // edge: what all tasks share
+mod cuts; // edge: ends what is live
+mod feeds; // edge: the two feeds
+mod answer; // edge: HTTP
+mod proxy; // edge: HTTP to the rooms behind
+mod signin; // edge: HTTP
+mod inside; // edge: HTTP
+mod outside; // edge: HTTP
+mod server; // edge: listeners
+mod room; // edge: binds, starts, stops
+
+pub use admission::{Admission, AdmittedDevice, AdmittedVisitor, Passage, Refusal};
+pub use clock::Clock;
+pub use door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
+pub use need::Needs;
+pub use room::{Config, Listen, OpenError, Opened, Room, StartError, open};

@@ -3,13 +3,25 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use pki::door::{PublishedDoor, RevocationsDoor};
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use vpn::slot::{SeatClass, SlotNumber};
 
 pub type Answering<'a, A> = Pin<Box<dyn Future<Output = Result<A, NeedUnmet>> + Send + 'a>>;
+
+/// Everybody at whose door the gateway knocks.
+#[derive(Clone)]
+pub struct Needs {
+    pub grants: Arc<dyn Grants>,
+    pub accounts: Arc<dyn Accounts>,
+    pub upstream: Arc<dyn Upstream>,
+    pub revocations: Arc<dyn RevocationsDoor>,
+    pub published: Arc<dyn PublishedDoor>,
+}
 
 /// Whoever should answer does not; the gateway refuses what depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -90,11 +102,18 @@ impl std::fmt::Debug for Password {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountCheck {
-    Right { person: PersonId, name: String, memberships: Vec<Membership>, must_change: bool },
+    Right {
+        person: PersonId,
+        name: String,
+        memberships: Vec<Membership>,
+        must_change: bool,
+    },
     /// Wrong login, wrong password and unknown account are one answer.
     Wrong,
     /// Too many failures; try again after this many seconds.
-    Paused { seconds: u32 },
+    Paused {
+        seconds: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +129,11 @@ pub enum PasswordChange {
     Changed,
     Wrong,
     /// The catalogue's code and text of the rule it breaks (P-09).
-    Weak { code: String, ja: String, en: String },
+    Weak {
+        code: String,
+        ja: String,
+        en: String,
+    },
 }
 
 /// A byte stream to a room that speaks HTTP.

@@ -1,0 +1,207 @@
+//! Which headers pass, in both directions: lists of what is allowed, so that no new or misspelt
+//! name can slip through. One function for every forwarded request. Pure. Issue 2: s7.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+
+use crate::names::Host;
+
+/// What a room behind the gateway may learn from a request; framing, cookies and hop-by-hop never.
+const REQUEST: [HeaderName; 10] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::RANGE,
+    header::USER_AGENT,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
+];
+
+/// What a room behind the gateway may tell the device; cookies and policies are the gateway's own.
+const RESPONSE: [HeaderName; 10] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_RANGE,
+    header::ACCEPT_RANGES,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::ALLOW,
+];
+
+/// The prefix of every header that carries our own word.
+const OURS: &str = "mimamori-";
+
+/// What is forwarded of a request's headers, and how many tried to speak for us.
+pub struct Forwarded {
+    pub headers: HeaderMap,
+    pub forged: u32,
+}
+
+pub fn forward_request(headers: &HeaderMap) -> Forwarded {
+    let nominated = nominated(headers);
+    let mut forwarded = HeaderMap::new();
+    for name in &REQUEST {
+        if nominated.iter().any(|nominated| nominated == name.as_str()) {
+            continue;
+        }
+        for value in headers.get_all(name) {
+            forwarded.append(name.clone(), value.clone());
+        }
+    }
+    let forged = headers.keys().filter(|name| speaks_for_us(name.as_str())).count();
+    Forwarded { headers: forwarded, forged: forged as u32 }
+}
+
+pub fn forward_response(headers: &HeaderMap) -> HeaderMap {
+    let mut forwarded = HeaderMap::new();
+    for name in &RESPONSE {
+        let own_place = |value: &HeaderValue| {
+            let text = value.as_bytes();
+            text.starts_with(b"/") && !text.starts_with(b"//") && !text.contains(&b'\\')
+        };
+        for value in headers.get_all(name) {
+            // A room sends nobody to another origin.
+            if *name != header::LOCATION || own_place(value) {
+                forwarded.append(name.clone(), value.clone());
+            }
+        }
+    }
+    forwarded
+}
+
+/// What every answer of an origin carries (ruling 4).
+pub fn guard(headers: &mut HeaderMap, host: Option<Host>) {
+    let policy = match host {
+        // The claim page makes its keys in WebAssembly (ruling 5).
+        Some(Host::Claim) => concat!(
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; ",
+            "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+        Some(Host::Sns | Host::Office) | None => concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; ",
+            "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+    };
+    let fixed = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "geolocation=(), payment=(), usb=()"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if host.is_some() {
+        let two_years = HeaderValue::from_static("max-age=63072000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
+    }
+}
+
+/// May a body follow this status?
+pub fn has_body(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// The names that `Connection` makes hop-by-hop.
+fn nominated(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect()
+}
+
+/// Would some reader take this name for one of ours?
+fn speaks_for_us(name: &str) -> bool {
+    name.to_ascii_lowercase().replace('_', "-").contains(OURS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn no_spelling_of_our_names_passes_and_each_is_counted() {
+        let forged = [
+            "Mimamori-Identity",
+            "mimamori_identity",
+            "MIMAMORI-VISITOR",
+            "Mimamori-Trace",
+            "x-mimamori-identity",
+            "mimamori-identity_",
+        ];
+        let pairs: Vec<(&str, &str)> = forged.iter().map(|name| (*name, "v1;role=secretariat")).collect();
+        let forwarded = forward_request(&map(&pairs));
+        assert!(forwarded.headers.is_empty());
+        assert_eq!(forwarded.forged, forged.len() as u32);
+    }
+
+    #[test]
+    fn hop_by_hop_framing_and_cookies_never_pass() {
+        let forwarded = forward_request(&map(&[
+            ("connection", "close, Accept"),
+            ("accept", "x"),
+            ("content-type", "application/json"),
+            ("cookie", "__Host-session=x"),
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("expect", "100-continue"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4"),
+            ("authorization", "Basic x"),
+            ("idempotency_key", "x"),
+        ]));
+        assert_eq!(forwarded.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
+    }
+
+    #[test]
+    fn a_room_sets_no_cookie_and_sends_nobody_away() {
+        let forwarded = forward_response(&map(&[
+            ("set-cookie", "a=b"),
+            ("server", "x"),
+            ("content-security-policy", "default-src *"),
+            ("mimamori-identity", "v1"),
+            ("location", "https://evil.example/"),
+            ("location", "//evil.example/"),
+            ("etag", "\"1\""),
+        ]));
+        assert_eq!(forwarded.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn only_listed_names_ever_pass(name in "[a-zA-Z_-]{1,24}", value in "[ -~]{0,20}") {
+            let Ok(value) = HeaderValue::from_str(&value) else { return Ok(()) };
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(name.clone(), value);
+            prop_assert_eq!(forward_request(&headers).headers.contains_key(&name), REQUEST.contains(&name));
+            prop_assert_eq!(forward_response(&headers).contains_key("set-cookie"), false);
+        }
+    }
+}

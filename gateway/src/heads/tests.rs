@@ -1,0 +1,126 @@
+//! What the gate lets through and what it stops, byte by byte (issue 2: strict HTTP, smuggling).
+
+use super::*;
+use proptest::prelude::*;
+
+fn pass(input: &[u8], step: usize) -> Result<Vec<u8>, HeadFault> {
+    let mut gate = Heads::default();
+    let mut out = Vec::new();
+    for piece in input.chunks(step) {
+        gate.pass(piece, &mut out)?;
+    }
+    Ok(out)
+}
+
+const HOST: &str = "Host: sns.example.jp\r\n";
+
+fn get(extra: &str) -> String {
+    format!("GET /a?b=c HTTP/1.1\r\n{HOST}{extra}\r\n")
+}
+
+#[test]
+fn good_requests_pass_unchanged_however_they_are_cut() {
+    for good in [
+        get(""),
+        format!("{}{}", get(""), get("X-A: b\r\n")),
+        format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\n\r\nab\ncd{}", get("")),
+        format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n{}", get("")),
+        format!(
+            "POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n4\r\nab\r\n\r\n1F\r\n{}\r\n0\r\n\r\n{}",
+            "x".repeat(31),
+            get("")
+        ),
+    ] {
+        for step in [1, 2, 3, 7, 4096] {
+            assert_eq!(pass(good.as_bytes(), step).as_deref(), Ok(good.as_bytes()), "{good:?}");
+        }
+    }
+}
+
+#[test]
+fn every_probe_is_stopped_with_its_reason() {
+    let te = "Transfer-Encoding: chunked\r\n";
+    let post = |headers: &str| format!("POST / HTTP/1.1\r\n{HOST}{headers}\r\n");
+    let chunked = |body: &str| format!("{}{body}", post(te));
+    let probes: Vec<(String, HeadFault)> = vec![
+        (get("").replace("\r\n", "\n"), HeadFault::LineEnd),
+        (get("X: a\nY: b\r\n"), HeadFault::LineEnd),
+        (get("X: a\rY: b\r\n"), HeadFault::LineEnd),
+        ("\r\n".into(), HeadFault::RequestLine),
+        (get("").replace("HTTP/1.1", "HTTP/1.0"), HeadFault::RequestLine),
+        (get("").replace("HTTP/1.1", "HTTP/1.1 "), HeadFault::RequestLine),
+        (get("").replace("GET ", "GET  "), HeadFault::RequestLine),
+        (get("").replace("GET", "get"), HeadFault::RequestLine),
+        (get("").replace("/a", "/a#b"), HeadFault::Target),
+        (get("").replace("/a", "/あ"), HeadFault::Target),
+        (get("").replace("/a", "/a\0"), HeadFault::Target),
+        (get("").replace("/a", "/a\t"), HeadFault::Target),
+        (get(" folded: x\r\n"), HeadFault::HeaderLine),
+        (get("X : y\r\n"), HeadFault::HeaderLine),
+        (get("X\r\n"), HeadFault::HeaderLine),
+        (get(": y\r\n"), HeadFault::HeaderLine),
+        (get("X: \0\r\n"), HeadFault::HeaderLine),
+        (get("X: é\r\n"), HeadFault::HeaderLine),
+        (get(HOST), HeadFault::Host),
+        (get("").replace(HOST, ""), HeadFault::Host),
+        (post("Content-Length: 1\r\nContent-Length: 1\r\n"), HeadFault::Length),
+        (post("Content-Length: 1, 1\r\n"), HeadFault::Length),
+        (post("Content-Length: +1\r\n"), HeadFault::Length),
+        (post("Content-Length: -1\r\n"), HeadFault::Length),
+        (post("Content-Length: 0x1\r\n"), HeadFault::Length),
+        (post("Content-Length:\r\n"), HeadFault::Length),
+        (post("Content-Length: 99999999999999999999\r\n"), HeadFault::Length),
+        (post(&format!("Content-Length: 4\r\n{te}")), HeadFault::Encoding),
+        (post(&format!("{te}Content-Length: 4\r\n")), HeadFault::Encoding),
+        (post(&format!("{te}{te}")), HeadFault::Encoding),
+        (post("Transfer-Encoding: gzip, chunked\r\n"), HeadFault::Encoding),
+        (post("Transfer-Encoding: Chunked\r\n"), HeadFault::Encoding),
+        (post("Transfer-Encoding: identity\r\n"), HeadFault::Encoding),
+        (post("Transfer-Encoding:\r\n"), HeadFault::Encoding),
+        (post("Transfer-Encoding : chunked\r\n"), HeadFault::HeaderLine),
+        (chunked("0\r\nX-Trailer: a\r\n\r\n"), HeadFault::Chunk),
+        (chunked("1;ext=1\r\na\r\n"), HeadFault::Chunk),
+        (chunked("-1\r\n"), HeadFault::Chunk),
+        (chunked("0x1\r\n"), HeadFault::Chunk),
+        (chunked("\r\n"), HeadFault::Chunk),
+        (chunked("1\na\r\n"), HeadFault::Chunk),
+        (chunked("1\r\nab\r\n"), HeadFault::Chunk),
+        (chunked("11111111111111111\r\n"), HeadFault::Chunk),
+        (get(&"X: y\r\n".repeat(HEADERS_MAX)), HeadFault::TooMany),
+        (get(&format!("X: {}\r\n", "y".repeat(HEAD_MAX))), HeadFault::TooLong),
+    ];
+    for (probe, fault) in probes {
+        for step in [1, 5, 65_536] {
+            assert_eq!(pass(probe.as_bytes(), step), Err(fault), "{probe:.200?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_fault_nothing_passes() {
+    let mut gate = Heads::default();
+    let mut out = Vec::new();
+    assert!(gate.pass(b"GET / HTTP/1.1\n", &mut out).is_err());
+    assert!(gate.pass(get("").as_bytes(), &mut out).is_err());
+    assert!(out.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_passes_is_a_prefix_of_what_came(input in proptest::collection::vec(any::<u8>(), 0..300), step in 1usize..50) {
+        let good = get("");
+        let mut stream = good.clone().into_bytes();
+        stream.extend(&input);
+        let mut gate = Heads::default();
+        let mut out = Vec::new();
+        for piece in stream.chunks(step) {
+            if gate.pass(piece, &mut out).is_err() {
+                break;
+            }
+        }
+        prop_assert!(stream.starts_with(&out));
+        prop_assert!(out.starts_with(good.as_bytes()));
+    }
+}

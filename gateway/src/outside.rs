@@ -1,0 +1,145 @@
+//! Requests on the open address: the claim page for visitors over TLS, and on port 80 the published
+//! bytes, the start page and つながらないとき. No session, no certificate; known by the seat alone.
+//! Handlers end with their request. Rulings 1 and 5.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use pki::door::{PublishedAnswer, PublishedQuestion};
+use vpn::slot::SlotNumber;
+
+use crate::admission::{AdmittedVisitor, Passage};
+use crate::answer::{self, Answer, Teller};
+use crate::body::Body;
+use crate::browser;
+use crate::clock::random;
+use crate::hall::Hall;
+use crate::headers;
+use crate::inside::{Route, finish};
+use crate::messages::Message;
+use crate::names::{Host, OpenName};
+use crate::pages::{HelpPage, STYLESHEET_PATH, StartPage};
+use crate::proxy::{self, Errand};
+use crate::strict::{self, Checked, Scheme};
+
+/// A visitor on the claim listener.
+pub async fn claim(
+    hall: Arc<Hall>,
+    visitor: Arc<AdmittedVisitor>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let began = hall.now();
+    let (teller, trace, method) = teller(&hall, &request);
+    let (parts, incoming) = request.into_parts();
+    let checked = match strict::check(&parts, Scheme::Https, hall.names.claim()) {
+        Ok(checked) => checked,
+        Err(fault) => {
+            let (status, message) = fault.outside();
+            let route = Route { method, host: None, path: String::new() };
+            let answer = teller.problem(status, message);
+            return finish(&hall, visitor.slot(), route, trace, began, answer).await;
+        }
+    };
+    let route = Route { method, host: Some(Host::Claim), path: checked.path().to_owned() };
+    let answer = visit(&hall, &visitor, &teller, checked, parts, incoming).await;
+    finish(&hall, visitor.slot(), route, trace, began, answer).await
+}
+
+async fn visit(
+    hall: &Hall,
+    visitor: &AdmittedVisitor,
+    teller: &Teller,
+    checked: Checked<Host>,
+    parts: http::request::Parts,
+    incoming: Incoming,
+) -> Answer {
+    if checked.unsafe_method
+        && let Err(message) = browser::same_origin(&parts.headers, &hall.names.origin(Host::Claim))
+    {
+        return teller.problem(StatusCode::FORBIDDEN, message);
+    }
+    if checked.path() == STYLESHEET_PATH && !checked.unsafe_method {
+        return answer::stylesheet();
+    }
+    if let Err(why) = visitor.still(&hall.truth(), hall.now()) {
+        return teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::FeedsStale).because(why);
+    }
+    let errand = Errand {
+        passage: &Passage::Visitor(visitor.clone()),
+        name: hall.names.name(Host::Claim),
+        target: checked.target,
+        trace: teller.trace,
+        stream: None,
+    };
+    match proxy::forward(&*hall.needs.upstream, errand, &parts, incoming).await {
+        Ok(response) => Answer::of(response),
+        Err((status, message)) => teller.problem(status, message),
+    }
+}
+
+/// Port 80. `slot` is whose tunnel it came through, if anybody's; nothing here depends on more.
+pub async fn plain(hall: Arc<Hall>, slot: Option<SlotNumber>, request: Request<Incoming>) -> Response<Body> {
+    let (teller, _, _) = teller(&hall, &request);
+    let (parts, _) = request.into_parts();
+    let answer = match strict::check(&parts, Scheme::Http, hall.names.open()) {
+        Err(fault) => {
+            let (status, message) = fault.outside();
+            teller.problem(status, message)
+        }
+        Ok(checked) if checked.unsafe_method => {
+            teller.problem(StatusCode::METHOD_NOT_ALLOWED, Message::MethodRefused)
+        }
+        Ok(checked) => serve(&hall, slot, &teller, &checked).await,
+    };
+    let mut response = answer.response;
+    headers::guard(response.headers_mut(), None);
+    response
+}
+
+async fn serve(
+    hall: &Hall,
+    slot: Option<SlotNumber>,
+    teller: &Teller,
+    checked: &Checked<OpenName>,
+) -> Answer {
+    let realm = hall.realm_name.clone();
+    let shown = slot.map(|slot| slot.to_string());
+    match checked.path() {
+        "/" => {
+            let claim = hall.names.name(Host::Claim);
+            answer::page(StatusCode::OK, &StartPage { realm, slot: shown, claim })
+        }
+        "/help" => {
+            let random: [u8; 32] = random();
+            let numbers = random.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+            let code = slot.and_then(|slot| hall.refusals().code_for(slot, numbers, hall.now()));
+            answer::page(StatusCode::OK, &HelpPage { realm, slot: shown, code })
+        }
+        STYLESHEET_PATH => answer::stylesheet(),
+        path if path.starts_with("/ca/") || path.starts_with("/crl/") => {
+            let path = path.trim_start_matches('/').to_owned();
+            match hall.needs.published.ask(PublishedQuestion::Get { path }).await {
+                Ok(PublishedAnswer::Bytes { media_type, bytes }) => answer::bytes(&media_type, bytes),
+                Ok(PublishedAnswer::NotFound) => teller.problem(StatusCode::NOT_FOUND, Message::NotFound),
+                Err(error) => {
+                    log::warn!("{error}");
+                    teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::UpstreamDown)
+                }
+            }
+        }
+        _ => teller.problem(StatusCode::NOT_FOUND, Message::NotFound),
+    }
+}
+
+fn teller(hall: &Hall, request: &Request<Incoming>) -> (Teller, pki::identity::TraceId, Method) {
+    let trace = hall.trace();
+    let method = request.method().clone();
+    let teller = Teller {
+        realm: hall.realm_name.clone(),
+        trace,
+        page: browser::wants_page(request.headers()),
+        safe: matches!(method, Method::GET | Method::HEAD),
+    };
+    (teller, trace, method)
+}

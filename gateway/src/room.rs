@@ -1,0 +1,242 @@
+//! The room: opened (keys read, listeners bound, nothing parsed from outside), started (databases,
+//! feeds, loops), answering its two doors, stopped (drained, the trail closed).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use vpn::address::AddressPlan;
+use zeroize::Zeroizing;
+
+use crate::audit::{Audit, AuditError};
+use crate::clock::Clock;
+use crate::cuts;
+use crate::door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion, GatewayStatus};
+use crate::feeds;
+use crate::hall::{Furniture, Hall};
+use crate::moment::Freshness;
+use crate::names::{Names, ZoneError};
+use crate::need::Needs;
+use crate::server::{self, Port};
+use crate::store::{Sessions, StoreError};
+use crate::tls::{Tls, TlsError};
+use crate::truth::Truth;
+
+const HTTPS: u16 = 443;
+const HTTP: u16 = 80;
+/// Connections that wait to be accepted: every device of a realm coming back after a power cut.
+const BACKLOG: i32 = 1024;
+/// Requests get this long to finish when the room stops; streams never do.
+const DRAIN: Duration = Duration::from_secs(5);
+
+pub struct Config {
+    pub plan: AddressPlan,
+    pub zone: String,
+    /// Shown on the pages.
+    pub realm_name: String,
+    pub listen: Listen,
+    /// Leaf first.
+    pub tls_chain_pem: String,
+    pub tls_key_pem: Zeroizing<String>,
+    pub device_ca_der: Vec<u8>,
+    /// Holds `sessions.db` and `audit.log`; made if missing.
+    pub dir: PathBuf,
+}
+
+/// Where the three listeners stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub mutual: SocketAddr,
+    pub open_tls: SocketAddr,
+    pub open_http: SocketAddr,
+}
+
+impl Listen {
+    /// The gateway's two addresses of the plan, on the ports that everybody knows.
+    pub fn of(plan: &AddressPlan) -> Self {
+        Self {
+            mutual: (plan.gateway(), HTTPS).into(),
+            open_tls: (plan.gateway_open(), HTTPS).into(),
+            open_http: (plan.gateway_open(), HTTP).into(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("MM-3110 {0}")]
+    Zone(#[from] ZoneError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("MM-3111 cannot listen on {address}: {error}; is another gateway running?")]
+    Bind { address: SocketAddr, error: io::Error },
+    #[error("MM-3112 the folder {path} cannot be made: {error}")]
+    Dir { path: PathBuf, error: io::Error },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error("MM-3113 the runtime refuses a listener: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// Bound, and not yet listening to anybody.
+pub struct Opened {
+    plan: AddressPlan,
+    names: Names,
+    realm_name: String,
+    dir: PathBuf,
+    tls: Tls,
+    listeners: Vec<(Port, TcpListener)>,
+    clock: Clock,
+}
+
+/// The running room; a clone is the same room.
+#[derive(Clone)]
+pub struct Room {
+    hall: Arc<Hall>,
+    addresses: Listen,
+}
+
+pub fn open(config: Config) -> Result<Opened, OpenError> {
+    let Config { plan, zone, realm_name, listen, tls_chain_pem, tls_key_pem, device_ca_der, dir } = config;
+    let names = Names::new(&zone, plan.gateway_open())?;
+    let tls = Tls::new(&tls_chain_pem, &tls_key_pem, &device_ca_der)?;
+    make_dir(&dir).map_err(|error| OpenError::Dir { path: dir.clone(), error })?;
+    let mut listeners = Vec::new();
+    for (port, address) in
+        [(Port::Mutual, listen.mutual), (Port::Claim, listen.open_tls), (Port::Plain, listen.open_http)]
+    {
+        let listener = bind(address).map_err(|error| OpenError::Bind { address, error })?;
+        listeners.push((port, listener));
+    }
+    Ok(Opened { plan, names, realm_name, dir, tls, listeners, clock: Clock::system() })
+}
+
+impl Opened {
+    /// For tests, which travel in time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
+        let Self { plan, names, realm_name, dir, tls, listeners, clock } = self;
+        let now = clock.now();
+        let sessions = Sessions::open(&dir, now).await?;
+        let truth = Truth { floors: sessions.floors().await?, ..Truth::default() };
+        let audit = Audit::open(&dir, now.unix_ms)?;
+        let furniture = Furniture { plan, names, realm_name, clock, tls, needs, sessions, audit, truth };
+        let hall = Hall::new(furniture);
+        tokio::spawn(feeds::follow_grants(hall.clone()));
+        tokio::spawn(feeds::follow_revocations(hall.clone()));
+        tokio::spawn(feeds::sweep(hall.clone()));
+        let mut addresses = Listen::of(&hall.plan);
+        for (port, listener) in listeners {
+            let bound = listener.local_addr()?;
+            match port {
+                Port::Mutual => addresses.mutual = bound,
+                Port::Claim => addresses.open_tls = bound,
+                Port::Plain => addresses.open_http = bound,
+            }
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::spawn(server::listen(hall.clone(), port, listener));
+        }
+        log::info!(
+            "gateway listens on {}, {} and {}",
+            addresses.mutual,
+            addresses.open_tls,
+            addresses.open_http
+        );
+        Ok(Room { hall, addresses })
+    }
+}
+
+impl Room {
+    /// Where it listens, ports chosen by the system included.
+    pub fn addresses(&self) -> Listen {
+        self.addresses
+    }
+
+    /// Answers when nothing of it is left and the cut will outlive a restart.
+    pub async fn cut(&self, question: CutQuestion) -> CutAnswer {
+        // Whoever asked may go away; the cut is finished all the same.
+        let hall = self.hall.clone();
+        let cutting = tokio::spawn(async move { cuts::cut(&hall, &question).await });
+        cutting.await.unwrap_or(CutAnswer { connections: 0, sessions: 0 })
+    }
+
+    pub async fn operator(&self, question: GatewayQuestion) -> GatewayAnswer {
+        match question {
+            GatewayQuestion::Status => GatewayAnswer::Status(self.status()),
+            GatewayQuestion::Live => GatewayAnswer::Live(self.hall.live.list()),
+            GatewayQuestion::Why { slot } => GatewayAnswer::Why(self.hall.refusals().of(slot)),
+            GatewayQuestion::Code { code } => {
+                let refusals = self.hall.refusals();
+                let slot = refusals.slot_of(&code, self.hall.now());
+                GatewayAnswer::Why(slot.map(|slot| refusals.of(slot)).unwrap_or_default())
+            }
+        }
+    }
+
+    /// The gateway's own certificate, for the next handshakes.
+    pub fn swap_certificate(&self, chain_pem: &str, key_pem: &str) -> Result<(), TlsError> {
+        self.hall.tls.swap(chain_pem, key_pem)
+    }
+
+    /// No new connection; requests finish, streams are ended, the trail is closed.
+    pub async fn stop(&self) {
+        self.hall.stop.cancel();
+        if tokio::time::timeout(DRAIN, self.hall.live.empty()).await.is_err() {
+            self.hall.live.cut_where(|_| true);
+            self.hall.live.empty().await;
+        }
+        if let Err(error) = self.hall.sessions.write_seen().await {
+            log::warn!("sessions: {error}");
+        }
+        self.hall.sessions.close().await;
+        self.hall.audit.close(self.hall.now().unix_ms).await;
+    }
+
+    fn status(&self) -> GatewayStatus {
+        let (truth, now) = (self.hall.truth(), self.hall.now());
+        let Listen { mutual, open_tls, open_http } = self.addresses;
+        GatewayStatus {
+            listen: [mutual, open_tls, open_http].iter().map(SocketAddr::to_string).collect(),
+            connections: self.hall.live.count(),
+            sessions: self.hall.sessions.count(),
+            grants_version: truth.grants.version(),
+            grants_age_ms: truth.grants.age_ms(now),
+            revocations: truth.revocations.number(),
+            revocations_age_ms: truth.revocations.age_ms(now),
+            stale: truth.freshness(now) != Freshness::Fresh,
+            refusals: self.hall.refusals().counts(),
+        }
+    }
+}
+
+/// Bound even before the tunnel's address exists, so that the order of starting does not matter.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv4() {
+        socket.set_freebind_v4(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn make_dir(dir: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

@@ -1,0 +1,223 @@
+//! The checks after the parser: who was addressed, by which method, with which target. What passes
+//! is forwarded unchanged, so nothing may mean two things to two readers. Pure. Issue 2, strict HTTP.
+
+use http::header::{HOST, UPGRADE};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+
+use crate::messages::Message;
+
+/// Longest target: our own are under 200 bytes; an OIDC answer stays under 4 KiB.
+const TARGET_MAX: usize = 4096;
+
+/// A request whose authority, method and target mean one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked<N> {
+    pub name: N,
+    /// Path and query, as they came.
+    pub target: String,
+    /// Changes something: anything but GET and HEAD.
+    pub unsafe_method: bool,
+}
+
+impl<N> Checked<N> {
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or("")
+    }
+}
+
+/// Which rule a request broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("not HTTP/1.1")]
+    Version,
+    #[error("not exactly one Host")]
+    NoHost,
+    #[error("the Host is not a name of this listener")]
+    OtherHost,
+    #[error("the absolute target disagrees with the Host")]
+    Absolute,
+    #[error("the method is not supported")]
+    Method,
+    #[error("an upgrade to HTTP/2 in clear text")]
+    Upgrade,
+    #[error("the target is not a plain path")]
+    Target,
+    #[error("the path holds a dot segment")]
+    DotSegment,
+}
+
+impl Fault {
+    pub fn outside(self) -> (StatusCode, Message) {
+        match self {
+            Fault::OtherHost => (StatusCode::MISDIRECTED_REQUEST, Message::HostWrong),
+            Fault::Method => (StatusCode::METHOD_NOT_ALLOWED, Message::MethodRefused),
+            Fault::Version
+            | Fault::NoHost
+            | Fault::Absolute
+            | Fault::Upgrade
+            | Fault::Target
+            | Fault::DotSegment => (StatusCode::BAD_REQUEST, Message::RequestMalformed),
+        }
+    }
+}
+
+/// The scheme and default port of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Https,
+    Http,
+}
+
+impl Scheme {
+    fn name_and_port(self) -> (&'static str, &'static str) {
+        match self {
+            Scheme::Https => ("https", "443"),
+            Scheme::Http => ("http", "80"),
+        }
+    }
+}
+
+pub fn check<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<Checked<N>, Fault> {
+    if parts.version != Version::HTTP_11 {
+        return Err(Fault::Version);
+    }
+    let unsafe_method = match parts.method {
+        Method::GET | Method::HEAD => false,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => true,
+        _ => return Err(Fault::Method),
+    };
+    let wants = |value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase();
+    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
+    if upgrades.any(|value| wants(value).windows(3).any(|part| part == b"h2c"))
+        || parts.headers.contains_key("http2-settings")
+    {
+        return Err(Fault::Upgrade);
+    }
+    let name = addressed(parts, scheme, names)?;
+    let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or("");
+    plain(target)?;
+    Ok(Checked { name, target: target.to_owned(), unsafe_method })
+}
+
+fn addressed<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<N, Fault> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Fault::NoHost) };
+    let host = host.to_str().map_err(|_| Fault::NoHost)?;
+    let (scheme, port) = scheme.name_and_port();
+    if let Some(authority) = parts.uri.authority()
+        && (parts.uri.scheme_str() != Some(scheme) || authority.as_str() != host)
+    {
+        return Err(Fault::Absolute);
+    }
+    let bare = match host.split_once(':') {
+        Some((bare, given)) if given == port => bare,
+        Some(_) => return Err(Fault::OtherHost),
+        None => host,
+    };
+    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(bare));
+    found.map(|(_, name)| *name).ok_or(Fault::OtherHost)
+}
+
+/// Path and query of RFC 3986 characters only, without dot segments in any spelling.
+fn plain(target: &str) -> Result<(), Fault> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if !path.starts_with('/') || target.len() > TARGET_MAX {
+        return Err(Fault::Target);
+    }
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/".contains(&b);
+    if !path.bytes().all(allowed) || !query.bytes().all(|b| allowed(b) || b == b'?') {
+        return Err(Fault::Target);
+    }
+    if !escapes_are_whole(target) || hides_a_separator(path) {
+        return Err(Fault::Target);
+    }
+    let lower = path.to_ascii_lowercase().replace("%2e", ".");
+    // `..;x` is a dot segment to some readers.
+    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    if lower.split('/').any(dots) { Err(Fault::DotSegment) } else { Ok(()) }
+}
+
+fn escapes_are_whole(target: &str) -> bool {
+    let mut parts = target.split('%');
+    parts.next();
+    parts.all(|part| part.len() >= 2 && part.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+}
+
+/// An encoded slash, backslash, percent or control character in a path is read differently by every server.
+fn hides_a_separator(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    lower.split('%').skip(1).any(|part| {
+        let code = part.get(..2).unwrap_or("");
+        matches!(code, "2f" | "5c" | "25" | "7f") || code.starts_with(['0', '1'])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn names() -> Vec<(String, u8)> {
+        vec![("sns.example.jp".into(), 1), ("office.example.jp".into(), 2)]
+    }
+
+    fn ask(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Checked<u8>, Fault> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        check(&parts, Scheme::Https, &names())
+    }
+
+    const OURS: (&str, &str) = ("host", "sns.example.jp");
+
+    #[test]
+    fn plain_requests_pass_with_their_target_unchanged() {
+        for target in ["/", "/api/teams?x=1&y=%E3%81%82", "/a.b/..c/%20", "/a?b=/../c"] {
+            assert_eq!(ask("GET", target, &[OURS]).unwrap().target, target);
+        }
+        assert_eq!(ask("GET", "/", &[("host", "OFFICE.example.jp:443")]).unwrap().name, 2);
+        let absolute = ask("POST", "https://sns.example.jp/x?y", &[OURS]).unwrap();
+        assert_eq!((absolute.target.as_str(), absolute.unsafe_method), ("/x?y", true));
+    }
+
+    #[test]
+    fn every_other_authority_is_refused() {
+        for (host, fault) in [
+            ("example.jp", Fault::OtherHost),
+            ("sns.example.jp:8443", Fault::OtherHost),
+            ("sns.example.jp.", Fault::OtherHost),
+            ("user@sns.example.jp", Fault::OtherHost),
+            ("sns.example.jp/x", Fault::OtherHost),
+            ("sns.example.jp, office.example.jp", Fault::OtherHost),
+            ("10.18.255.1", Fault::OtherHost),
+            ("", Fault::OtherHost),
+        ] {
+            assert_eq!(ask("GET", "/", &[("host", host)]), Err(fault), "{host}");
+        }
+        assert_eq!(ask("GET", "/", &[]), Err(Fault::NoHost));
+        assert_eq!(ask("GET", "/", &[OURS, OURS]), Err(Fault::NoHost));
+        for uri in ["https://office.example.jp/", "http://sns.example.jp/", "https://a@sns.example.jp/"] {
+            assert_eq!(ask("GET", uri, &[OURS]), Err(Fault::Absolute), "{uri}");
+        }
+    }
+
+    #[test]
+    fn targets_that_mean_two_things_are_refused() {
+        for target in ["/a/../b", "/..", "/.", "/%2e%2E/b", "/.%2e", "/a/..;x/b", "/a/%2e"] {
+            assert_eq!(ask("GET", target, &[OURS]), Err(Fault::DotSegment), "{target}");
+        }
+        for target in
+            ["/%2fa", "/..%2f", "/%5c", "/%00", "/%0d%0a", "/%252e", "/%", "/%2", "/%zz", "/a|b", "/a?b=%"]
+        {
+            assert_eq!(ask("GET", target, &[OURS]), Err(Fault::Target), "{target}");
+        }
+        assert_eq!(ask("OPTIONS", "*", &[OURS]), Err(Fault::Method));
+        for method in ["CONNECT", "TRACE", "PRI", "PROPFIND"] {
+            assert_eq!(ask(method, "/", &[OURS]), Err(Fault::Method), "{method}");
+        }
+        assert_eq!(ask("GET", "/", &[OURS, ("upgrade", "websocket, H2C")]), Err(Fault::Upgrade));
+    }
+}

@@ -1,0 +1,167 @@
+//! Tunnel and certificate and person: what gets in, and how everything else is refused (ruling 1; s7).
+
+use http::{Method, StatusCode};
+use vpn::address::Place;
+use vpn::slot::SeatClass;
+
+use crate::world::client::{Client, ask};
+use crate::world::{World, address, slot};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_in_its_seat_with_its_certificate_and_a_person_gets_through() {
+    let world = World::new().await;
+    let mut client = world.client(1).await;
+    assert_eq!(client.get("/api/teams").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(client.sign_in(1).await.status, StatusCode::OK);
+    let reply = client.get("/api/teams").await;
+    assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "behind /api/teams"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_certificate_that_is_not_admitted_meets_the_same_alert() {
+    let world = World::new().await;
+    let (own, other) = (world.device(1).await, world.device(2).await);
+    let unlisted = world.authority.device(slot(1));
+    let here = address(1, Place::Active);
+    let cases: Vec<(Client, &str)> = vec![
+        (world.from(here, Some(&other)), "MM-3008"),
+        (world.from(here, Some(&unlisted)), "MM-3010"),
+        (world.from(here, Some(&world.authority.forged(slot(1)))), "MM-3007"),
+        (world.from(here, Some(&own.without_its_key())), "MM-3007"),
+        (world.from(address(1, Place::Enrolling), Some(&own)), "MM-3004"),
+    ];
+    let mut alerts = Vec::new();
+    for (client, code) in cases {
+        alerts.push(client.refused().await);
+        world.eventually(code, async || world.why(1).await.first().is_some_and(|last| last == code)).await;
+    }
+    world.grants.close(1, 6);
+    world.caught_up().await;
+    alerts.push(world.from(here, Some(&own)).refused().await);
+    alerts.dedup();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert!(alerts[0].contains("AccessDenied"), "{alerts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_certificate_there_is_no_connection_and_the_reason_is_on_record() {
+    let world = World::new().await;
+    let alert = world.from(address(1, Place::Active), None).refused().await;
+    assert!(alert.contains("CertificateRequired"), "{alert}");
+    world.eventually("recorded", async || world.why(1).await == ["MM-3006"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_right_certificate_from_outside_every_tunnel_is_refused_like_any_other() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    for outside in ["127.0.0.1", "127.18.0.99", "127.18.200.142", "127.19.0.142"] {
+        let alert = world.from(outside.parse().unwrap(), Some(&device)).refused().await;
+        assert!(alert.contains("AccessDenied"), "{outside}: {alert}");
+    }
+    assert!(world.live().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_device_cannot_use_a_stolen_session() {
+    let world = World::new().await;
+    let mut victim = world.client(1).await;
+    victim.sign_in(1).await;
+    let thief = world.client(2).await.with_cookie(victim.cookie.clone());
+    let stolen = thief.get("/api/teams").await;
+    let nothing = thief.clone().with_cookie(None).get("/api/teams").await;
+    assert_eq!((stolen.status, stolen.code()), (nothing.status, nothing.code()));
+    // The same slot with another living certificate is another device too.
+    let second = world.client(1).await.with_cookie(victim.cookie.clone());
+    assert_eq!(second.get("/api/teams").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(victim.get("/api/teams").await.status, StatusCode::OK);
+    assert_eq!(world.why(2).await, ["MM-3020", "MM-3022"]);
+    assert_eq!(world.why(1).await[0], "MM-3023");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enrolling_seat_reaches_the_claim_host_and_nothing_else() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let enrolling = world.from(address(1, Place::Enrolling), Some(&device));
+    assert!(enrolling.refused().await.contains("AccessDenied"));
+    let reply = enrolling.claim(enrolling.request(Method::GET, "claim", "/", "")).await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK);
+    let seen = world.upstream.last();
+    assert_eq!(seen.headers["mimamori-visitor"], "v1;slot=18-0001;class=enrolling");
+    assert!(!seen.headers.contains_key("mimamori-identity"));
+    for host in ["sns", "office"] {
+        let reply = enrolling.claim(enrolling.request(Method::GET, host, "/", "")).await.unwrap();
+        assert_eq!(reply.status, StatusCode::MISDIRECTED_REQUEST);
+    }
+    let post = enrolling.request(Method::POST, "claim", "/claim", "{}");
+    assert_eq!(enrolling.claim(post).await.unwrap().status, StatusCode::OK);
+    let mut foreign = enrolling.request(Method::POST, "claim", "/claim", "{}");
+    foreign.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
+    assert_eq!(enrolling.claim(foreign).await.unwrap().status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_that_nobody_holds_does_not_even_see_the_claim_page() {
+    let world = World::new().await;
+    let stranger = world.from(address(77, Place::Enrolling), None);
+    let request = stranger.request(Method::GET, "claim", "/", "");
+    assert!(stranger.claim(request).await.is_err());
+    assert_eq!(world.why(77).await, ["MM-3002"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_in_leaving_has_no_service() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    world.grants.slot(1, Some((1, SeatClass::Leaving, vec![])), 6);
+    world.caught_up().await;
+    assert!(client.refused().await.contains("AccessDenied"));
+    let reply = client.claim(client.request(Method::GET, "claim", "/", "")).await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stale_feeds_admit_nobody_new_and_existing_connections_live_fifteen_minutes_more() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let world = World::new().await;
+    let mut client = world.client(1).await;
+    client.sign_in(1).await;
+    let mut kept = client.connect().await.unwrap();
+    let request = || client.request(Method::GET, "sns", "/api/teams", "");
+    assert_eq!(ask(&mut kept, request()).await.status, StatusCode::OK);
+    world.grants.silent.store(true, SeqCst);
+    world
+        .eventually("the last answer has arrived", async || {
+            let first = world.status().await.grants_age_ms;
+            tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+            world.status().await.grants_age_ms > first.map(|age| age + 100)
+        })
+        .await;
+    world.clock.skip(31_000);
+    assert!(world.status().await.stale);
+    assert!(client.refused().await.contains("AccessDenied"));
+    assert_eq!(ask(&mut kept, request()).await.status, StatusCode::OK);
+    world.clock.skip(15 * 60_000);
+    world.eventually("the connection is ended", async || kept.is_closed()).await;
+    world.grants.silent.store(false, SeqCst);
+    world.eventually("fresh again", async || !world.status().await.stale).await;
+    assert_eq!(client.get("/api/teams").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_tickets_no_older_tls_and_only_our_device_ca_is_asked_for() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    let mut tls = client.tls().await.unwrap();
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    tls.write_all(b"GET /sign-in HTTP/1.1\r\nHost: sns.m.example.jp\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut text = String::new();
+    tls.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let connection = tls.get_ref().1;
+    assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    assert_eq!(connection.tls13_tickets_received(), 0);
+}

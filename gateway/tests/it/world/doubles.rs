@@ -1,0 +1,357 @@
+//! The other rooms, as far as the gateway sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::need::{
+    AccountCheck, Answering, Behind, GrantChanges, Io, Membership, MembershipGrant, NeedUnmet, Password,
+    PasswordChange, SlotGrant, SlotHolder,
+};
+use http::{HeaderMap, Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::TokioIo;
+use pki::door::{
+    DoorClosed, LivingCertificate, PublishedAnswer, PublishedDoor, PublishedQuestion, RevocationsAnswer,
+    RevocationsDoor, RevocationsQuestion,
+};
+use pki::identity::{FacilityId, MembershipId, PersonId, Role};
+use pki::serial::CertificateSerial;
+use tokio::sync::{broadcast, watch};
+use vpn::slot::SeatClass;
+
+use super::authority::Device;
+use super::slot;
+
+pub fn facility(n: u8) -> FacilityId {
+    FacilityId::from_random([n; 10])
+}
+
+pub fn person(n: u8) -> PersonId {
+    PersonId::from_random([n; 10])
+}
+
+pub fn membership(n: u8) -> MembershipId {
+    MembershipId::from_random([n; 10])
+}
+
+fn silent<A>(room: &str) -> Result<A, NeedUnmet> {
+    Err(NeedUnmet { room: room.into(), why: "the test says so".into() })
+}
+
+/// Provisioning's feed of grants: every word with the version at which it was said.
+pub struct Grants {
+    words: Mutex<Words>,
+    version: watch::Sender<u64>,
+    pub silent: AtomicBool,
+}
+
+#[derive(Default)]
+struct Words {
+    slots: BTreeMap<u16, (u64, SlotGrant)>,
+    memberships: BTreeMap<u8, (u64, MembershipGrant)>,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self { words: Mutex::default(), version: watch::channel(1).0, silent: AtomicBool::new(false) }
+    }
+}
+
+impl Grants {
+    pub fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
+    pub fn hold(&self, n: u16, holder: u8, generation: u64) {
+        self.slot(n, Some((holder, SeatClass::Active, vec![])), generation);
+    }
+
+    pub fn close(&self, n: u16, generation: u64) {
+        self.slot(n, None, generation);
+    }
+
+    pub fn slot(&self, n: u16, holder: Option<(u8, SeatClass, Vec<u8>)>, generation: u64) {
+        let holder = holder.map(|(holder, class, also)| SlotHolder {
+            facility: facility(holder),
+            class,
+            also: also.into_iter().map(facility).collect(),
+        });
+        self.say(|words, at| {
+            words.slots.insert(n, (at, SlotGrant { slot: slot(n), holder, generation }));
+        });
+    }
+
+    pub fn member(&self, n: u8, of: u8, active: bool) {
+        self.say(|words, at| {
+            let grant = MembershipGrant {
+                membership: membership(n),
+                person: person(n),
+                facility: facility(of),
+                role: Role::Staff,
+                active,
+            };
+            words.memberships.insert(n, (at, grant));
+        });
+    }
+
+    /// Another membership of person `n`.
+    pub fn second_membership(&self, n: u8, id: u8, of: u8) {
+        self.say(|words, at| {
+            let grant = MembershipGrant {
+                membership: membership(id),
+                person: person(n),
+                facility: facility(of),
+                role: Role::FacilityAdmin,
+                active: true,
+            };
+            words.memberships.insert(id, (at, grant));
+        });
+    }
+
+    fn say(&self, change: impl FnOnce(&mut Words, u64)) {
+        let mut words = self.words.lock().unwrap();
+        let at = self.version() + 1;
+        change(&mut words, at);
+        self.version.send_replace(at);
+    }
+}
+
+impl gateway::need::Grants for Grants {
+    fn changes(&self, version: u64, wait_ms: u32) -> Answering<'_, GrantChanges> {
+        Box::pin(async move {
+            let mut versions = self.version.subscribe();
+            let newer = versions.wait_for(|now| *now > version);
+            let _ = tokio::time::timeout(Duration::from_millis(wait_ms.min(50).into()), newer).await;
+            if self.silent.load(Ordering::SeqCst) {
+                return silent("provisioning");
+            }
+            let words = self.words.lock().unwrap();
+            let slots = words.slots.values().filter(|(at, _)| *at > version).map(|(_, one)| one.clone());
+            let memberships =
+                words.memberships.values().filter(|(at, _)| *at > version).map(|(_, one)| one.clone());
+            Ok(GrantChanges {
+                version: self.version(),
+                slots: slots.collect(),
+                memberships: memberships.collect(),
+            })
+        })
+    }
+}
+
+/// Person `n` signs in as `n@m` with `password-n`.
+#[derive(Default)]
+pub struct Accounts {
+    pub memberships: Mutex<BTreeMap<u8, Vec<u8>>>,
+    pub must_change: AtomicBool,
+    pub paused: AtomicBool,
+    pub silent: AtomicBool,
+}
+
+impl gateway::need::Accounts for Accounts {
+    fn check(&self, login: String, password: Password) -> Answering<'_, AccountCheck> {
+        Box::pin(async move {
+            if self.silent.load(Ordering::SeqCst) {
+                return silent("provisioning");
+            }
+            if self.paused.load(Ordering::SeqCst) {
+                return Ok(AccountCheck::Paused { seconds: 900 });
+            }
+            let found =
+                (1..=9).find(|n| login == format!("{n}@m") && password.expose() == format!("password-{n}"));
+            let Some(n) = found else { return Ok(AccountCheck::Wrong) };
+            let ids = self.memberships.lock().unwrap().get(&n).cloned().unwrap_or_else(|| vec![n]);
+            let memberships = ids.into_iter().map(|id| Membership {
+                membership: membership(id),
+                facility: facility(id),
+                facility_name: format!("施設{id}"),
+                role: Role::Staff,
+            });
+            Ok(AccountCheck::Right {
+                person: person(n),
+                name: "花子".into(),
+                memberships: memberships.collect(),
+                must_change: self.must_change.load(Ordering::SeqCst),
+            })
+        })
+    }
+
+    fn change(&self, _: PersonId, old: Password, new: Password) -> Answering<'_, PasswordChange> {
+        Box::pin(async move {
+            if !old.expose().starts_with("password-") {
+                return Ok(PasswordChange::Wrong);
+            }
+            if new.expose().len() < 10 {
+                let (code, ja, en) = ("MM-5999".into(), "短すぎます".into(), "too short".into());
+                return Ok(PasswordChange::Weak { code, ja, en });
+            }
+            self.must_change.store(false, Ordering::SeqCst);
+            Ok(PasswordChange::Changed)
+        })
+    }
+}
+
+#[derive(Default)]
+pub struct Revocations {
+    living: Mutex<(u64, Vec<LivingCertificate>)>,
+    pub silent: AtomicBool,
+}
+
+impl Revocations {
+    pub fn add(&self, device: &Device) -> u64 {
+        let one = LivingCertificate { serial: device.serial, slot: device.slot, not_after: i64::MAX / 1000 };
+        self.change(|living| living.push(one))
+    }
+
+    pub fn remove(&self, serial: CertificateSerial) -> u64 {
+        self.change(|living| living.retain(|one| one.serial != serial))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<LivingCertificate>)) -> u64 {
+        let mut living = self.living.lock().unwrap();
+        change(&mut living.1);
+        living.0 += 1;
+        living.0
+    }
+}
+
+impl RevocationsDoor for Revocations {
+    fn ask(&self, question: RevocationsQuestion) -> pki::door::Answering<'_, RevocationsAnswer> {
+        Box::pin(async move {
+            let RevocationsQuestion::Snapshot { after, .. } = question;
+            if self.silent.load(Ordering::SeqCst) {
+                return Err(DoorClosed { room: "pki".into(), why: "the test says so".into() });
+            }
+            for _ in 0..5 {
+                {
+                    let living = self.living.lock().unwrap();
+                    if living.0 > after || after == 0 {
+                        return Ok(RevocationsAnswer::Snapshot {
+                            number: living.0,
+                            living: living.1.clone(),
+                        });
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(RevocationsAnswer::Unchanged { number: after })
+        })
+    }
+}
+
+pub struct Published;
+
+impl PublishedDoor for Published {
+    fn ask(&self, question: PublishedQuestion) -> pki::door::Answering<'_, PublishedAnswer> {
+        Box::pin(async move {
+            let PublishedQuestion::Get { path } = question;
+            Ok(match path.as_str() {
+                "ca/root.crt" | "crl/07.crl" => PublishedAnswer::Bytes {
+                    media_type: "application/pkix-cert".into(),
+                    bytes: path.into_bytes(),
+                },
+                _ => PublishedAnswer::NotFound,
+            })
+        })
+    }
+}
+
+/// A request as the room behind saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub behind: Behind,
+    pub line: String,
+    pub headers: HeaderMap,
+}
+
+/// The rooms behind: `/events` streams what `say` says, `/upload` counts, everything else is echoed.
+pub struct Upstream {
+    pub seen: std::sync::Arc<Mutex<Vec<Seen>>>,
+    events: broadcast::Sender<String>,
+    pub down: AtomicBool,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self { seen: Default::default(), events: broadcast::channel(64).0, down: AtomicBool::new(false) }
+    }
+}
+
+impl Upstream {
+    pub fn say(&self, event: &str) {
+        let _ = self.events.send(format!("data: {event}\n\n"));
+    }
+
+    pub fn listeners(&self) -> usize {
+        self.events.receiver_count()
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("something reached the room behind")
+    }
+}
+
+impl gateway::need::Upstream for Upstream {
+    fn open(&self, behind: Behind) -> Answering<'_, Box<dyn Io>> {
+        Box::pin(async move {
+            if self.down.load(Ordering::SeqCst) {
+                return silent("sns");
+            }
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let (seen, events) = (self.seen.clone(), self.events.clone());
+            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                seen.lock().unwrap().push(Seen {
+                    behind,
+                    line: format!("{} {}", request.method(), request.uri()),
+                    headers: request.headers().clone(),
+                });
+                let events = events.clone();
+                async move { Ok::<_, hyper::Error>(room_behind(request, &events).await) }
+            });
+            tokio::spawn(async move {
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(far), service)
+                    .await;
+            });
+            Ok(Box::new(near) as Box<dyn Io>)
+        })
+    }
+}
+
+type Reply = Response<BoxBody<Bytes, hyper::Error>>;
+
+async fn room_behind(request: Request<Incoming>, events: &broadcast::Sender<String>) -> Reply {
+    let whole = |text: String| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed();
+    let reply = Response::builder().header("set-cookie", "from=behind").header("x-secret", "1");
+    match request.uri().path() {
+        "/events" => {
+            let events = events.subscribe();
+            let stream = futures_util::stream::unfold(events, |mut events| async move {
+                let event = events.recv().await.ok()?;
+                Some((Ok(Frame::data(Bytes::from(event))), events))
+            });
+            let body = BodyExt::boxed(StreamBody::new(stream));
+            reply.header("content-type", "text/event-stream").body(body).unwrap()
+        }
+        "/upload" => {
+            let mut body = request.into_body();
+            let mut count = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                count += frame.data_ref().map_or(0, Bytes::len);
+            }
+            reply.body(whole(count.to_string())).unwrap()
+        }
+        path => {
+            let text = format!("behind {path}");
+            reply.header("content-type", "text/plain").body(whole(text)).unwrap()
+        }
+    }
+}
