@@ -148,18 +148,16 @@ fn signed(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Store, transaction};
 
     async fn trail() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("registry.db")).await.unwrap();
         for (action, object) in [("case.accept", "2026-00001"), ("slot.allot", "18-0001"), ("device.revoke", "18-0001")] {
-            let written: Result<Head, sqlx::Error> = store
-                .write(async |conn| {
-                    let trace = Some(TraceId::from_random([7; 8]));
-                    append(conn, 1_000, Event { actor: "op", action, object, trace, detail: json!({"n": 1}) }).await
-                })
-                .await;
+            let written: Result<Head, sqlx::Error> = transaction!(store, conn => {
+                let trace = Some(TraceId::from_random([7; 8]));
+                append(conn, 1_000, Event { actor: "op", action, object, trace, detail: json!({"n": 1}) }).await
+            });
             written.unwrap();
         }
         (dir, store)

@@ -136,6 +136,9 @@ pub struct ImportReport {
     pub known: u32,
     /// Not empty: nothing was written.
     pub faults: Vec<RowFault>,
+    /// Asked about, not refused: a check digit that does not match, more VPNs than the rule.
+    #[serde(default)]
+    pub warnings: Vec<RowFault>,
     pub cases: Vec<String>,
 }
 

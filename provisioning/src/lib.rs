@@ -4,11 +4,76 @@
 
 pub mod need; // border
 pub mod door; // border
+
+// nouns
+pub mod messages;
+pub mod messages_people;
+pub mod jst;
+pub mod facility;
+pub mod login;
+pub mod password;
+pub mod dates;
+pub mod ticket;
+
+// an application, its case, its slots, its papers
+pub mod sheet_file;
+pub mod form1; // border
+pub mod template;
+pub mod case;
+pub mod slots;
+pub mod bundle;
+pub mod sheet;
+
+// what a sheet, a person and a receipt may still do
+pub mod claim;
+pub mod decide;
+pub mod receipt;
+
+// what everything below stands on
 pub mod world; // edge: clock, randomness
 pub mod hashing; // edge: threads
 pub mod store; // edge: SQL
 pub mod audit; // edge: SQL
+pub mod office_fault; // edge: SQL
+pub mod fault; // edge: SQL
 pub mod shared; // edge: tokio
+
+// the secretariat's work
+pub mod slot_rows; // edge: SQL
+pub mod case_rows; // edge: SQL
+pub mod outbox; // edge, border: SQL, stored letters
+pub mod delivery; // edge: files, tokio
+pub mod issue; // edge: SQL, randomness
+pub mod intake; // edge: SQL, tokio
+pub mod acceptance; // edge: SQL, randomness
+pub mod registry; // edge: SQL
+pub mod setup; // edge: SQL, randomness
+
+// people and what they hold
+pub mod idempotency; // edge: SQL
+pub mod grants; // edge: SQL, tokio
+pub mod accounts; // edge: SQL
+pub mod people; // edge: SQL
+pub mod patients; // edge: SQL
+pub mod devices; // edge: SQL
+
+// claims and revocations
+mod enrolments; // edge: SQL
+mod claim_seat; // edge: SQL
+mod claim_void; // edge: SQL, tokio
+pub mod claim_work; // edge: SQL, tokio
+pub mod seats; // edge: SQL, tokio
+mod receipt_rows; // edge: SQL
+mod points; // edge: SQL, tokio
+pub mod revocation; // edge: SQL, tokio
+
+// the two listeners
+mod problem; // edge, border: HTTP, JSON
+mod claim_http; // edge, border: HTTP, JSON
+mod console; // edge, border: HTTP, JSON
+pub mod home; // edge: HTTP
+
+pub mod operator; // edge: SQL
 mod room; // edge: files, tokio
 
 pub use room::{OpenError, Opened, Room, StartError, open};

@@ -7,12 +7,18 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pki::identity::PersonId;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::accounts::{AccountCheck, PasswordChange};
+use crate::delivery::{self, Delivery};
+use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
+use crate::fault::Fault;
 use crate::hashing::{Hasher, HashingError};
 use crate::shared::{Config, Needs, Shared};
 use crate::store::{self, Store, StoreError};
+use crate::{accounts, grants, home, operator, revocation, seats};
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -48,8 +54,7 @@ impl Opened {
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
         let store = Store::open(&self.config.registry()).await?;
         let hasher = Hasher::new()?;
-        let grants_version =
-            store.write(async |conn| store::current(conn, store::GRANTS_VERSION).await).await?;
+        let grants_version = store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;
         let shared = Shared::new(self.config, store, needs, hasher, grants_version.unsigned_abs());
         let mut workers = JoinSet::new();
         spawn_workers(&shared, &mut workers);
@@ -58,8 +63,11 @@ impl Opened {
 }
 
 /// Every worker ends when `Shared::stopped` resolves.
-fn spawn_workers(_shared: &Arc<Shared>, _workers: &mut JoinSet<()>) {
-    // delivery::Worker, seats::Worker, revocation::Worker
+fn spawn_workers(shared: &Arc<Shared>, workers: &mut JoinSet<()>) {
+    let output = Delivery::Folder(shared.config.output.clone());
+    workers.spawn(delivery::work(shared.clone(), output));
+    workers.spawn(seats::run(shared.clone()));
+    workers.spawn(revocation::run(shared.clone()));
 }
 
 /// Answers until it is stopped; clones are the same room.
@@ -70,8 +78,28 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// Consoles and claim page; only the gateway may connect to it.
+    pub fn router(&self) -> axum::Router {
+        home::router(self.shared.clone())
+    }
+
+    /// The operator's door. A refusal is an answer too.
+    pub async fn operator(&self, question: ProvisioningQuestion, operator: Operator) -> ProvisioningAnswer {
+        operator::answer(&self.shared, question, operator).await
+    }
+
+    /// The versioned feed of slots and memberships (ruling 1).
+    pub async fn grants(&self, after: u64, wait_ms: u32) -> Result<grants::Changes, Fault> {
+        grants::changes(&self.shared, after, wait_ms).await
+    }
+
+    /// Who a login and password belong to.
+    pub async fn check_account(&self, login: &str, password: &str) -> Result<AccountCheck, Fault> {
+        accounts::check(&self.shared, login, password).await
+    }
+
+    pub async fn change_password(&self, person: &PersonId, old: &str, new: &str) -> Result<PasswordChange, Fault> {
+        accounts::change_password(&self.shared, person, old, new).await
     }
 
     /// Ends the workers at their next step, then closes the registry.

@@ -1,5 +1,5 @@
-//! The registry's database: opened once, migrated, then written only through `Store::write`,
-//! which runs a closure in one serializable transaction and runs it again when another writer won.
+//! The registry's database: opened once, migrated, then written only through `transaction!`,
+//! which runs its body in one serializable transaction and runs it again when another writer won.
 //! Closed by `Store::close`. Edge: SQL.
 
 use std::path::{Path, PathBuf};
@@ -40,6 +40,44 @@ impl Transactional for sqlx::Error {
     }
 }
 
+/// An open transaction; dropping it takes everything back.
+pub type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+/// One transaction, all of it or nothing: `transaction!(store, conn => body)` gives the body's `Result`.
+/// The body may run again, so it only touches `conn`; its `?` leaves the body, not the function.
+macro_rules! transaction {
+    ($store:expr, $conn:ident => $body:expr) => {{
+        let mut attempt = 1;
+        loop {
+            let outcome = match $store.begin().await {
+                Ok(mut tx) => {
+                    let $conn: &mut $crate::store::Conn = &mut tx;
+                    let outcome = async { $body }.await;
+                    $crate::store::end(tx, outcome).await
+                }
+                Err(error) => Err(::core::convert::From::from(error)),
+            };
+            match outcome {
+                Err(error) if $crate::store::again(&error, attempt) => attempt += 1,
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub(crate) use transaction;
+
+/// Commits what went well.
+pub async fn end<T, E: Transactional>(tx: Transaction, outcome: Result<T, E>) -> Result<T, E> {
+    let value = outcome?;
+    tx.commit().await?;
+    Ok(value)
+}
+
+/// Did another writer win, and is there an attempt left?
+pub fn again<E: Transactional>(error: &E, attempt: u32) -> bool {
+    attempt < ATTEMPTS_MAX && error.database().is_some_and(lost_race)
+}
+
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
@@ -74,27 +112,19 @@ impl Store {
         &self.pool
     }
 
-    /// One transaction: all of it or nothing. The closure may run again, so it only touches its connection.
+    /// One transaction with a closure; `transaction!` is the same where the future must be `Send`
+    /// (the compiler cannot yet prove it of an async closure that borrows).
     pub async fn write<T, E, F>(&self, mut change: F) -> Result<T, E>
     where
         E: Transactional,
         F: AsyncFnMut(&mut Conn) -> Result<T, E>,
     {
-        let mut attempt = 1;
-        loop {
-            let outcome = match self.pool.begin_with("BEGIN IMMEDIATE").await {
-                Ok(mut tx) => match change(&mut tx).await {
-                    Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
-                    // Dropping the transaction takes everything back.
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(E::from(error)),
-            };
-            match outcome {
-                Err(error) if attempt < ATTEMPTS_MAX && error.database().is_some_and(lost_race) => attempt += 1,
-                outcome => return outcome,
-            }
-        }
+        transaction!(self, conn => change(conn).await)
+    }
+
+    /// What `transaction!` begins with; a rehearsal (dry run) begins and never commits.
+    pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
     /// Makes wiped secrets leave the write-ahead log as well.

@@ -1,0 +1,285 @@
+//! The catalogue of what intake, acceptance and slots say: MM-50xx to MM-53xx.
+//! One table gives code, kind, both languages and both remedies together; an entry that misses a text
+//! does not compile (ruling 12). `messages_people.rs` is the other half of the room. Pure.
+
+use vpn::slot::{Series, SlotNumber};
+
+use crate::door::{RowFault, Trouble, TroubleKind};
+
+/// Longest piece of somebody's text that a message repeats.
+const SHOWN_MAX: usize = 40;
+
+/// Everything a message says, in one value: no field can be forgotten.
+pub struct Text {
+    pub code: &'static str,
+    pub kind: TroubleKind,
+    pub ja: String,
+    pub en: String,
+    pub remedy_ja: String,
+    pub remedy_en: String,
+}
+
+/// Writes the enum and the exhaustive match from one table.
+macro_rules! catalogue {
+    ($($name:ident $({ $($field:ident: $type:ty),* })? => $code:literal $kind:ident
+        { $ja:literal, $en:literal, $remedy_ja:literal, $remedy_en:literal })*) => {
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Message { $($name $({ $($field: $type),* })?),* }
+
+        impl Message {
+            pub fn text(&self) -> Text {
+                match self {
+                    $(Message::$name $({ $($field),* })? => Text {
+                        code: $code,
+                        kind: TroubleKind::$kind,
+                        ja: format!($ja),
+                        en: format!($en),
+                        remedy_ja: format!($remedy_ja),
+                        remedy_en: format!($remedy_en),
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    Internal { what: String } => "MM-5000" Internal {
+        "内部の処理に失敗しました（{what}）。", "Something failed inside ({what}).",
+        "時間をおいてやり直し、続くときは保守担当に番号を伝えてください。", "Try again; if it stays, tell the engineer this code."
+    }
+    // 51xx: the file of applications (様式1)
+    FileEmpty => "MM-5101" Usage {
+        "ファイルに申込の行がありません。", "The file holds no application.",
+        "様式1の2行目から申込を記入し、保存してから取り込んでください。", "Write the applications from row 2 on, save, and import again."
+    }
+    FileTooLarge { limit_kib: usize } => "MM-5102" Usage {
+        "ファイルが大きすぎます（上限{limit_kib}KiB）。", "The file is larger than {limit_kib} KiB.",
+        "画像や不要なシートを消すか、いくつかに分けてください。", "Remove pictures and other sheets, or split the file."
+    }
+    FileLocked => "MM-5103" Usage {
+        "パスワード付きのファイルか、古い形式（.xls）のファイルです。", "The file has a password, or is an old .xls.",
+        "パスワードを外し、「Excelブック（.xlsx）」で保存し直してください。", "Remove the password and save it as .xlsx."
+    }
+    FileUnreadable { why: String } => "MM-5104" Usage {
+        "Excelファイルとして読めません（{why}）。", "The file cannot be read as .xlsx ({why}).",
+        "Excelで開いて「Excelブック（.xlsx）」で保存し直してください。", "Open it in Excel and save it as .xlsx again."
+    }
+    FileNotUtf8 { row: u32 } => "MM-5105" Usage {
+        "{row}行目付近の文字コードがUTF-8ではありません。", "Near row {row} the text is not UTF-8.",
+        "Excelでは「CSV UTF-8（コンマ区切り）」を選んで保存してください。", "In Excel save it as \"CSV UTF-8\"."
+    }
+    FileRows { limit: usize } => "MM-5106" Usage {
+        "行が多すぎます（上限{limit}行）。", "The file has more than {limit} rows.",
+        "ファイルを分けて取り込んでください。", "Split the file."
+    }
+    FileColumns { limit: usize } => "MM-5107" Usage {
+        "列が多すぎます（上限{limit}列）。", "The file has more than {limit} columns.",
+        "様式1の列だけにしてください。", "Keep only the columns of the form."
+    }
+    SheetUnclear { found: String } => "MM-5108" Usage {
+        "シート「様式1」が見つかりません（あるシート: {found}）。", "There is no sheet named 様式1 (found: {found}).",
+        "申込を書いたシートの名前を「様式1」にしてください。", "Name the sheet with the applications 様式1."
+    }
+    FileRagged { row: u32, why: String } => "MM-5109" Usage {
+        "{row}行目付近がCSVとして読めません（{why}）。", "Near row {row} the CSV is broken ({why}).",
+        "引用符（\"）の閉じ忘れを確かめてください。", "Look for a quotation mark that is not closed."
+    }
+    HeadingUnknown { given: String, nearest: &'static str } => "MM-5111" Usage {
+        "見出し「{given}」は様式1にありません。", "The heading \"{given}\" is not of the form.",
+        "「{nearest}」のことでしたら書き直し、そうでなければ列を削除してください。", "If it means \"{nearest}\", write that; otherwise delete the column."
+    }
+    HeadingMissing => "MM-5112" Usage {
+        "この見出しの列がありません。", "The column with this heading is missing.",
+        "様式1のとおりに列を加えてください（値が任意の列は空欄でかまいません）。", "Add the column (its cells may stay blank where the form allows it)."
+    }
+    HeadingMissingNear { found: String } => "MM-5113" Usage {
+        "この見出しの列がありません（「{found}」と書かれた列が近いです）。", "The column with this heading is missing (\"{found}\" comes near).",
+        "「{found}」の見出しを書き直すか、列を加えてください。", "Correct the heading \"{found}\", or add the column."
+    }
+    HeadingTwice => "MM-5114" Usage {
+        "同じ見出しの列が二つあります。", "Two columns have this heading.",
+        "片方の列を削除してください。", "Delete one of them."
+    }
+    // 52xx: a cell
+    CellEmpty => "MM-5201" Usage {
+        "空欄です。", "The cell is empty.",
+        "必ず記入してください。", "This cell is needed."
+    }
+    CellTooLong { limit: usize } => "MM-5202" Usage {
+        "長すぎます（上限{limit}文字）。", "The text is longer than {limit} characters.",
+        "短くしてください。", "Make it shorter."
+    }
+    CellControl => "MM-5203" Usage {
+        "改行など、使えない文字が入っています。", "The cell holds a line break or another control character.",
+        "1行で書き直してください。", "Write it on one line."
+    }
+    CodeLength { given: String, length: usize } => "MM-5211" Usage {
+        "事業所番号「{given}」は{length}桁です。10桁でなければなりません。", "The facility code \"{given}\" has {length} characters; it must have 10.",
+        "指定通知書の番号を確かめてください。先頭の0が消えたときは、セルの書式を「文字列」にして入力し直してください。",
+        "Compare it with the notice of designation; if Excel dropped a leading 0, format the cell as text."
+    }
+    CodeForm { given: String } => "MM-5212" Usage {
+        "事業所番号「{given}」に使えない文字があります。", "The facility code \"{given}\" holds a character that does not belong there.",
+        "数字10桁（3桁目だけは英字も可）で書いてください。", "Write ten digits; only the third may be a letter."
+    }
+    CodeCheck { given: String } => "MM-5213" Usage {
+        "事業所番号「{given}」の検証番号（末尾）が合いません。", "The check digit of \"{given}\" does not match.",
+        "写し間違いがないか申込者に確かめてください。正しければこのままで取り込めます。", "Ask the applicant; if it is right, it can stay."
+    }
+    CodeReserved { given: String } => "MM-5214" Usage {
+        "事業所番号「{given}」は事務局のものです。", "The code \"{given}\" belongs to the secretariat.",
+        "申込者の番号を書いてください。", "Write the applicant's own code."
+    }
+    CodeTwice { row: u32 } => "MM-5215" Conflict {
+        "同じ事業所番号と種別が{row}行目にもあります。", "Row {row} has the same code and kind.",
+        "二重の申込でしたら片方を削除してください。", "Delete one of the two."
+    }
+    CodeRegistered { facility: String } => "MM-5216" Conflict {
+        "この事業所番号と種別は「{facility}」で登録済みです。", "This code and kind are registered as \"{facility}\".",
+        "内容の変更は様式3で受け付けてください。", "Changes come with form 3."
+    }
+    CodeApplied { case: String } => "MM-5217" Conflict {
+        "この事業所の申込は{case}で受付済みですが、内容が違います。", "Case {case} already holds an application of this facility with other contents.",
+        "先の申込を確かめ、どちらが正しいか決めてください。", "Look at that case and decide which one is right."
+    }
+    KindUnknown { given: String, nearest: &'static str } => "MM-5221" Usage {
+        "種別「{given}」は一覧にありません。", "The kind \"{given}\" is not on the list.",
+        "「{nearest}」など、様式1の一覧から選んでください。", "Choose from the list of the form, perhaps \"{nearest}\"."
+    }
+    AddressForm { given: String } => "MM-5231" Usage {
+        "「{given}」はメールアドレスの形ではありません。", "\"{given}\" is not a mail address.",
+        "名前@事業所のドメイン の形で書いてください。", "Write it as name@domain."
+    }
+    AddressTwice { row: u32 } => "MM-5232" Conflict {
+        "同じメールアドレスが{row}行目にもあります。", "Row {row} has the same mail address.",
+        "施設内管理者ごとに別のアドレスにしてください。", "Each administrator needs an address of their own."
+    }
+    AddressAdmin => "MM-5233" Conflict {
+        "このメールアドレスは、ほかの事業所の管理画面で使われています。", "This address already signs in to another facility's console.",
+        "施設内管理者ごとに別のアドレスにしてください。", "Each administrator needs an address of their own."
+    }
+    AddressUser => "MM-5234" Conflict {
+        "このメールアドレスは利用者（職員）として登録済みです。", "This address is registered as a user's.",
+        "管理画面用には、利用者と別のアドレスが必要です。", "The console needs an address that no user has."
+    }
+    AddressCarrier { domain: String } => "MM-5235" Usage {
+        "携帯電話会社のアドレス（{domain}）です。", "The address is a mobile carrier's ({domain}).",
+        "事業所のアドレスを勧めてください（H-03）。事情があればこのままで取り込めます。", "Suggest an address of the facility; it can stay."
+    }
+    TelephoneForm { given: String } => "MM-5241" Usage {
+        "「{given}」は電話番号の形ではありません。", "\"{given}\" is not a telephone number.",
+        "市外局番から、0776-00-0000 のように書いてください。", "Write it with the area code: 0776-00-0000."
+    }
+    CountForm { given: String } => "MM-5251" Usage {
+        "VPN申請数「{given}」は数ではありません。", "\"{given}\" is not a number of VPNs.",
+        "0から10の数を書くか、Web会議を使わないときは空欄にしてください。", "Write a number from 0 to 10, or leave it blank."
+    }
+    CountUnusual { given: u32, usual: u32 } => "MM-5252" Usage {
+        "VPN申請数が{given}です（原則{usual}）。", "{given} VPNs are asked for; the rule is {usual}.",
+        "理由を申込者に確かめてください。正しければこのままで取り込めます。", "Ask for the reason; if it is right, it can stay."
+    }
+    CountTooMany { given: u32, limit: u32 } => "MM-5253" Usage {
+        "VPN申請数{given}は上限{limit}を超えています。", "{given} VPNs are more than the limit of {limit}.",
+        "{limit}以下にし、追加は受理後に申請してください。", "Ask for {limit} at most, and for more after the acceptance."
+    }
+    YesNoForm { given: String } => "MM-5261" Usage {
+        "「{given}」は「参加」か空欄で答えてください。", "\"{given}\" is neither 参加 nor blank.",
+        "参加しているときは「参加」、いないときは「不参加」か空欄にしてください。", "Write 参加, 不参加, or leave it blank."
+    }
+    // 53xx: cases and slots
+    CaseUnknown { case: String } => "MM-5301" NotFound {
+        "案件{case}はありません。", "There is no case {case}.",
+        "case list で番号を確かめてください。", "Look at `case list`."
+    }
+    CaseNotWaiting { case: String, state: &'static str } => "MM-5302" Conflict {
+        "案件{case}は「{state}」で、受理を待っていません。", "Case {case} does not wait for acceptance; it is {state}.",
+        "何も変わっていません。続きは case show で確かめてください。", "Nothing was changed; see `case show`."
+    }
+    StepTooEarly { step: &'static str, missing: &'static str } => "MM-5303" Conflict {
+        "手順{step}の前に、{missing}が済んでいません。", "Step {step} comes after {missing}, which is still open.",
+        "先の手順を終えてください。", "Finish the earlier step first."
+    }
+    FacilityExists { name: String } => "MM-5304" Conflict {
+        "同じ事業所番号と種別の「{name}」が登録済みです。", "\"{name}\" is registered with the same code and kind.",
+        "二重の申込です。案件を差し戻してください。", "The application is a second one; return it."
+    }
+    SlotUnknown { slot: SlotNumber } => "MM-5311" NotFound {
+        "VPN番号{slot}は一度も割り当てられていません。", "Slot {slot} was never allotted.",
+        "slot list で番号を確かめてください。", "Look at `slot list`."
+    }
+    SlotsExhausted { series: Series } => "MM-5312" Conflict {
+        "系列{series}に空いたVPN番号が足りません。", "Series {series} has not enough free numbers.",
+        "再割当待ちが明けるのを待つか、系列を加えてください。", "Wait for cooling numbers, or add a series."
+    }
+    QuotaReached { quota: u32 } => "MM-5313" Conflict {
+        "事業所の端末数の上限（{quota}）に達します。", "The facility would exceed its quota of {quota} devices.",
+        "上限の変更を事務局で決めてください。", "The secretariat may raise the quota."
+    }
+    OfficeExists => "MM-5321" Conflict {
+        "事務局は登録済みです。", "The secretariat is registered already.",
+        "初期設定は一度だけです。", "`init` runs once."
+    }
+    OfficeMissing => "MM-5322" Conflict {
+        "事務局が登録されていません。", "The secretariat is not registered.",
+        "mimamori init を先に行ってください。", "Run `mimamori init` first."
+    }
+    AuditBroken { number: u64 } => "MM-5331" Internal {
+        "監査記録の{number}番目が前の記録とつながりません。", "Entry {number} of the audit trail does not follow from what stands before it.",
+        "記録に触れず、保守担当と事務局長に知らせてください。", "Touch nothing; tell the engineer and the head of the office."
+    }
+}
+
+impl Message {
+    pub fn code(&self) -> &'static str {
+        self.text().code
+    }
+
+    pub fn trouble(&self) -> Trouble {
+        let Text { code, kind, ja, en, remedy_ja, remedy_en } = self.text();
+        Trouble { code: code.to_owned(), kind, ja, en, remedy_ja, remedy_en }
+    }
+
+    /// The same, about one cell of a form.
+    pub fn at(&self, row: u32, column: &str) -> RowFault {
+        let Text { code, ja, en, remedy_ja, remedy_en, .. } = self.text();
+        RowFault {
+            row,
+            column: column.to_owned(),
+            code: code.to_owned(),
+            reason_ja: ja,
+            reason_en: en,
+            remedy_ja,
+            remedy_en,
+        }
+    }
+}
+
+/// As much of somebody's text as a message may repeat.
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(SHOWN_MAX).collect();
+    if text.chars().count() > SHOWN_MAX {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_which_one_in_both_languages() {
+        let trouble = Message::CaseUnknown { case: "2026-00042".into() }.trouble();
+        assert!(trouble.ja.contains("2026-00042") && trouble.en.contains("2026-00042"));
+        assert_eq!(trouble.kind, TroubleKind::NotFound);
+        let fault = Message::CellEmpty.at(7, "事業所名");
+        assert_eq!((fault.row, fault.column.as_str(), fault.code.as_str()), (7, "事業所名", "MM-5201"));
+    }
+
+    #[test]
+    fn nobody_fills_our_screen_with_a_long_cell() {
+        assert_eq!(shown(&"あ".repeat(500)).chars().count(), SHOWN_MAX + 1);
+        assert_eq!(shown("a\nb"), "ab");
+    }
+}

@@ -1,0 +1,103 @@
+//! The operator's door: every question of `door` and who in the room answers it.
+//! What changes something leaves its trace in the audit trail under the operator's name. Edge: SQL.
+
+use std::sync::Arc;
+
+use crate::door::{AuditRow, Operator, ProvisioningAnswer, ProvisioningQuestion, Trouble};
+use crate::messages::Message;
+use crate::office_fault::OfficeFault;
+use crate::revocation::{self, Order};
+use crate::shared::Shared;
+use crate::{acceptance, audit, intake, jst, registry, template, world};
+
+/// Answers one question; a refusal is an answer too.
+pub async fn answer(shared: &Arc<Shared>, question: ProvisioningQuestion, operator: Operator) -> ProvisioningAnswer {
+    match decide(shared, question, operator).await {
+        Ok(answer) => answer,
+        Err(trouble) => ProvisioningAnswer::Trouble(trouble),
+    }
+}
+
+async fn decide(
+    shared: &Arc<Shared>,
+    question: ProvisioningQuestion,
+    operator: Operator,
+) -> Result<ProvisioningAnswer, Trouble> {
+    use ProvisioningAnswer as Answer;
+    use ProvisioningQuestion as Question;
+    let pool = shared.store.pool();
+    let read = OfficeFault::trouble;
+    match question {
+        Question::Status => registry::status(pool).await.map(Answer::Status).map_err(read),
+        Question::FacilityImport { file_name: _, bytes, dry_run } => {
+            let now_ms = world::now_ms();
+            intake::import(&shared.store, now_ms, &operator, bytes, dry_run).await.map(Answer::Import).map_err(read)
+        }
+        Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
+        Question::FacilityTemplate => template::blank()
+            .map(|bytes| Answer::File { name: template::FILE_NAME.to_owned(), bytes })
+            .map_err(|error| Message::Internal { what: error.to_string() }.trouble()),
+        Question::CaseList => registry::cases(pool).await.map(Answer::Cases).map_err(read),
+        Question::CaseShow { case } => registry::case(pool, &case).await.map(Answer::Case).map_err(read),
+        Question::CaseAccept { case, dry_run } => accept(shared, &operator, &case, dry_run).await.map_err(read),
+        Question::SlotList { series } => registry::slots(pool, series).await.map(Answer::Slots).map_err(read),
+        Question::SlotShow { slot } => registry::slot(pool, slot).await.map(Answer::Slot).map_err(read),
+        Question::DeviceList { facility } => {
+            registry::devices(pool, facility.as_ref()).await.map(Answer::Devices).map_err(read)
+        }
+        Question::DeviceRevoke { slot, reason, note, dry_run } => {
+            let order = Order { slot, reason, note, by: operator.name, trace: Some(operator.trace) };
+            let receipt = if dry_run {
+                revocation::rehearse(shared, order).await
+            } else {
+                revocation::revoke(shared, order).await
+            };
+            receipt.map(Answer::Receipt).map_err(|fault| fault.refusal().trouble())
+        }
+        Question::ReceiptShow { receipt } => {
+            revocation::show(shared, &receipt).await.map(Answer::Receipt).map_err(|fault| fault.refusal().trouble())
+        }
+        Question::AuditList { after, limit, trace } => {
+            let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
+            let next = entries.last().map_or(after, |entry| entry.number);
+            Ok(Answer::Audit { entries: entries.into_iter().map(audit_row).collect(), next })
+        }
+        Question::AuditVerify => {
+            let head = audit::verify(pool).await.map_err(|error| read(error.into()))?;
+            Ok(Answer::AuditVerified { entries: head.entries, head: head.hash.to_string() })
+        }
+    }
+}
+
+async fn accept(
+    shared: &Arc<Shared>,
+    operator: &Operator,
+    choice: &crate::door::CaseChoice,
+    dry_run: bool,
+) -> Result<ProvisioningAnswer, OfficeFault> {
+    let Shared { store, config, hasher, .. } = &**shared;
+    let accepted = acceptance::accept(store, config, hasher, world::now_ms(), operator, choice, dry_run).await;
+    // Rung also after a failure: cases before the failing one are accepted and their letters wait.
+    if !dry_run {
+        shared.bells.outbox.notify_one();
+        shared.bells.seats.notify_one();
+    }
+    let (report, version) = accepted?;
+    if let Some(version) = version {
+        shared.grants_changed(version);
+    }
+    Ok(ProvisioningAnswer::Accepted(report))
+}
+
+fn audit_row(entry: audit::Entry) -> AuditRow {
+    AuditRow {
+        number: entry.number,
+        at: jst::rfc3339(entry.at_ms),
+        actor: entry.actor,
+        action: entry.action,
+        object: entry.object,
+        trace: entry.trace,
+        detail: entry.detail,
+        hash: entry.hash,
+    }
+}
