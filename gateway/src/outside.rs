@@ -62,6 +62,9 @@ async fn visit(
     if checked.path() == STYLESHEET_PATH && !checked.unsafe_method {
         return answer::stylesheet();
     }
+    if checked.path().starts_with("/assets/") {
+        return teller.problem(StatusCode::NOT_FOUND, Message::NotFound);
+    }
     if let Err(why) = visitor.still(&hall.truth(), hall.now()) {
         return teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::FeedsStale).because(why);
     }

@@ -31,6 +31,8 @@ const HTTP: u16 = 80;
 const BACKLOG: i32 = 1024;
 /// Requests get this long to finish when the room stops; streams never do.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Between two attempts at a cut that broke off.
+const CUT_AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Config {
     pub plan: AddressPlan,
@@ -166,12 +168,17 @@ impl Room {
         self.addresses
     }
 
-    /// Answers when nothing of it is left and the cut will outlive a restart.
+    /// Answers when nothing of it is left and the cut will outlive a restart; never before.
     pub async fn cut(&self, question: CutQuestion) -> CutAnswer {
-        // Whoever asked may go away; the cut is finished all the same.
-        let hall = self.hall.clone();
-        let cutting = tokio::spawn(async move { cuts::cut(&hall, &question).await });
-        cutting.await.unwrap_or(CutAnswer { connections: 0, sessions: 0 })
+        loop {
+            // Whoever asked may go away; the cut is finished all the same.
+            let (hall, question) = (self.hall.clone(), question.clone());
+            match tokio::spawn(async move { cuts::cut(&hall, &question).await }).await {
+                Ok(answer) => return answer,
+                Err(error) => log::error!("a cut broke off and is made again: {error}"),
+            }
+            tokio::time::sleep(CUT_AGAIN).await;
+        }
     }
 
     pub async fn operator(&self, question: GatewayQuestion) -> GatewayAnswer {

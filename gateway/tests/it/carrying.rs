@@ -57,6 +57,8 @@ async fn each_host_leads_to_its_room_and_an_answer_is_guarded() {
     assert_eq!(reply.header("cache-control"), "no-store");
     assert_eq!(reply.header("x-content-type-options"), "nosniff");
     assert!(reply.header("content-security-policy").contains("frame-ancestors 'none'"));
+    // Under `no-referrer` a browser would say `Origin: null` about our own forms, and be refused.
+    assert_eq!(reply.header("referrer-policy"), "same-origin");
     assert!(reply.header("strict-transport-security").starts_with("max-age="));
     assert!(reply.headers.get("set-cookie").is_none() && reply.headers.get("x-secret").is_none());
     assert_eq!(reply.header("mimamori-trace"), world.upstream.last().headers["mimamori-trace"]);
