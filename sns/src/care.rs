@@ -97,6 +97,11 @@ async fn list(desk: &Desk, caller: &Caller) -> Result<Vec<TeamCard>, Trouble> {
         let key = match desk.keys.key(&patient).await {
             Ok(key) => key,
             Err(KeyStoreError::Erased) => continue,
+            // Lost with an old keys.db: the person's other teams are shown all the same.
+            Err(KeyStoreError::Unknown) => {
+                log::warn!(PATIENT = patient.as_str(); "a team has no key: keys.db is older than sns.db");
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         cards.push(card_for(&mut tx, caller, &key, &patient).await?);

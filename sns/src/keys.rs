@@ -16,6 +16,8 @@
 //! and lay only in `epoch.key`. **What it does not cover:** somebody who copied the *old* `epoch.key` *and* the
 //! old keys.db *and* holds the epoch secret could always read, and still can. Therefore `epoch/` is never
 //! backed up, and a fresh copy of keys.db is taken after each erasure (an older one opens nothing at all).
+//! The price: who loses `epoch.key` loses every record. Its one escrowed copy belongs to a second custodian,
+//! who replaces it, and destroys the former, whenever the epoch changes.
 
 use std::fmt;
 use std::str::FromStr;

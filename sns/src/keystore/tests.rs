@@ -63,6 +63,7 @@ async fn an_old_copy_of_keys_db_with_todays_epoch_secrets_opens_nothing_of_the_e
     assert!(matches!(store.ensure(&patient(1)).await, Err(KeyStoreError::Erased)), "never made anew");
     assert!(opens(&store, &patient(2), &stays).await && !opens(&store, &patient(1), &gone).await);
     assert_eq!(store.erased().await.unwrap(), [patient(1)]);
+    assert_eq!(store.ring.read().await.len(), 1, "the old epoch's key is gone from memory too");
 
     // The attacker has yesterday's keys.db, today's epoch folder and the epoch secret.
     let todays = epoch::read(dir.path(), &secret()).unwrap();
