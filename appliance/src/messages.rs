@@ -62,8 +62,9 @@ catalogue! {
     WrongKind { key, wanted, found } "MM-6004", BadConfig,
         "`{key}` は {wanted} ですが {found} が書かれています", "`{key}` must be {wanted}, not {found}",
         "値を書き直してください", "correct the value";
-    WrongValue { key, value, why } "MM-6005", BadConfig,
-        "`{key}` の値 `{value}` は使えません: {why}", "`{key}` cannot be `{value}`: {why}",
+    WrongValue { key, value, why_ja, why_en }
+    "MM-6005", BadConfig,
+        "`{key}` の値 `{value}` は使えません: {why_ja}", "`{key}` cannot be `{value}`: {why_en}",
         "値を書き直してください", "correct the value";
     InlineSecret { key } "MM-6006", BadConfig,
         "`{key}` に秘密そのものが書かれています", "`{key}` holds the secret itself",
@@ -109,6 +110,10 @@ catalogue! {
     InitFailed { what, why } "MM-6032", Failed,
         "初期設定の「{what}」ができません: {why}", "init failed at {what}: {why}",
         "原因を直し、フォルダーを削除してから、もう一度実行してください", "mend the cause, delete the folder and run it again";
+    InitWishes { count }
+    "MM-6034", Usage,
+        "指定した値に {count} か所の誤りがあります", "{count} of the values given are not right",
+        "値を直して、もう一度実行してください。まだ何も作っていません", "correct them and run it again; nothing was made yet";
     Argument { name, why } "MM-6033", Usage,
         "{name} が正しくありません: {why}", "{name} is not right: {why}",
         "値を直してください", "correct the value";

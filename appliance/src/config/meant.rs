@@ -400,8 +400,15 @@ impl Reader {
         }
     }
 
+    /// `why` in both languages, `ja / en`; a sentence of another room stands for both.
     fn wrong<T>(&mut self, key: &str, value: &str, why: &str) -> Option<T> {
-        let message = Message::WrongValue { key: key.to_owned(), value: shown(value), why: why.to_owned() };
+        let (why_ja, why_en) = why.split_once(" / ").unwrap_or((why, why));
+        let message = Message::WrongValue {
+            key: key.to_owned(),
+            value: shown(value),
+            why_ja: why_ja.to_owned(),
+            why_en: why_en.to_owned(),
+        };
         self.fault(key, message);
         None
     }

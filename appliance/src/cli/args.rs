@@ -1,0 +1,275 @@
+//! What somebody typed, as clap reads it: nouns and verbs, Japanese first. Nothing is decided here.
+//! Pure declarations; parsing ends before meaning begins (habit 19).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use provisioning::door::RevokeReason;
+use vpn::{Series, SlotNumber};
+
+/// Where the configuration is unless somebody says otherwise.
+pub const CONFIG: &str = "/etc/mimamori/mimamori.toml";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "mimamori",
+    version,
+    about = "みまもり: 在宅医療・介護連携のための閉域SNS / a closed care SNS for authenticated devices",
+    after_help = "終了コード / exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or quota, 5 denied, \
+                  6 degraded, 64 bad config, 75 try later\n\
+                  言語 / language: LANG=en で英語 / LANG=en for English",
+    disable_help_subcommand = true
+)]
+pub struct Typed {
+    /// 設定ファイル（環境変数 MIMAMORI_CONFIG） / configuration [default: /etc/mimamori/mimamori.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// 出力の形 / form of the output
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// 人が読む表 / tables for people
+    Text,
+    /// 標準出力はJSONだけ / JSON and nothing else on stdout
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 新しい領域を作る / create a realm: folders, secrets, ceremony, secretariat, configuration
+    Init(InitArgs),
+    /// 設定をすべて確かめる / check the whole configuration and the secrets' files
+    Check,
+    /// 動かす / run all rooms until told to stop
+    Run,
+    /// 各部屋の状態 / how every room is
+    Status(StatusArgs),
+    /// 施設 / facilities
+    #[command(subcommand)]
+    Facility(FacilityCommand),
+    /// 申請 / cases
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// VPN番号 / slots
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// 端末 / devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// 監査記録 / audit trails
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// コードの意味と対処 / what a code means and what to do
+    Explain {
+        /// 例 / e.g. MM-6002
+        code: String,
+    },
+    /// 版 / version
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// 領域を置くフォルダー / folder of the realm
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// 協議会のドメイン名 / zone, in the association's own domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub zone: String,
+    /// VPN番号の系列（18、または 18F=19 のように番地とともに） / series, with its block if it differs
+    #[arg(long, value_name = "SERIES", default_value = "18", value_delimiter = ',')]
+    pub series: Vec<String>,
+    /// 領域の名前 / name of the realm
+    #[arg(long, value_name = "NAME")]
+    pub realm_name: String,
+    /// 事務局の担当者のメールアドレス / mail address of the secretariat's operator
+    #[arg(long, value_name = "ADDRESS")]
+    pub operator_login: String,
+    /// 事務局の担当者の氏名 / name of the operator
+    #[arg(long, value_name = "NAME")]
+    pub operator_name: String,
+    /// 事務局の名称 / name of the secretariat
+    #[arg(long, value_name = "NAME", default_value = "SNS事務局")]
+    pub office_name: String,
+    /// 問い合わせ先の電話番号 / telephone number on every paper
+    #[arg(long, value_name = "NUMBER", default_value = "")]
+    pub telephone: String,
+    /// インターネット側の待ち受け（何度でも） / UDP address of the tunnels, may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Vec<String>,
+    /// 端末が話しかける先 / whom the devices call [default: vpn.ZONE:51820]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub endpoint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// 不足があれば 6 で終わる / exit 6 when something is degraded
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FacilityCommand {
+    /// 様式1（xlsx, csv）を取り込む / import applications
+    Import {
+        file: PathBuf,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 一覧 / list
+    List,
+    /// 様式1の白紙を書き出す / write the blank form
+    Template { out: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CaseCommand {
+    /// 一覧 / list
+    List,
+    /// 一件の手順 / one case with its steps
+    Show { id: String },
+    /// 受理: 施設、VPN番号、接続設定一式を作る / accept: facility, slots, bundle
+    Accept {
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// 不足のない申請をすべて / every case that misses nothing
+        #[arg(long)]
+        all: bool,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SlotCommand {
+    /// 一覧 / list
+    List {
+        /// 系列 / series
+        #[arg(long)]
+        series: Option<Series>,
+    },
+    /// 一つの番号の履歴 / one slot with its history
+    Show { slot: SlotNumber },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// 一覧 / list
+    List {
+        /// 施設 / facility id
+        #[arg(long)]
+        facility: Option<pki::FacilityId>,
+    },
+    /// 利用停止: 証明書、トンネル、接続をすべて断つ / revoke: certificate, tunnel, sessions, streams
+    Revoke {
+        slot: SlotNumber,
+        /// 理由 / reason: lost, stolen, replaced, retired, leak
+        #[arg(long, value_parser = reason)]
+        reason: RevokeReason,
+        /// 覚え書き（患者の名前は書かない） / note, without patients' names
+        #[arg(long)]
+        note: Option<String>,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 利用停止の証明 / the receipt of a revocation
+    Receipt { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// 一覧 / list
+    List {
+        /// 一つの操作をたどる / one trace only
+        #[arg(long)]
+        trace: Option<pki::TraceId>,
+        /// この番号より後 / after this entry
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// 件数 / at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// すべての部屋の記録のつながりを確かめる / verify the chains of every room
+    Verify,
+}
+
+fn reason(text: &str) -> Result<RevokeReason, String> {
+    RevokeReason::ALL
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+        .ok_or_else(|| RevokeReason::ALL.map(RevokeReason::as_str).join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Typed, ErrorKind> {
+        Typed::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_declaration_holds_together() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_the_handbook_are_understood() {
+        for line in [
+            "mimamori init --dir /x --zone a.example.jp --realm-name N --operator-login a@b.jp --operator-name N",
+            "mimamori init --dir /x --zone z --series 18,18F=19 --realm-name N --operator-login a --operator-name N --listen 0.0.0.0:51820 --listen [::]:51820",
+            "mimamori --config /x/mimamori.toml -o json status --check",
+            "mimamori status -o json --config /x",
+            "mimamori facility import forms.xlsx --dry-run",
+            "mimamori facility template out.xlsx",
+            "mimamori case accept --all",
+            "mimamori case accept c-1 --dry-run",
+            "mimamori slot show 18-0042",
+            "mimamori slot list --series 18F",
+            "mimamori device revoke 18-0042 --reason lost --note n",
+            "mimamori device receipt r-1",
+            "mimamori audit list --trace 0123456789abcdef --after 7",
+            "mimamori audit verify",
+            "mimamori explain MM-6002",
+            "mimamori version",
+        ] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for line in [
+            "mimamori",
+            "mimamori case accept",
+            "mimamori case accept c-1 --all",
+            "mimamori slot show 18-42",
+            "mimamori device revoke 18-0042",
+            "mimamori device revoke 18-0042 --reason bored",
+            "mimamori audit list --trace xyz",
+            "mimamori audit list --limit 0",
+            "mimamori -o yaml status",
+        ] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_is_japanese_first() {
+        let help = Typed::command().render_long_help().to_string();
+        assert!(help.contains("設定をすべて確かめる / check the whole configuration"));
+    }
+}

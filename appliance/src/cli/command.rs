@@ -1,0 +1,110 @@
+//! From the arguments to the exit code: the one place where a command is chosen and its failure shown.
+//! Touches the arguments and the environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use super::args::{CONFIG, Command, Format, Typed};
+use super::ask::Door;
+use super::failure::Failure;
+use super::out::Out;
+use super::{audit, case, device, explain, facility, realm, slot, status};
+use crate::exit::Exit;
+use crate::messages::{Language, Message};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let language = language();
+    let typed = match Typed::try_parse_from(&arguments) {
+        Ok(typed) => typed,
+        Err(error) => return unparsed(&error, &Out::new(format_of(&arguments), language)).into(),
+    };
+    let out = Out::new(typed.output, language);
+    match execute(typed, &out) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
+    let config = typed.config.or_else(|| std::env::var_os("MIMAMORI_CONFIG").map(PathBuf::from));
+    let config = config.unwrap_or_else(|| PathBuf::from(CONFIG));
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credentials = credentials.as_deref();
+    let door = || Door::new(realm::door(&config)?);
+    match typed.command {
+        Command::Init(args) => realm::init(args, out),
+        Command::Check => realm::check(&config, credentials, out),
+        Command::Run => realm::run(&config, credentials),
+        Command::Status(args) => status::status(&door()?, args.check, out),
+        Command::Facility(command) => facility::facility(&door()?, command, out),
+        Command::Case(command) => case::case(&door()?, command, out),
+        Command::Slot(command) => slot::slot(&door()?, command, out),
+        Command::Device(command) => device::device(&door()?, command, out),
+        Command::Audit(command) => audit::audit(&door()?, command, out),
+        Command::Explain { code } => explain::explain(&code, out),
+        Command::Version => version(out),
+    }
+}
+
+fn version(out: &Out) -> Result<Exit, Failure> {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    out.result(&json!({ "name": "mimamori", "version": VERSION }), || format!("mimamori {VERSION}\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// Help and version are answers; everything else is wrong usage, shown in clap's words with ours around.
+fn unparsed(error: &clap::Error, out: &Out) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return match out.plain(&error.render().to_string()) {
+            Ok(()) => Exit::Ok,
+            Err(failure) => failure.exit,
+        };
+    }
+    let text = error.render().to_string();
+    let words = text.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty());
+    let why: Vec<&str> = words.take_while(|line| !line.starts_with("Usage:")).take(6).collect();
+    let why = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "…".to_owned(),
+        _ => why.join(" "),
+    };
+    let failure = Failure::from(Message::Usage { why });
+    out.failure(&failure);
+    failure.exit
+}
+
+/// When the arguments cannot be read, whether JSON was wanted still can.
+fn format_of(arguments: &[OsString]) -> Format {
+    let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let json = words.iter().any(|word| word == "-ojson" || word == "--output=json" || word == "-o=json")
+        || words.windows(2).any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "json");
+    if json { Format::Json } else { Format::Text }
+}
+
+fn language() -> Language {
+    let locales: Vec<String> =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).collect();
+    Language::of(locales.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognised_even_when_the_rest_is_not() {
+        let format = |line: &str| format_of(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(format("mimamori -o json nonsense"), Format::Json);
+        assert_eq!(format("mimamori nonsense --output=json"), Format::Json);
+        assert_eq!(format("mimamori json -o text"), Format::Text);
+    }
+}

@@ -1,0 +1,128 @@
+//! `facility`: import of 様式1, the list, the blank form. Reads and writes the files that the operator names.
+
+use std::path::Path;
+
+use provisioning::door::{ImportReport, ProvisioningAnswer, ProvisioningQuestion, RowFault};
+use serde_json::json;
+
+use super::args::FacilityCommand;
+use super::ask::{Door, odd_kind};
+use super::failure::Failure;
+use super::out::Out;
+use super::table::Table;
+use crate::exit::Exit;
+use crate::files;
+use crate::messages::Message;
+
+/// A form of ten thousand rows is under two; as JSON it must fit the door's frame (16 MiB).
+const IMPORT_MAX: usize = 3 << 20;
+
+pub fn facility(door: &Door, command: FacilityCommand, out: &Out) -> Result<Exit, Failure> {
+    match command {
+        FacilityCommand::Import { file, dry_run } => import(door, &file, dry_run, out),
+        FacilityCommand::List => list(door, out),
+        FacilityCommand::Template { out: path } => template(door, &path, out),
+    }
+}
+
+fn import(door: &Door, file: &Path, dry_run: bool, out: &Out) -> Result<Exit, Failure> {
+    let bytes = files::read_limited(file, IMPORT_MAX)?;
+    let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    out.progress("様式1を確かめています", "checking the applications");
+    let question = ProvisioningQuestion::FacilityImport { file_name, bytes, dry_run };
+    let ProvisioningAnswer::Import(report) = door.provisioning(question)? else {
+        return Err(odd_kind("provisioning"));
+    };
+    out.result(&report, || report_text(&report, out))?;
+    if report.faults.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let failure = Failure::from(Message::RowFaults { count: report.faults.len().to_string() });
+    out.remark(&failure);
+    Ok(failure.exit)
+}
+
+fn report_text(report: &ImportReport, out: &Out) -> String {
+    let mut text = String::new();
+    for (title, faults) in [
+        (out.pick("直すところ", "to mend"), &report.faults),
+        (out.pick("確かめるところ", "to look at"), &report.warnings),
+    ] {
+        if !faults.is_empty() {
+            text.push_str(&format!("{title}\n{}", faults_table(faults, out)));
+        }
+    }
+    if !report.faults.is_empty() {
+        return text;
+    }
+    let summary = out.pick(
+        format!("{}行: 新しい申請 {} 取り込み済み {}", report.rows, report.new, report.known),
+        format!("{} rows: {} new cases, {} known", report.rows, report.new, report.known),
+    );
+    text.push_str(&summary);
+    text.push_str(if report.dry_run { out.pick("（確かめただけ）\n", " (dry run)\n") } else { "\n" });
+    text
+}
+
+fn faults_table(faults: &[RowFault], out: &Out) -> String {
+    let mut table = Table::new(&[
+        out.pick("行", "row"),
+        out.pick("列", "column"),
+        out.pick("コード", "code"),
+        out.pick("理由", "reason"),
+        out.pick("直し方", "remedy"),
+    ]);
+    for fault in faults {
+        table.row([
+            fault.row.to_string(),
+            fault.column.clone(),
+            fault.code.clone(),
+            out.pick(&fault.reason_ja, &fault.reason_en).clone(),
+            out.pick(&fault.remedy_ja, &fault.remedy_en).clone(),
+        ]);
+    }
+    table.text()
+}
+
+fn list(door: &Door, out: &Out) -> Result<Exit, Failure> {
+    let ProvisioningAnswer::Facilities(rows) = door.provisioning(ProvisioningQuestion::FacilityList)? else {
+        return Err(odd_kind("provisioning"));
+    };
+    out.result(&rows, || {
+        let mut table = Table::new(&[
+            out.pick("施設コード", "code"),
+            out.pick("施設名", "name"),
+            out.pick("種別", "kind"),
+            out.pick("管理者アドレス", "admin"),
+            out.pick("VPN申請数", "requested"),
+            out.pick("状態", "state"),
+            out.pick("VPN番号", "slots"),
+        ]);
+        for row in &rows {
+            let slots: Vec<String> = row.slots.iter().map(ToString::to_string).collect();
+            table.row([
+                row.code.clone(),
+                row.name.clone(),
+                row.kind.clone(),
+                row.admin_address.clone(),
+                row.vpn_requested.to_string(),
+                row.state.clone(),
+                slots.join(" "),
+            ]);
+        }
+        table.text()
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn template(door: &Door, path: &Path, out: &Out) -> Result<Exit, Failure> {
+    let ProvisioningAnswer::File { bytes, .. } = door.provisioning(ProvisioningQuestion::FacilityTemplate)?
+    else {
+        return Err(odd_kind("provisioning"));
+    };
+    let shown = path.display().to_string();
+    files::write_new(path, &bytes)
+        .map_err(|error| Message::FileWrite { path: shown.clone(), why: error.to_string() })?;
+    out.result(&json!({ "file": shown, "bytes": bytes.len() }), || format!("{shown}\n"))?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,109 @@
+//! `init`, `check`, `run`: the commands that need the realm's files and no running appliance.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::args::InitArgs;
+use super::failure::Failure;
+use super::out::Out;
+use crate::config::{self, Config, Fault};
+use crate::exit::Exit;
+use crate::files;
+use crate::init::{self, InitFault, Made, Wishes};
+use crate::log;
+use crate::messages::Message;
+use crate::operator::users::Users;
+use crate::secrets;
+use crate::together;
+
+pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
+    let wishes = Wishes {
+        dir: args.dir,
+        zone: args.zone,
+        series: args.series,
+        realm_name: args.realm_name,
+        operator_login: args.operator_login,
+        operator_name: args.operator_name,
+        office_name: args.office_name,
+        telephone: args.telephone,
+        listen: args.listen,
+        endpoint: args.endpoint,
+    };
+    let by = Users::read().name(rustix::process::geteuid().as_raw());
+    let made = init::init(&wishes, &by, &mut |ja, en| out.progress(ja, en)).map_err(|fault| match fault {
+        InitFault::Message(message) => Failure::from(message),
+        InitFault::Config(faults) => {
+            // The text they stand in is never seen: its lines would mean nothing.
+            let faults: Vec<Fault> = faults.into_iter().map(|fault| Fault::nowhere(fault.message)).collect();
+            Failure {
+                faults: faults.clone(),
+                ..Failure::from(Message::InitWishes { count: faults.len().to_string() })
+            }
+        }
+    })?;
+    let value = json!({
+        "config": made.config, "root": made.root, "root_passphrase": made.root_passphrase,
+        "root_fingerprint": made.root_fingerprint, "transcript": made.transcript,
+        "facility": made.office.facility, "person": made.office.person, "slot": made.office.slot,
+        "bundle": made.office.bundle, "sheet": made.office.sheet,
+    });
+    out.result(&value, || made_text(&made, out))?;
+    Ok(Exit::Ok)
+}
+
+fn made_text(made: &Made, out: &Out) -> String {
+    let config = made.config.display();
+    let (root, passphrase) = (made.root.display(), made.root_passphrase.display());
+    let (bundle, sheet) = (made.office.bundle.display(), made.office.sheet.display());
+    let (transcript, fingerprint, slot) =
+        (made.transcript.display(), &made.root_fingerprint, made.office.slot);
+    out.pick(
+        format!(
+            "領域ができました。\n\n設定          {config}\nルートの指紋  {fingerprint}\n儀式の記録    {transcript}\n\
+             事務局の端末  {slot}  {bundle}\nその用紙      {sheet}\n\n次にすること\n\
+             1. {root} を外部媒体へ移し、金庫にしまう\n\
+             2. {passphrase} を印刷し、別の封筒にしまい、ファイルを消す\n\
+             3. mimamori --config {config} run\n"
+        ),
+        format!(
+            "The realm stands.\n\nconfiguration     {config}\nroot fingerprint  {fingerprint}\ntranscript        {transcript}\n\
+             office's device   {slot}  {bundle}\nits sheet         {sheet}\n\nNext\n\
+             1. move {root} to a medium of its own, into the safe\n\
+             2. print {passphrase}, put it into another envelope, delete the file\n\
+             3. mimamori --config {config} run\n"
+        ),
+    )
+}
+
+/// The whole text, then the secrets' files: what `run` would refuse, `check` names.
+pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit, Failure> {
+    let config = read(path)?;
+    secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
+    let shown = path.display().to_string();
+    out.result(&json!({ "ok": true, "config": shown }), || {
+        out.pick(format!("{shown}: 誤りはありません\n"), format!("{shown}: no faults\n"))
+    })?;
+    Ok(Exit::Ok)
+}
+
+pub fn run(path: &Path, credentials: Option<&Path>) -> Result<Exit, Failure> {
+    let config = read(path)?;
+    let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
+    log::install(config.log_level);
+    together::run(&config, secrets)?;
+    Ok(Exit::Ok)
+}
+
+/// The socket at which the appliance of this configuration answers.
+pub fn door(path: &Path) -> Result<PathBuf, Failure> {
+    Ok(read(path)?.paths.operator_socket())
+}
+
+fn read(path: &Path) -> Result<Config, Failure> {
+    config::read(&files::read_config(path)?).map_err(Failure::config)
+}
+
+fn secret_faults(messages: Vec<Message>) -> Failure {
+    Failure::config(messages.into_iter().map(Fault::nowhere).collect())
+}

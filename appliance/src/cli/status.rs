@@ -1,0 +1,89 @@
+//! `status`: how every room is, in a dozen lines, and what is not as it should be.
+
+use super::ask::Door;
+use super::failure::Failure;
+use super::out::Out;
+use super::table::Table;
+use crate::exit::Exit;
+use crate::messages::Message;
+use crate::operator::Status;
+
+/// With `check`, the exit code says whether something is missing.
+pub fn status(door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
+    let status = door.status()?;
+    out.result(&status, || text(&status, out))?;
+    if check && !status.degraded.is_empty() {
+        let what = status.degraded.iter().map(|d| format!("{}: {}", d.room, out.pick(&d.ja, &d.en)));
+        let what = what.collect::<Vec<_>>().join(", ");
+        out.remark(&Message::Degraded { what }.into());
+        return Ok(Exit::Degraded);
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(status: &Status, out: &Out) -> String {
+    let silent = || out.pick("答えがありません", "does not answer").to_owned();
+    let mut table = Table::new(&[out.pick("部屋", "room"), out.pick("状態", "state")]);
+    let vpn = status.vpn.as_ref().map(|vpn| {
+        let alive = vpn.seats.iter().filter(|seat| seat.last_handshake_ms.is_some()).count();
+        let listen: Vec<String> = vpn.listen.iter().map(ToString::to_string).collect();
+        out.pick(
+            format!("着席 {}（応答あり {alive}） 待ち受け {}", vpn.seats.len(), listen.join(" ")),
+            format!(
+                "{} seats ({alive} with a handshake), listening at {}",
+                vpn.seats.len(),
+                listen.join(" ")
+            ),
+        )
+    });
+    let pki = status.pki.as_ref().map(|pki| {
+        out.pick(
+            format!("有効な証明書 {} 失効 {} 台帳 {}", pki.living, pki.revoked, pki.ledger_entries),
+            format!(
+                "{} living certificates, {} revoked, ledger {}",
+                pki.living, pki.revoked, pki.ledger_entries
+            ),
+        )
+    });
+    let gateway = status.gateway.as_ref().map(|gateway| {
+        let refused: u64 = gateway.refusals.values().sum();
+        out.pick(
+            format!("接続 {} サインイン {} 断り {refused}", gateway.connections, gateway.sessions),
+            format!("{} connections, {} sessions, {refused} refusals", gateway.connections, gateway.sessions),
+        )
+    });
+    let sns = status.sns.as_ref().map(|sns| {
+        out.pick(
+            format!("チーム {} 投稿 {} 配信中 {}", sns.teams, sns.posts, sns.streams),
+            format!("{} teams, {} posts, {} live streams", sns.teams, sns.posts, sns.streams),
+        )
+    });
+    let office = status.provisioning.as_ref().map(|office| {
+        out.pick(
+            format!(
+                "施設 {} 処理中の申請 {} 利用中のVPN番号 {} 送信待ち {} 利用停止の確認待ち {}",
+                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting,
+                office.receipts_pending
+            ),
+            format!(
+                "{} facilities, {} open cases, {} active slots, {} waiting in the outbox, {} pending receipts",
+                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting,
+                office.receipts_pending
+            ),
+        )
+    });
+    for (room, state) in
+        [("vpn", vpn), ("pki", pki), ("sns", sns), ("gateway", gateway), ("provisioning", office)]
+    {
+        table.row([room.to_owned(), state.unwrap_or_else(silent)]);
+    }
+    let mut text = table.text();
+    text.push_str(&format!(
+        "\nmimamori {} ({}, {})\n{}\n",
+        status.version, status.form, status.engine, status.jail.text
+    ));
+    for degraded in &status.degraded {
+        text.push_str(&format!("! {}: {}\n", degraded.room, out.pick(&degraded.ja, &degraded.en)));
+    }
+    text
+}

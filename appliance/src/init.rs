@@ -1,0 +1,287 @@
+//! `mimamori init`: a whole realm in one folder, once. Folders, secrets, the ceremony, the secretariat with
+//! its bundle, and the configuration that names them all. The configuration is written last: a folder
+//! without it was never a realm. Touches files, clock, randomness, SQL (through the rooms).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use pki::ceremony::CeremonyConfig;
+use pki::folders::{Folders, GATEWAY_KEY};
+use provisioning::facility::{self, MailAddress};
+use provisioning::setup::{NewOffice, OfficeCreated};
+use vpn::TunnelKey;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::compose;
+use crate::config::written::{quoted, write};
+use crate::config::{self, Config, Fault};
+use crate::files;
+use crate::messages::Message;
+use crate::operator::door::now_ms;
+
+const CONFIG: &str = "mimamori.toml";
+/// Present from the first file to the last.
+const UNFINISHED: &str = ".init-unfinished";
+const KEY_LEN: usize = 32;
+
+/// What the operator decides.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    pub dir: PathBuf,
+    pub zone: String,
+    /// `18`, or `18=18` with the block.
+    pub series: Vec<String>,
+    pub realm_name: String,
+    pub operator_login: String,
+    pub operator_name: String,
+    pub office_name: String,
+    pub telephone: String,
+    pub listen: Vec<String>,
+    pub endpoint: Option<String>,
+}
+
+/// What stands now.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub config: PathBuf,
+    pub root_fingerprint: String,
+    pub transcript: PathBuf,
+    pub root: PathBuf,
+    pub root_passphrase: PathBuf,
+    pub office: OfficeCreated,
+}
+
+#[derive(Debug)]
+pub enum InitFault {
+    Message(Message),
+    /// The wishes do not make a configuration.
+    Config(Vec<Fault>),
+}
+
+impl From<Message> for InitFault {
+    fn from(message: Message) -> Self {
+        InitFault::Message(message)
+    }
+}
+
+/// Places inside the realm's folder.
+struct Places {
+    dir: PathBuf,
+    secrets: PathBuf,
+    state: PathBuf,
+    root: PathBuf,
+}
+
+/// Makes the realm; `progress` hears each step in both languages.
+pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> Result<Made, InitFault> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let dir = std::path::absolute(&wishes.dir).map_err(|error| failed("dir", error))?;
+    let places = Places {
+        secrets: dir.join("secrets"),
+        state: dir.join("state"),
+        root: dir.join("root"),
+        dir: dir.clone(),
+    };
+    // Everything is checked before anything is made.
+    let text = configuration(wishes, &places)?;
+    let config = config::read(&text).map_err(InitFault::Config)?;
+    check_office(wishes)?;
+    begin(&places)?;
+
+    progress("秘密を作っています", "making the secrets");
+    let secrets = make_secrets(&places)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed("runtime", error))?;
+
+    progress(
+        "認証局の儀式を行っています（ルート、端末、サーバー）",
+        "holding the ceremony (root, device CA, server CA)",
+    );
+    let folders = Folders {
+        root: places.root.clone(),
+        pki: config.paths.room("pki"),
+        gateway: config.paths.room("gateway"),
+    };
+    let ceremony = CeremonyConfig {
+        zone: wishes.zone.clone(),
+        realm_name: wishes.realm_name.clone(),
+        published_base: compose::published_base(&config),
+        root_secret: sealing(&secrets.root_passphrase)?,
+        pki_secret: sealing(&secrets.pki_passphrase)?,
+    };
+    let held = runtime
+        .block_on(pki::folders::hold(&ceremony, &folders, now_ms() / 1000))
+        .map_err(|error| failed("ceremony", error))?;
+
+    progress("事務局とその最初の端末を作っています", "creating the secretariat and its first device");
+    let root_der =
+        std::fs::read(folders.pki.join(pki::folders::ROOT_DER)).map_err(|error| failed("ceremony", error))?;
+    let office = create_office(wishes, by, &config, &secrets, &root_der, &runtime)?;
+
+    let config_path = dir.join(CONFIG);
+    files::write_new(&config_path, text.as_bytes()).map_err(|error| failed(CONFIG, error))?;
+    finish(&places)?;
+    Ok(Made {
+        config: config_path,
+        root_fingerprint: held.root_fingerprint.to_string(),
+        transcript: held.transcript,
+        root: places.root,
+        root_passphrase: dir.join("root-passphrase"),
+        office,
+    })
+}
+
+/// The file as it will stand; also what the wishes are checked with.
+fn configuration(wishes: &Wishes, places: &Places) -> Result<String, InitFault> {
+    let dir = &places.dir;
+    let path = |path: PathBuf| path.to_str().map(quoted).ok_or_else(|| argument("--dir", "not UTF-8"));
+    let secret = |name: &str| path(places.secrets.join(name));
+    let mut given = BTreeMap::from([
+        ("realm.zone", quoted(&wishes.zone)),
+        ("realm.name", quoted(&wishes.realm_name)),
+        ("realm.series", series(&wishes.series)?),
+        ("paths.state", path(places.state.clone())?),
+        ("paths.run", path(dir.join("run"))?),
+        ("paths.output", path(dir.join("output"))?),
+        ("paths.root", path(places.root.clone())?),
+        ("secrets.pki_passphrase_file", secret("pki-passphrase")?),
+        ("secrets.vpn_key_file", secret("vpn-key")?),
+        ("secrets.sns_epoch_file", secret("sns-epoch")?),
+        // The ceremony puts it beside its certificate.
+        ("secrets.gateway_key_file", path(places.state.join("gateway").join(GATEWAY_KEY))?),
+    ]);
+    if !wishes.listen.is_empty() {
+        let listen: Vec<String> = wishes.listen.iter().map(|address| quoted(address)).collect();
+        given.insert("vpn.listen", format!("[{}]", listen.join(", ")));
+    }
+    if let Some(endpoint) = &wishes.endpoint {
+        given.insert("vpn.endpoint", quoted(endpoint));
+    }
+    Ok(write(&given))
+}
+
+/// What the registry would refuse after the ceremony is refused before it.
+fn check_office(wishes: &Wishes) -> Result<(), InitFault> {
+    let said = |name: &str, message: provisioning::messages::Message| argument(name, &message.text().ja);
+    MailAddress::parse(&wishes.operator_login).map_err(|message| said("--operator-login", message))?;
+    for (name, text) in [("--operator-name", &wishes.operator_name), ("--office-name", &wishes.office_name)] {
+        let line = facility::line(text).map_err(|message| said(name, message))?;
+        if line.is_empty() {
+            return Err(argument(name, "空です / empty"));
+        }
+    }
+    Ok(())
+}
+
+/// `18` takes block 18, `18F=19` says so itself.
+fn series(wishes: &[String]) -> Result<String, InitFault> {
+    let entry = |wish: &String| {
+        let (name, block) = match wish.split_once('=') {
+            Some((name, block)) => (name, block),
+            None => (wish.as_str(), wish.get(..2).unwrap_or(wish)),
+        };
+        let block: u8 = block.parse().map_err(|_| argument("--series", "18, or 18F=19"))?;
+        Ok(format!("{{ name = {}, block = {block} }}", quoted(name)))
+    };
+    let entries: Result<Vec<String>, InitFault> = wishes.iter().map(entry).collect();
+    Ok(format!("[{}]", entries?.join(", ")))
+}
+
+/// Refuses a folder that holds a realm or the rest of one.
+fn begin(places: &Places) -> Result<(), InitFault> {
+    let shown = || places.dir.display().to_string();
+    if places.dir.join(CONFIG).exists() {
+        return Err(Message::InitTwice { dir: shown() }.into());
+    }
+    let rests =
+        [places.dir.join(UNFINISHED), places.secrets.clone(), places.state.clone(), places.root.clone()];
+    if rests.iter().any(|rest| rest.exists()) {
+        return Err(Message::InitHalf { dir: shown() }.into());
+    }
+    files::private_folder(&places.dir)?;
+    files::write_new(&places.dir.join(UNFINISHED), b"").map_err(|error| failed("dir", error))?;
+    for folder in [&places.secrets, &places.state, &places.dir.join("run"), &places.dir.join("output")] {
+        files::private_folder(folder)?;
+    }
+    Ok(())
+}
+
+fn finish(places: &Places) -> Result<(), InitFault> {
+    let marker = places.dir.join(UNFINISHED);
+    files::remove(&marker).and_then(|()| files::sync_folder(&marker)).map_err(|error| failed("dir", error))
+}
+
+/// Fresh secrets, on the disk and in the hand of `init` until it ends.
+struct Fresh {
+    root_passphrase: Zeroizing<String>,
+    pki_passphrase: Zeroizing<String>,
+    vpn_key: TunnelKey,
+}
+
+fn make_secrets(places: &Places) -> Result<Fresh, InitFault> {
+    let vpn_key = TunnelKey::generate(*random()?);
+    let fresh = Fresh { root_passphrase: passphrase()?, pki_passphrase: passphrase()?, vpn_key };
+    let put = |path: &Path, text: &str| {
+        files::write_new(path, text.as_bytes()).map_err(|error| failed("secrets", error))
+    };
+    put(&places.secrets.join("pki-passphrase"), &fresh.pki_passphrase)?;
+    put(&places.secrets.join("vpn-key"), &fresh.vpn_key.expose_line())?;
+    put(&places.secrets.join("sns-epoch"), &passphrase()?)?;
+    // Not among the appliance's secrets: it goes into another envelope than the root's folder.
+    put(&places.dir.join("root-passphrase"), &fresh.root_passphrase)?;
+    Ok(fresh)
+}
+
+/// 256 bits in base64, with the line's end.
+fn passphrase() -> Result<Zeroizing<String>, InitFault> {
+    let random = random()?;
+    let mut text = Zeroizing::new(BASE64.encode(random.as_slice()));
+    text.push('\n');
+    Ok(text)
+}
+
+fn random() -> Result<Zeroizing<[u8; KEY_LEN]>, InitFault> {
+    let mut random = Zeroizing::new([0; KEY_LEN]);
+    getrandom::fill(random.as_mut_slice()).map_err(|error| failed("randomness", error))?;
+    Ok(random)
+}
+
+fn sealing(passphrase: &str) -> Result<pki::Secret, InitFault> {
+    let mut text = passphrase.trim_end().to_owned();
+    let secret = pki::Secret::new(text.as_bytes().to_vec()).map_err(|error| failed("ceremony", error));
+    text.zeroize();
+    secret
+}
+
+fn create_office(
+    wishes: &Wishes,
+    by: &str,
+    config: &Config,
+    secrets: &Fresh,
+    root_der: &[u8],
+    runtime: &tokio::runtime::Runtime,
+) -> Result<OfficeCreated, InitFault> {
+    let room = compose::provisioning(config, secrets.vpn_key.public(), root_der);
+    // Makes the room's folders.
+    provisioning::open(room.clone()).map_err(|error| failed("office", error))?;
+    let office = NewOffice {
+        name: wishes.office_name.clone(),
+        telephone: wishes.telephone.clone(),
+        login: wishes.operator_login.clone(),
+        operator_name: wishes.operator_name.clone(),
+    };
+    runtime
+        .block_on(provisioning::setup::create_office(&room, &office, by))
+        .map_err(|error| failed("office", error))
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> InitFault {
+    Message::InitFailed { what: what.to_owned(), why: error.to_string() }.into()
+}
+
+fn argument(name: &str, why: &str) -> InitFault {
+    Message::Argument { name: name.to_owned(), why: why.to_owned() }.into()
+}

@@ -1,0 +1,205 @@
+//! Every arrow of the process table as a line inside one process: laid before any room stands, so that
+//! rooms which need one another can start in any order.
+//! `lay` gives the askers' ends and the answerers' ends; a line ends with either.
+
+use std::time::Duration;
+
+use gateway::door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
+use pki::door::{
+    IssuingAnswer, IssuingQuestion, PkiAnswer, PkiQuestion, PublishedAnswer, PublishedQuestion,
+    RevocationsAnswer, RevocationsQuestion,
+};
+use provisioning::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
+use sns::door::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
+use tokio::task::JoinSet;
+use vpn::door::{SeatsAnswer, SeatsQuestion};
+
+use crate::adapters::accounts::{AccountsAnswer, AccountsQuestion, told_change, told_check};
+use crate::adapters::grants::{GrantsAnswer, GrantsQuestion, told};
+use crate::wire::http::{self, CONNECTIONS_MAX, HttpEnd, HttpLine};
+use crate::wire::line::{Line, LineEnd, channel};
+
+/// Longer than the longest wait of a feed (10 s), so that silence is a fault and not a long poll.
+const FEED_LIMIT: Duration = Duration::from_secs(20);
+/// An act that ends on the disk, or at the firewall.
+const ACT_LIMIT: Duration = Duration::from_secs(30);
+/// Many sign-ins at once wait for one another: Argon2 is meant to be slow.
+const ACCOUNT_LIMIT: Duration = Duration::from_secs(30);
+/// A whole 様式1 with its certificates and bundles.
+const OPERATOR_LIMIT: Duration = Duration::from_secs(300);
+/// A place among the connections to a room behind the gateway.
+const STREAM_LIMIT: Duration = Duration::from_secs(10);
+/// Questions answered at once per line: the feeds' long polls and the workers together.
+const AT_ONCE: usize = 64;
+
+type Both<Q, A> = (Line<Q, A>, LineEnd<Q, A>);
+pub type OfficeQuestion = (Operator, ProvisioningQuestion);
+
+/// The askers' ends.
+#[derive(Clone)]
+pub struct Askers {
+    pub seats: Line<SeatsQuestion, SeatsAnswer>,
+    pub issuing: Line<IssuingQuestion, IssuingAnswer>,
+    pub revocations: Line<RevocationsQuestion, RevocationsAnswer>,
+    pub published: Line<PublishedQuestion, PublishedAnswer>,
+    pub teams: Line<TeamsQuestion, TeamsAnswer>,
+    pub cuts: Line<CutQuestion, CutAnswer>,
+    pub grants: Line<GrantsQuestion, GrantsAnswer>,
+    pub accounts: Line<AccountsQuestion, AccountsAnswer>,
+    pub sns_http: HttpLine,
+    pub office_http: HttpLine,
+    pub pki: Line<PkiQuestion, PkiAnswer>,
+    /// Why, for provisioning; the rest for the operator.
+    pub gateway: Line<GatewayQuestion, GatewayAnswer>,
+    pub sns: Line<SnsQuestion, SnsAnswer>,
+    pub office: Line<OfficeQuestion, ProvisioningAnswer>,
+}
+
+/// The answerers' ends.
+pub struct Ends {
+    pub vpn: LineEnd<SeatsQuestion, SeatsAnswer>,
+    pub pki: PkiEnds,
+    pub sns: SnsEnds,
+    pub gateway: GatewayEnds,
+    pub office: OfficeEnds,
+}
+
+pub struct PkiEnds {
+    issuing: LineEnd<IssuingQuestion, IssuingAnswer>,
+    revocations: LineEnd<RevocationsQuestion, RevocationsAnswer>,
+    published: LineEnd<PublishedQuestion, PublishedAnswer>,
+    operator: LineEnd<PkiQuestion, PkiAnswer>,
+}
+
+pub struct SnsEnds {
+    teams: LineEnd<TeamsQuestion, TeamsAnswer>,
+    http: HttpEnd,
+    operator: LineEnd<SnsQuestion, SnsAnswer>,
+}
+
+pub struct GatewayEnds {
+    cuts: LineEnd<CutQuestion, CutAnswer>,
+    operator: LineEnd<GatewayQuestion, GatewayAnswer>,
+}
+
+pub struct OfficeEnds {
+    grants: LineEnd<GrantsQuestion, GrantsAnswer>,
+    accounts: LineEnd<AccountsQuestion, AccountsAnswer>,
+    http: HttpEnd,
+    operator: LineEnd<OfficeQuestion, ProvisioningAnswer>,
+}
+
+pub fn lay() -> (Askers, Ends) {
+    let (seats, vpn): Both<_, _> = channel("vpn", ACT_LIMIT);
+    let (issuing, issuing_end): Both<_, _> = channel("pki", ACT_LIMIT);
+    let (revocations, revocations_end): Both<_, _> = channel("pki", FEED_LIMIT);
+    let (published, published_end): Both<_, _> = channel("pki", ACT_LIMIT);
+    let (pki, pki_end): Both<_, _> = channel("pki", OPERATOR_LIMIT);
+    let (teams, teams_end): Both<_, _> = channel("sns", ACT_LIMIT);
+    let (sns, sns_end): Both<_, _> = channel("sns", OPERATOR_LIMIT);
+    let (cuts, cuts_end): Both<_, _> = channel("gateway", ACT_LIMIT);
+    let (gateway, gateway_end): Both<_, _> = channel("gateway", ACT_LIMIT);
+    let (grants, grants_end): Both<_, _> = channel("provisioning", FEED_LIMIT);
+    let (accounts, accounts_end): Both<_, _> = channel("provisioning", ACCOUNT_LIMIT);
+    let (office, office_end): Both<_, _> = channel("provisioning", OPERATOR_LIMIT);
+    let (sns_http, sns_http_end) = http::channel("sns", CONNECTIONS_MAX, STREAM_LIMIT);
+    let (office_http, office_http_end) = http::channel("provisioning", CONNECTIONS_MAX, STREAM_LIMIT);
+    let askers = Askers {
+        seats,
+        issuing,
+        revocations,
+        published,
+        teams,
+        cuts,
+        grants,
+        accounts,
+        sns_http,
+        office_http,
+        pki,
+        gateway,
+        sns,
+        office,
+    };
+    let ends = Ends {
+        vpn,
+        pki: PkiEnds {
+            issuing: issuing_end,
+            revocations: revocations_end,
+            published: published_end,
+            operator: pki_end,
+        },
+        sns: SnsEnds { teams: teams_end, http: sns_http_end, operator: sns_end },
+        gateway: GatewayEnds { cuts: cuts_end, operator: gateway_end },
+        office: OfficeEnds {
+            grants: grants_end,
+            accounts: accounts_end,
+            http: office_http_end,
+            operator: office_end,
+        },
+    };
+    (askers, ends)
+}
+
+/// Answers at one end with a method of a room.
+macro_rules! answer {
+    ($tasks:ident, $end:expr, $room:ident, |$question:pat_param| $answer:expr) => {{
+        let room = $room.clone();
+        $tasks.spawn($end.serve(AT_ONCE, move |question| {
+            let $room = room.clone();
+            async move {
+                let $question = question;
+                $answer
+            }
+        }));
+    }};
+}
+
+pub fn serve_vpn(end: LineEnd<SeatsQuestion, SeatsAnswer>, room: &vpn::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, end, room, |question| room.answer(question).await);
+}
+
+pub fn serve_pki(ends: PkiEnds, room: &pki::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, ends.issuing, room, |question| room.issuing(question).await);
+    answer!(tasks, ends.revocations, room, |question| room.revocations(question).await);
+    answer!(tasks, ends.published, room, |question| room.published(question).await);
+    answer!(tasks, ends.operator, room, |question| room.operator(question).await);
+}
+
+pub fn serve_sns(ends: SnsEnds, room: &sns::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, ends.teams, room, |question| room.teams(question).await);
+    answer!(tasks, ends.operator, room, |question| room.operator(question).await);
+    tasks.spawn(ends.http.serve(room.router()));
+}
+
+pub fn serve_gateway(ends: GatewayEnds, room: &gateway::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, ends.cuts, room, |question| room.cut(question).await);
+    answer!(tasks, ends.operator, room, |question| room.operator(question).await);
+}
+
+pub fn serve_office(ends: OfficeEnds, room: &provisioning::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, ends.grants, room, |question| grants(&room, question).await);
+    answer!(tasks, ends.accounts, room, |question| account(&room, question).await);
+    answer!(tasks, ends.operator, room, |(operator, question)| room.operator(question, operator).await);
+    tasks.spawn(ends.http.serve(room.router()));
+}
+
+async fn grants(room: &provisioning::Room, question: GrantsQuestion) -> GrantsAnswer {
+    match room.grants(question.after, question.wait_ms).await {
+        Ok(changes) => GrantsAnswer::Changes(told(changes)),
+        Err(error) => GrantsAnswer::Failed { why: error.to_string() },
+    }
+}
+
+async fn account(room: &provisioning::Room, question: AccountsQuestion) -> AccountsAnswer {
+    let answer = match question {
+        AccountsQuestion::Check { login, password } => room
+            .check_account(&login, password.expose())
+            .await
+            .map(|check| AccountsAnswer::Checked(told_check(check))),
+        AccountsQuestion::Change { person, old, new } => room
+            .change_password(&person, old.expose(), new.expose())
+            .await
+            .map(|change| AccountsAnswer::Changed(told_change(change))),
+    };
+    answer.unwrap_or_else(|error| AccountsAnswer::Failed { why: error.to_string() })
+}

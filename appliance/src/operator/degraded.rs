@@ -1,0 +1,160 @@
+//! What of a status is not as it should be, and why somebody should care. Pure: a status and the time in,
+//! a list out.
+
+use super::question::{Degraded, Status};
+
+/// A certificate of the authority that ends within this many days needs a ceremony soon.
+const AUTHORITY_DAYS: i64 = 180;
+const DAY_S: i64 = 86_400;
+
+/// Everything that is wrong; empty when all is well.
+pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
+    let mut found = Vec::new();
+    let mut say = |room: &str, ja: String, en: String| {
+        found.push(Degraded { room: room.to_owned(), ja, en });
+    };
+    let silent = [
+        ("vpn", status.vpn.is_none()),
+        ("pki", status.pki.is_none()),
+        ("gateway", status.gateway.is_none()),
+        ("sns", status.sns.is_none()),
+        ("provisioning", status.provisioning.is_none()),
+    ];
+    for (room, _) in silent.iter().filter(|(_, silent)| *silent) {
+        say(room, "答えがありません".into(), "does not answer".into());
+    }
+    if let Some(vpn) = &status.vpn
+        && vpn.mirror_true == Some(false)
+    {
+        say(
+            "vpn",
+            "firewallの中身が着席と違います".into(),
+            "the firewall is not what the seating says".into(),
+        );
+    }
+    if let Some(pki) = &status.pki {
+        if pki.lists_late > 0 {
+            let count = pki.lists_late;
+            say(
+                "pki",
+                format!("失効リスト{count}本が更新できていません"),
+                format!("{count} revocation lists are late"),
+            );
+        }
+        for end in pki.authorities.iter().filter(|end| end.not_after - now_s < AUTHORITY_DAYS * DAY_S) {
+            let days = (end.not_after - now_s) / DAY_S;
+            say(
+                "pki",
+                format!("{}の期限まで{days}日", end.name),
+                format!("{} ends in {days} days", end.name),
+            );
+        }
+    }
+    if let Some(gateway) = &status.gateway
+        && gateway.stale
+    {
+        say(
+            "gateway",
+            "許可または失効の知らせが古く、新しい接続を断っています".into(),
+            "a feed is stale: no new connections".into(),
+        );
+    }
+    if let Some(office) = &status.provisioning
+        && office.receipts_pending > 0
+    {
+        let count = office.receipts_pending;
+        say(
+            "provisioning",
+            format!("確認待ちの利用停止が{count}件あります"),
+            format!("{count} revocations wait for an acknowledgement"),
+        );
+    }
+    if !status.jail.whole {
+        say("appliance", "閉じ込めが完全ではありません".into(), "the jail is not whole".into());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway::door::GatewayStatus;
+    use provisioning::door::ProvisioningStatus;
+
+    use super::*;
+    use crate::operator::question::{JailStatus, SnsStatus};
+
+    fn well() -> Status {
+        Status {
+            version: "1".into(),
+            form: "together".into(),
+            engine: "sqlite".into(),
+            since_ms: 0,
+            jail: JailStatus { whole: true, text: String::new() },
+            degraded: vec![],
+            vpn: Some(vpn::door::VpnStatus {
+                listen: vec![],
+                public_key: vpn::key::PublicKey::from_bytes([1; 32]),
+                seats: vec![],
+                drops: Default::default(),
+                mirror_true: None,
+            }),
+            pki: Some(pki::door::PkiStatus {
+                living: 0,
+                revoked: 0,
+                ledger_entries: 0,
+                ledger_head: pki::chain::GENESIS,
+                snapshot: 0,
+                authorities: vec![],
+                lists_good_until: 0,
+                lists_late: 0,
+            }),
+            gateway: Some(GatewayStatus {
+                listen: vec![],
+                connections: 0,
+                sessions: 0,
+                grants_version: 0,
+                grants_age_ms: None,
+                revocations: 0,
+                revocations_age_ms: None,
+                stale: false,
+                refusals: Default::default(),
+            }),
+            sns: Some(SnsStatus { teams: 0, posts: 0, streams: 0, epoch: 1, audit_entries: 0 }),
+            provisioning: Some(ProvisioningStatus {
+                facilities: 0,
+                cases_open: 0,
+                slots_allotted: 0,
+                slots_active: 0,
+                outbox_waiting: 0,
+                receipts_pending: 0,
+                audit_entries: 0,
+                audit_head: String::new(),
+                grants_version: 0,
+            }),
+        }
+    }
+
+    #[test]
+    fn all_is_well_when_nothing_is_wrong() {
+        assert_eq!(judge(&well(), 0), []);
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_is_named_with_its_room() {
+        type Change = fn(&mut Status);
+        let table: [(&str, Change); 6] = [
+            ("gateway", |s| s.gateway = None),
+            ("gateway", |s| s.gateway.as_mut().unwrap().stale = true),
+            ("vpn", |s| s.vpn.as_mut().unwrap().mirror_true = Some(false)),
+            ("pki", |s| s.pki.as_mut().unwrap().lists_late = 2),
+            ("provisioning", |s| s.provisioning.as_mut().unwrap().receipts_pending = 1),
+            ("appliance", |s| s.jail.whole = false),
+        ];
+        for (room, change) in table {
+            let mut status = well();
+            change(&mut status);
+            let rooms: Vec<_> = judge(&status, 0).into_iter().map(|degraded| degraded.room).collect();
+            assert_eq!(rooms, [room]);
+        }
+    }
+}
