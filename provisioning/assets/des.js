@@ -5,10 +5,7 @@ export const BLOCK = 8;
 export const KEY_OCTETS = 24;
 
 // Positions count from 1 at the highest bit, as in the standard.
-const INITIAL = [0, 2, 4, 6, -1, 1, 3, 5].flatMap((row) => {
-  const first = row === -1 ? 57 : 58 + row;
-  return [0, 8, 16, 24, 32, 40, 48, 56].map((step) => first - step);
-});
+const INITIAL = [58, 60, 62, 64, 57, 59, 61, 63].flatMap((row) => [0, 8, 16, 24, 32, 40, 48, 56].map((step) => row - step));
 const FINAL = Array.from({ length: 64 }, (_, i) => INITIAL.indexOf(i + 1) + 1);
 const EXPAND = Array.from({ length: 48 }, (_, i) => ((Math.floor(i / 6) * 4 + (i % 6) + 31) % 32) + 1);
 const MIX = [
@@ -25,7 +22,7 @@ const KEY_CHOICE = [
 const KEY_TURNS = [1, 1, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1];
 /** Each box: four rows of sixteen, one hexadecimal digit per entry. */
 const BOXES = [
-  "e4d12fb83a6c5907 0f74e2d1a6cbb9538 41e8d62bfc973a50 fc8249175b3ea06d",
+  "e4d12fb83a6c5907 0f74e2d1a6cb9538 41e8d62bfc973a50 fc8249175b3ea06d",
   "f18e6b34972dc05a 3d47f28ec01a69b5 0e7ba4d158c6932f d8a13f42b67c05e9",
   "a09e63f51dc7b428 d709346a285ecbf1 d6498f30b12c5ae7 1ad069874fe3b52c",
   "7de3069a1285bc4f d8b56f03472c1ae9 a690cb7df13e5284 3f06a1d8945bc72e",

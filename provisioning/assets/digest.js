@@ -3,10 +3,10 @@
 
 export const BLOCK_OCTETS = 64;
 
-/** Sixty-four cube roots' and eight square roots' fractions, computed once instead of typed. */
+/** FIPS 180-4 takes them from the roots of the first primes; so do we. */
 const PRIMES = primes(64);
-const K256 = PRIMES.map((p) => fraction(Math.cbrt(p), p, 3));
-const START256 = PRIMES.slice(0, 8).map((p) => fraction(Math.sqrt(p), p, 2));
+const K256 = PRIMES.map((p) => fraction(Math.cbrt(p)));
+const START256 = PRIMES.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
 const START1 = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0];
 
 export const SHA1 = Object.freeze({ name: "SHA-1", octets: 20, digest: (bytes) => hash(bytes, START1, round1) });
@@ -72,7 +72,7 @@ function primes(count) {
   return found;
 }
 
-/** The first 32 bits behind the point of a root; the test compares the whole hash, so a wrong bit cannot hide. */
+/** The first 32 bits behind the point of a root. No root comes near a change of the last bit; a test says so. */
 function fraction(root) {
   return Math.floor((root - Math.floor(root)) * 2 ** 32) >>> 0;
 }

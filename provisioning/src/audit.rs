@@ -72,7 +72,9 @@ pub async fn append(conn: &mut Conn, now_ms: i64, event: Event<'_>) -> Result<He
 /// How many rows there are, and the hash of the last.
 pub async fn head(conn: &mut Conn) -> Result<Head, sqlx::Error> {
     let last: Option<(i64, String)> =
-        sqlx::query_as("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetch_optional(conn).await?;
+        sqlx::query_as("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
+            .fetch_optional(conn)
+            .await?;
     match last {
         None => Ok(Head::EMPTY),
         Some((number, hash)) => Ok(Head {
@@ -153,7 +155,9 @@ mod tests {
     async fn trail() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("registry.db")).await.unwrap();
-        for (action, object) in [("case.accept", "2026-00001"), ("slot.allot", "18-0001"), ("device.revoke", "18-0001")] {
+        for (action, object) in
+            [("case.accept", "2026-00001"), ("slot.allot", "18-0001"), ("device.revoke", "18-0001")]
+        {
             let written: Result<Head, sqlx::Error> = transaction!(store, conn => {
                 let trace = Some(TraceId::from_random([7; 8]));
                 append(conn, 1_000, Event { actor: "op", action, object, trace, detail: json!({"n": 1}) }).await
@@ -183,7 +187,10 @@ mod tests {
             let (_dir, store) = trail().await;
             sqlx::query(attack).execute(store.pool()).await.unwrap();
             let found = verify(store.pool()).await;
-            assert!(matches!(found, Err(AuditError::Broken { number }) if number == at), "{attack}: {found:?}");
+            assert!(
+                matches!(found, Err(AuditError::Broken { number }) if number == at),
+                "{attack}: {found:?}"
+            );
         }
     }
 }

@@ -146,7 +146,8 @@ pub fn claim_url(zone: &str) -> String {
 
 /// 32 octets as four lines of eight pairs: two people can compare them by telephone.
 fn fingerprint_lines(fingerprint: &str) -> Vec<String> {
-    let digits: Vec<char> = fingerprint.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_uppercase()).collect();
+    let digits: Vec<char> =
+        fingerprint.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_uppercase()).collect();
     let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
     pairs.chunks(8).map(|line| line.join(" ")).collect()
 }
@@ -192,8 +193,16 @@ mod tests {
         assert_eq!(value("AllowedIPs"), Some("10.18.255.2/32"));
         assert_eq!(value("MTU"), Some("1280"));
         assert_eq!(value("Endpoint"), Some("vpn.mimamori.example.jp:51820"));
-        assert_eq!(values.len(), 7, "no DNS, no PersistentKeepalive: {:?}", values.iter().map(|v| v.0).collect::<Vec<_>>());
-        assert!(profile_file("18FA-9999".parse().unwrap()).len() <= 15 + ".conf".len(), "an interface's name");
+        assert_eq!(
+            values.len(),
+            7,
+            "no DNS, no PersistentKeepalive: {:?}",
+            values.iter().map(|v| v.0).collect::<Vec<_>>()
+        );
+        assert!(
+            profile_file("18FA-9999".parse().unwrap()).len() <= 15 + ".conf".len(),
+            "an interface's name"
+        );
     }
 
     #[test]
@@ -208,7 +217,16 @@ mod tests {
     #[test]
     fn the_guide_stands_alone_and_holds_no_key() {
         let guide = file(GUIDE_FILE);
-        for needed in ["18-0042", "mima-18-0042.conf", "https://claim.mimamori.example.jp/", "iPhone", "Android", "Windows", "0776-00-0000", "AB AB"] {
+        for needed in [
+            "18-0042",
+            "mima-18-0042.conf",
+            "https://claim.mimamori.example.jp/",
+            "iPhone",
+            "Android",
+            "Windows",
+            "0776-00-0000",
+            "AB AB",
+        ] {
             assert!(guide.contains(needed), "{needed}");
         }
         for foreign in ["<script", "src=", "@import", "url(", "<link"] {

@@ -106,7 +106,8 @@ impl Step {
 pub fn next(state: CaseState, event: CaseEvent) -> Result<(CaseState, &'static [Step]), Message> {
     use CaseEvent as Event;
     use CaseState as State;
-    let too_early = |step: Step, missing: Step| Err(Message::StepTooEarly { step: step.id(), missing: missing.id() });
+    let too_early =
+        |step: Step, missing: Step| Err(Message::StepTooEarly { step: step.id(), missing: missing.id() });
     match (event, state) {
         (Event::Accept, State::Received) => Ok((State::Accepted, &[Step::Accept, Step::Register])),
         (Event::Return, State::Received) => Ok((State::Returned, &[])),
@@ -124,8 +125,12 @@ pub fn next(state: CaseState, event: CaseEvent) -> Result<(CaseState, &'static [
         (Event::Return, _) => too_early(Step::Receive, Step::RegisterUsers),
         (Event::BundleSent, State::Received | State::Returned) => too_early(Step::SendBundle, Step::Accept),
         (Event::Claimed, State::Received | State::Returned) => too_early(Step::Claim, Step::Accept),
-        (Event::UsersRegistered, State::Accepted | State::Sent) => too_early(Step::RegisterUsers, Step::Claim),
-        (Event::UsersRegistered, State::Received | State::Returned) => too_early(Step::RegisterUsers, Step::Accept),
+        (Event::UsersRegistered, State::Accepted | State::Sent) => {
+            too_early(Step::RegisterUsers, Step::Claim)
+        }
+        (Event::UsersRegistered, State::Received | State::Returned) => {
+            too_early(Step::RegisterUsers, Step::Accept)
+        }
     }
 }
 
@@ -137,10 +142,16 @@ mod tests {
     fn c_12_runs_in_order() {
         let mut state = CaseState::Received;
         let mut closed = vec![Step::Receive];
-        for event in [CaseEvent::Accept, CaseEvent::BundleSent, CaseEvent::Claimed, CaseEvent::UsersRegistered] {
+        for event in
+            [CaseEvent::Accept, CaseEvent::BundleSent, CaseEvent::Claimed, CaseEvent::UsersRegistered]
+        {
             let (next_state, steps) = next(state, event).unwrap();
             closed.extend_from_slice(steps);
-            assert_eq!(next(next_state, event).unwrap(), (next_state, [].as_slice()), "twice changes nothing");
+            assert_eq!(
+                next(next_state, event).unwrap(),
+                (next_state, [].as_slice()),
+                "twice changes nothing"
+            );
             state = next_state;
         }
         assert_eq!((state, closed.as_slice()), (CaseState::Done, Step::ALL.as_slice()));

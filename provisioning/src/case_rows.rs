@@ -101,11 +101,12 @@ pub async fn advance_of(
     event: CaseEvent,
     operator: &str,
 ) -> Result<(), OfficeFault> {
-    let case: Option<String> = sqlx::query_scalar("SELECT case_id FROM office_case WHERE facility = $1 AND flow = $2")
-        .bind(facility.as_str())
-        .bind(FLOW)
-        .fetch_optional(&mut *conn)
-        .await?;
+    let case: Option<String> =
+        sqlx::query_scalar("SELECT case_id FROM office_case WHERE facility = $1 AND flow = $2")
+            .bind(facility.as_str())
+            .bind(FLOW)
+            .fetch_optional(&mut *conn)
+            .await?;
     match case {
         Some(case) => advance(conn, now_ms, &case, event, operator).await.map(|_| ()),
         None => Ok(()),

@@ -44,6 +44,8 @@ pub(crate) async fn sweep(shared: &Shared) {
     }
 }
 
+type StoredVoid = (String, String, String, String, Option<String>, Option<String>);
+
 async fn due(shared: &Shared) -> Result<Vec<Void>, Fault> {
     let now = world::now_ms();
     // A claim that was begun and never came back for its answer: the certificate may exist, the seat does not.
@@ -56,7 +58,7 @@ async fn due(shared: &Shared) -> Result<Vec<Void>, Fault> {
         .await
         .map(|_| ())
     })?;
-    let rows: Vec<(String, String, String, String, Option<String>, Option<String>)> = sqlx::query_as(
+    let rows: Vec<StoredVoid> = sqlx::query_as(
         "SELECT c.claim, e.slot, d.kind, c.request, c.certificate, c.void_reason
          FROM claim c JOIN enrolment e ON e.number = c.number JOIN device d ON d.device = e.device
          WHERE c.state = 'void' AND c.revoked_at IS NULL ORDER BY c.begun_at LIMIT $1",

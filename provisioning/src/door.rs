@@ -16,22 +16,48 @@ pub struct Operator {
 pub enum ProvisioningQuestion {
     Status,
     /// 様式1 from a file; nothing is written while any row is bad. `dry_run` writes nothing at all.
-    FacilityImport { file_name: String, bytes: Vec<u8>, dry_run: bool },
+    FacilityImport {
+        file_name: String,
+        bytes: Vec<u8>,
+        dry_run: bool,
+    },
     FacilityList,
     /// The blank 様式1 as `.xlsx`.
     FacilityTemplate,
     CaseList,
-    CaseShow { case: String },
+    CaseShow {
+        case: String,
+    },
     /// 受理: creates the facility and its admin, allots slots, puts the bundle into the outbox.
-    CaseAccept { case: CaseChoice, dry_run: bool },
-    SlotList { series: Option<Series> },
-    SlotShow { slot: SlotNumber },
-    DeviceList { facility: Option<FacilityId> },
+    CaseAccept {
+        case: CaseChoice,
+        dry_run: bool,
+    },
+    SlotList {
+        series: Option<Series>,
+    },
+    SlotShow {
+        slot: SlotNumber,
+    },
+    DeviceList {
+        facility: Option<FacilityId>,
+    },
     /// Revocation with a receipt (ruling 7). Safe to repeat: the same slot gives the same receipt.
-    DeviceRevoke { slot: SlotNumber, reason: RevokeReason, note: Option<String>, dry_run: bool },
+    DeviceRevoke {
+        slot: SlotNumber,
+        reason: RevokeReason,
+        note: Option<String>,
+        dry_run: bool,
+    },
     /// The state of a receipt that was still pending.
-    ReceiptShow { receipt: String },
-    AuditList { after: u64, limit: u32, trace: Option<TraceId> },
+    ReceiptShow {
+        receipt: String,
+    },
+    AuditList {
+        after: u64,
+        limit: u32,
+        trace: Option<TraceId>,
+    },
     AuditVerify,
 }
 

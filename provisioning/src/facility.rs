@@ -26,11 +26,8 @@ pub struct FacilityCode(String);
 impl FacilityCode {
     /// Accepts full-width characters and the hyphens and blanks that people put between groups.
     pub fn parse(text: &str) -> Result<Self, Message> {
-        let code: String = text
-            .nfkc()
-            .filter(|c| !c.is_whitespace() && !is_dash(*c))
-            .flat_map(char::to_uppercase)
-            .collect();
+        let code: String =
+            text.nfkc().filter(|c| !c.is_whitespace() && !is_dash(*c)).flat_map(char::to_uppercase).collect();
         let length = code.chars().count();
         if length != CODE_LENGTH {
             return Err(Message::CodeLength { given: shown(text), length });
@@ -128,7 +125,9 @@ impl FacilityKind {
             FacilityKind::Dental => &["歯科医院", "歯科診療所", "歯科クリニック"],
             FacilityKind::Pharmacy => &["薬局", "調剤薬局", "調剤"],
             FacilityKind::VisitingNurse => &["訪問看護st", "訪問看護", "訪看", "訪問看護事業所"],
-            FacilityKind::CareManagement => &["居宅介護支援", "居宅", "ケアマネ", "ケアマネジャー", "ケアプランセンター"],
+            FacilityKind::CareManagement => {
+                &["居宅介護支援", "居宅", "ケアマネ", "ケアマネジャー", "ケアプランセンター"]
+            }
             FacilityKind::OtherCare => &[
                 "介護事業所",
                 "介護サービス事業所",
@@ -144,7 +143,9 @@ impl FacilityKind {
             ],
             FacilityKind::Helper => &["訪問介護", "訪問介護事業所", "ヘルパーステーション", "ホームヘルパー"],
             FacilityKind::WelfareCommissioner => &["民生児童委員", "民生委員児童委員"],
-            FacilityKind::SupportCentre => &["包括", "地域包括", "包括支援センター", "連携支援センター", "在宅医療介護連携支援センター"],
+            FacilityKind::SupportCentre => {
+                &["包括", "地域包括", "包括支援センター", "連携支援センター", "在宅医療介護連携支援センター"]
+            }
             FacilityKind::Family => &["患者家族", "家族"],
             FacilityKind::Office => &[],
         }
@@ -153,7 +154,9 @@ impl FacilityKind {
     /// Reads what an applicant wrote.
     pub fn parse_applicant(text: &str) -> Result<Self, Message> {
         let word = fold_word(text);
-        let means = |kind: &FacilityKind| fold_word(kind.as_str()) == word || kind.synonyms().contains(&word.as_str());
+        let means = |kind: &FacilityKind| {
+            fold_word(kind.as_str()) == word || kind.synonyms().contains(&word.as_str())
+        };
         FacilityKind::APPLICANTS.into_iter().find(means).ok_or_else(|| Message::KindUnknown {
             given: shown(text),
             nearest: nearest(&word, FacilityKind::APPLICANTS.map(FacilityKind::as_str)),
@@ -330,10 +333,24 @@ mod tests {
     #[test]
     fn g_03_addresses_are_the_same_in_any_width_and_case() {
         let plain = MailAddress::parse("kanri@sakura-clinic.example.jp").unwrap();
-        for same in ["KANRI@Sakura-Clinic.example.jp", "ｋａｎｒｉ＠ｓａｋｕｒａ－ｃｌｉｎｉｃ．ｅｘａｍｐｌｅ．ｊｐ", " kanri@sakura-clinic.example.jp "] {
+        for same in [
+            "KANRI@Sakura-Clinic.example.jp",
+            "ｋａｎｒｉ＠ｓａｋｕｒａ－ｃｌｉｎｉｃ．ｅｘａｍｐｌｅ．ｊｐ",
+            " kanri@sakura-clinic.example.jp ",
+        ] {
             assert_eq!(MailAddress::parse(same).unwrap().folded(), plain.folded(), "{same}");
         }
-        for wrong in ["", "kanri", "@a.jp", "kanri@jp", "kanri@-a.jp", "a b@c.jp", "管理@例え.jp", "a@b..jp", "a@b.jp\r\nBcc: c@d.jp"] {
+        for wrong in [
+            "",
+            "kanri",
+            "@a.jp",
+            "kanri@jp",
+            "kanri@-a.jp",
+            "a b@c.jp",
+            "管理@例え.jp",
+            "a@b..jp",
+            "a@b.jp\r\nBcc: c@d.jp",
+        ] {
             assert!(MailAddress::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -148,7 +148,9 @@ fn read_headings(row: &Row, faults: &mut Vec<RowFault>) -> Places {
         faults.push(Message::HeadingUnknown { given: given.clone(), nearest }.at(row.number, given));
     }
     for column in Column::ALL.into_iter().filter(|column| !places.contains_key(column)) {
-        let near = unknown.iter().find(|given| facility::nearest(given, Column::ALL.map(Column::heading)) == column.heading());
+        let near = unknown
+            .iter()
+            .find(|given| facility::nearest(given, Column::ALL.map(Column::heading)) == column.heading());
         let message = match near {
             Some(found) => Message::HeadingMissingNear { found: found.clone() },
             None => Message::HeadingMissing,
@@ -234,7 +236,8 @@ impl Cells<'_> {
         }
         if let Some(domain) = login::carrier(&application.admin_address.to_lowercase()) {
             let domain = domain.to_owned();
-            warnings.push(Message::AddressCarrier { domain }.at(self.row.number, Column::AdminAddress.heading()));
+            warnings
+                .push(Message::AddressCarrier { domain }.at(self.row.number, Column::AdminAddress.heading()));
         }
         if application.vpn_requested > VPN_USUAL {
             let unusual = Message::CountUnusual { given: application.vpn_requested, usual: VPN_USUAL };
@@ -254,10 +257,19 @@ fn read_count(text: &str) -> Result<u32, Message> {
 
 fn read_yes_no(text: &str) -> Result<bool, Message> {
     match facility::fold_word(text).as_str() {
-        "参加" | "参加済" | "参加済み" | "参加している" | "有" | "あり" | "はい" | "○" | "〇" | "◯" | "●" | "1" | "true" | "yes" => {
-            Ok(true)
-        }
-        "不参加" | "未参加" | "参加していない" | "無" | "なし" | "いいえ" | "×" | "✕" | "0" | "false" | "no" => Ok(false),
+        "参加" | "参加済" | "参加済み" | "参加している" | "有" | "あり" | "はい" | "○" | "〇" | "◯" | "●"
+        | "1" | "true" | "yes" => Ok(true),
+        "不参加"
+        | "未参加"
+        | "参加していない"
+        | "無"
+        | "なし"
+        | "いいえ"
+        | "×"
+        | "✕"
+        | "0"
+        | "false"
+        | "no" => Ok(false),
         _ => Err(Message::YesNoForm { given: shown(text) }),
     }
 }
@@ -273,7 +285,9 @@ fn refuse_twins(reading: &mut Reading) {
         }
         let first = *addresses.entry(application.admin_address.to_lowercase()).or_insert(*row);
         if first != *row {
-            reading.faults.push(Message::AddressTwice { row: first }.at(*row, Column::AdminAddress.heading()));
+            reading
+                .faults
+                .push(Message::AddressTwice { row: first }.at(*row, Column::AdminAddress.heading()));
         }
     }
 }

@@ -42,7 +42,11 @@ impl Hasher {
     }
 
     /// `None` is nobody's hash: always wrong, and as slow as any other.
-    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool, HashingError> {
+    pub async fn verify(
+        &self,
+        password: Zeroizing<String>,
+        hash: Option<String>,
+    ) -> Result<bool, HashingError> {
         let nobody = hash.is_none();
         let hash = hash.unwrap_or_else(|| self.nobody.to_string());
         let right = self.off_thread(move || verify_now(&password, &hash)).await?;
@@ -53,7 +57,8 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
     ) -> Result<T, HashingError> {
-        let permit = self.at_once.clone().acquire_owned().await.map_err(|error| HashingError(error.to_string()))?;
+        let permit =
+            self.at_once.clone().acquire_owned().await.map_err(|error| HashingError(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

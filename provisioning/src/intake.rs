@@ -23,9 +23,10 @@ pub async fn import(
     bytes: Vec<u8>,
     dry_run: bool,
 ) -> Result<ImportReport, OfficeFault> {
-    let reading = tokio::task::spawn_blocking(move || sheet_file::read(&bytes).map(|table| form1::read(&table)))
-        .await
-        .map_err(|error| OfficeFault::Task(error.to_string()))??;
+    let reading =
+        tokio::task::spawn_blocking(move || sheet_file::read(&bytes).map(|table| form1::read(&table)))
+            .await
+            .map_err(|error| OfficeFault::Task(error.to_string()))??;
     let mut report = if dry_run {
         // Never committed: dropping it takes everything back.
         receive_all(&mut *store.begin().await?, now_ms, operator, &reading).await?
@@ -59,7 +60,8 @@ async fn receive_all(
     }
     for (application, fingerprint) in new {
         let case = case_rows::receive(conn, now_ms, application, &fingerprint, &operator.name).await?;
-        let detail = json!({ "code": application.code, "kind": application.kind, "fingerprint": fingerprint });
+        let detail =
+            json!({ "code": application.code, "kind": application.kind, "fingerprint": fingerprint });
         let event = Event {
             actor: &operator.name,
             action: "case.receive",
@@ -83,8 +85,7 @@ async fn compare<'a>(
     let registered = Registered::load(conn).await?;
     let (mut new, mut known, mut faults) = (Vec::new(), 0, Vec::new());
     for (row, application) in applications {
-        let fingerprint =
-            application.fingerprint().map_err(|error| OfficeFault::Row(error.to_string()))?;
+        let fingerprint = application.fingerprint().map_err(|error| OfficeFault::Row(error.to_string()))?;
         if registered.fingerprints.contains_key(&fingerprint) {
             known += 1;
             continue;
@@ -120,7 +121,10 @@ impl Registered {
             if case.state == CaseState::Received {
                 let Application { code, kind, admin_address, .. } = case.application;
                 registered.waiting.insert((code, kind), case.case.clone());
-                registered.addresses.entry(crate::login::fold(&admin_address)).or_insert_with(|| "admin".to_owned());
+                registered
+                    .addresses
+                    .entry(crate::login::fold(&admin_address))
+                    .or_insert_with(|| "admin".to_owned());
             }
             registered.fingerprints.insert(case.fingerprint, case.case);
         }
@@ -139,11 +143,12 @@ impl Registered {
             faults.push(Message::CodeApplied { case: case.clone() }.at(row, Column::Code.heading()));
             return;
         }
-        let message = match self.addresses.get(&crate::login::fold(&application.admin_address)).map(String::as_str) {
-            None => return,
-            Some("user") => Message::AddressUser,
-            Some(_) => Message::AddressAdmin,
-        };
+        let message =
+            match self.addresses.get(&crate::login::fold(&application.admin_address)).map(String::as_str) {
+                None => return,
+                Some("user") => Message::AddressUser,
+                Some(_) => Message::AddressAdmin,
+            };
         faults.push(message.at(row, Column::AdminAddress.heading()));
     }
 }

@@ -46,7 +46,10 @@ impl Prepared {
     /// Good for a rehearsal only: its password opens nothing.
     pub fn rehearsal() -> Result<Self, OfficeFault> {
         Ok(Self {
-            device: format!("d-{}", BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase()),
+            device: format!(
+                "d-{}",
+                BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase()
+            ),
             key: BootstrapKey::from_random(&*world::random()?),
             psk: PresharedKey::from_bytes(*world::random()?),
             number: TicketNumber::from_random(*world::random()?),

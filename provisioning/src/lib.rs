@@ -32,11 +32,11 @@ pub mod receipt;
 // what everything below stands on
 pub mod world; // edge: clock, randomness
 pub mod hashing; // edge: threads
-pub mod store; // edge: SQL
+pub mod store; // edge: SQL, files
 pub mod audit; // edge: SQL
 pub mod office_fault; // edge: SQL
 pub mod fault; // edge: SQL
-pub mod shared; // edge: tokio
+pub mod shared; // edge: files, tokio
 
 // the secretariat's work
 pub mod slot_rows; // edge: SQL
@@ -74,7 +74,7 @@ mod console; // edge, border: HTTP, JSON
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL
-mod room; // edge: files, tokio
+mod room; // edge: tokio, SQL
 
 pub use room::{OpenError, Opened, Room, StartError, open};
 pub use shared::{Config, Needs};

@@ -53,7 +53,7 @@ pub fn check(typed: &str) -> Result<String, Refusal> {
 pub fn carrier(folded: &str) -> Option<&str> {
     let domain = folded.split_once('@')?.1;
     let of = |carrier: &&str| domain == *carrier || domain.ends_with(&format!(".{carrier}"));
-    CARRIERS.iter().any(|carrier| of(&carrier)).then_some(domain)
+    CARRIERS.iter().any(of).then_some(domain)
 }
 
 #[cfg(test)]

@@ -11,7 +11,11 @@ use crate::shared::Shared;
 use crate::{acceptance, audit, intake, jst, registry, template, world};
 
 /// Answers one question; a refusal is an answer too.
-pub async fn answer(shared: &Arc<Shared>, question: ProvisioningQuestion, operator: Operator) -> ProvisioningAnswer {
+pub async fn answer(
+    shared: &Arc<Shared>,
+    question: ProvisioningQuestion,
+    operator: Operator,
+) -> ProvisioningAnswer {
     match decide(shared, question, operator).await {
         Ok(answer) => answer,
         Err(trouble) => ProvisioningAnswer::Trouble(trouble),
@@ -31,7 +35,10 @@ async fn decide(
         Question::Status => registry::status(pool).await.map(Answer::Status).map_err(read),
         Question::FacilityImport { file_name: _, bytes, dry_run } => {
             let now_ms = world::now_ms();
-            intake::import(&shared.store, now_ms, &operator, bytes, dry_run).await.map(Answer::Import).map_err(read)
+            intake::import(&shared.store, now_ms, &operator, bytes, dry_run)
+                .await
+                .map(Answer::Import)
+                .map_err(read)
         }
         Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
         Question::FacilityTemplate => template::blank()
@@ -39,7 +46,9 @@ async fn decide(
             .map_err(|error| Message::Internal { what: error.to_string() }.trouble()),
         Question::CaseList => registry::cases(pool).await.map(Answer::Cases).map_err(read),
         Question::CaseShow { case } => registry::case(pool, &case).await.map(Answer::Case).map_err(read),
-        Question::CaseAccept { case, dry_run } => accept(shared, &operator, &case, dry_run).await.map_err(read),
+        Question::CaseAccept { case, dry_run } => {
+            accept(shared, &operator, &case, dry_run).await.map_err(read)
+        }
         Question::SlotList { series } => registry::slots(pool, series).await.map(Answer::Slots).map_err(read),
         Question::SlotShow { slot } => registry::slot(pool, slot).await.map(Answer::Slot).map_err(read),
         Question::DeviceList { facility } => {
@@ -54,9 +63,10 @@ async fn decide(
             };
             receipt.map(Answer::Receipt).map_err(|fault| fault.refusal().trouble())
         }
-        Question::ReceiptShow { receipt } => {
-            revocation::show(shared, &receipt).await.map(Answer::Receipt).map_err(|fault| fault.refusal().trouble())
-        }
+        Question::ReceiptShow { receipt } => revocation::show(shared, &receipt)
+            .await
+            .map(Answer::Receipt)
+            .map_err(|fault| fault.refusal().trouble()),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
@@ -76,7 +86,8 @@ async fn accept(
     dry_run: bool,
 ) -> Result<ProvisioningAnswer, OfficeFault> {
     let Shared { store, config, hasher, .. } = &**shared;
-    let accepted = acceptance::accept(store, config, hasher, world::now_ms(), operator, choice, dry_run).await;
+    let accepted =
+        acceptance::accept(store, config, hasher, world::now_ms(), operator, choice, dry_run).await;
     // Rung also after a failure: cases before the failing one are accepted and their letters wait.
     if !dry_run {
         shared.bells.outbox.notify_one();

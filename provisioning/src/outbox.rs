@@ -103,9 +103,11 @@ pub async fn due(conn: &mut Conn, now_ms: i64) -> Result<Vec<Letter>, OfficeFaul
 
 /// When the next letter is due; `None` when nothing waits.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT MIN(next_at) FROM outbox WHERE state = 'waiting' AND kind IN ('bundle', 'sheet')")
-        .fetch_one(conn)
-        .await
+    sqlx::query_scalar(
+        "SELECT MIN(next_at) FROM outbox WHERE state = 'waiting' AND kind IN ('bundle', 'sheet')",
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// It has left: the payload is wiped in the same statement. False when it was cancelled meanwhile.

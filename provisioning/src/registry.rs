@@ -11,7 +11,8 @@ use crate::audit;
 use crate::case::Step;
 use crate::case_rows;
 use crate::door::{
-    CaseDetail, CaseRow, CaseStep, DeviceRow, FacilityRow, ProvisioningStatus, SlotDetail, SlotHistory, SlotRow,
+    CaseDetail, CaseRow, CaseStep, DeviceRow, FacilityRow, ProvisioningStatus, SlotDetail, SlotHistory,
+    SlotRow,
 };
 use crate::facility::FacilityKind;
 use crate::jst;
@@ -149,13 +150,21 @@ pub async fn slot(pool: &SqlitePool, slot: SlotNumber) -> Result<SlotDetail, Off
     .await?;
     let history = history
         .into_iter()
-        .map(|(at, state, facility_name, note)| SlotHistory { at: jst::rfc3339(at), state, facility_name, note })
+        .map(|(at, state, facility_name, note)| SlotHistory {
+            at: jst::rfc3339(at),
+            state,
+            facility_name,
+            note,
+        })
         .collect();
     Ok(SlotDetail { row: slot_row(row.ok_or(Message::SlotUnknown { slot })?)?, history })
 }
 
-pub async fn devices(pool: &SqlitePool, facility: Option<&FacilityId>) -> Result<Vec<DeviceRow>, OfficeFault> {
-    let rows: Vec<(String, String, String, String, String, Option<String>, Option<i64>)> = sqlx::query_as(
+pub async fn devices(
+    pool: &SqlitePool,
+    facility: Option<&FacilityId>,
+) -> Result<Vec<DeviceRow>, OfficeFault> {
+    let rows: Vec<StoredDevice> = sqlx::query_as(
         "SELECT device, slot, facility, label, state, certificate, certificate_end FROM device
          WHERE $1 = '' OR facility = $1 ORDER BY slot, created_at",
     )
@@ -178,6 +187,7 @@ pub async fn devices(pool: &SqlitePool, facility: Option<&FacilityId>) -> Result
 }
 
 type StoredCase = (String, String, String, String, String, i64);
+type StoredDevice = (String, String, String, String, String, Option<String>, Option<i64>);
 type StoredSlot = (String, String, Option<String>, Option<String>, i64, i64);
 
 fn case_row((case, flow, facility_name, facility_code, state, received): StoredCase) -> CaseRow {

@@ -1,10 +1,6 @@
 //! The room put together: `open` (files and folders, nothing parsed from outside), `start` (database,
-//! workers), then `Room`, which answers until `stop`. Edge: files, tokio.
+//! workers), then `Room`, which answers until `stop`. Edge: tokio, SQL.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pki::identity::PersonId;
@@ -16,15 +12,12 @@ use crate::delivery::{self, Delivery};
 use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use crate::fault::Fault;
 use crate::hashing::{Hasher, HashingError};
-use crate::shared::{Config, Needs, Shared};
+use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
 use crate::{accounts, grants, home, operator, revocation, seats};
 
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("MM-5007 the folder {path} cannot be made: {source}")]
-    Folder { path: PathBuf, source: io::Error },
-}
+/// Why a room does not open.
+pub type OpenError = FolderError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -43,9 +36,7 @@ pub struct Opened {
 
 /// Makes the room's folders, for its own user only.
 pub fn open(config: Config) -> Result<Opened, OpenError> {
-    for folder in [config.dir.clone(), config.output.join("bundles"), config.output.join("sheets")] {
-        private_folder(&folder).map_err(|source| OpenError::Folder { path: folder, source })?;
-    }
+    config.make_folders()?;
     Ok(Opened { config })
 }
 
@@ -54,7 +45,8 @@ impl Opened {
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
         let store = Store::open(&self.config.registry()).await?;
         let hasher = Hasher::new()?;
-        let grants_version = store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;
+        let grants_version =
+            store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;
         let shared = Shared::new(self.config, store, needs, hasher, grants_version.unsigned_abs());
         let mut workers = JoinSet::new();
         spawn_workers(&shared, &mut workers);
@@ -98,7 +90,12 @@ impl Room {
         accounts::check(&self.shared, login, password).await
     }
 
-    pub async fn change_password(&self, person: &PersonId, old: &str, new: &str) -> Result<PasswordChange, Fault> {
+    pub async fn change_password(
+        &self,
+        person: &PersonId,
+        old: &str,
+        new: &str,
+    ) -> Result<PasswordChange, Fault> {
         accounts::change_password(&self.shared, person, old, new).await
     }
 
@@ -109,8 +106,4 @@ impl Room {
         while workers.join_next().await.is_some() {}
         self.shared.store.close().await;
     }
-}
-
-fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -69,9 +69,11 @@ async fn listen(shared: &Shared) {
                 }
             }
             Err(fault) => {
+                // It may be another process when it is back: nothing that it held is taken for granted.
                 log::info!("no events from the vpn room: {fault}");
                 after = 0;
                 tokio::time::sleep(RETRY_AFTER).await;
+                shared.bells.seats.notify_one();
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::hashing::Hasher;
 use crate::issue::{self, Prepared, Recipient};
 use crate::messages::Message;
 use crate::office_fault::OfficeFault;
-use crate::shared::Config;
+use crate::shared::{Config, FolderError};
 use crate::slot_rows;
 use crate::slots::{DEVICE_QUOTA, OFFICE_NUMBER};
 use crate::store::{Conn, Store, StoreError, transaction};
@@ -45,6 +45,8 @@ pub struct OfficeCreated {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Office(#[from] OfficeFault),
@@ -53,7 +55,12 @@ pub enum SetupError {
 }
 
 /// Creates the registry and the secretariat in it. `by` is the Unix user who runs `init`.
-pub async fn create_office(config: &Config, office: &NewOffice, by: &str) -> Result<OfficeCreated, SetupError> {
+pub async fn create_office(
+    config: &Config,
+    office: &NewOffice,
+    by: &str,
+) -> Result<OfficeCreated, SetupError> {
+    config.make_folders()?;
     let store = Store::open(&config.registry()).await?;
     let created = create(&store, config, office, by).await;
     let delivered = delivery::deliver_due(&store, &Delivery::Folder(config.output.clone())).await;
@@ -65,7 +72,12 @@ pub async fn create_office(config: &Config, office: &NewOffice, by: &str) -> Res
     Ok(created)
 }
 
-async fn create(store: &Store, config: &Config, office: &NewOffice, by: &str) -> Result<OfficeCreated, OfficeFault> {
+async fn create(
+    store: &Store,
+    config: &Config,
+    office: &NewOffice,
+    by: &str,
+) -> Result<OfficeCreated, OfficeFault> {
     let address = MailAddress::parse(&office.login)?;
     let name = facility::line(&office.name)?;
     let operator_name = facility::line(&office.operator_name)?;
@@ -75,7 +87,8 @@ async fn create(store: &Store, config: &Config, office: &NewOffice, by: &str) ->
     let person = PersonId::from_random(*world::random()?);
     let membership = MembershipId::from_random(*world::random()?);
     let trace = TraceId::from_random(*world::random()?);
-    let slot = SlotNumber::new(config.series, OFFICE_NUMBER).map_err(|error| OfficeFault::Row(error.to_string()))?;
+    let slot =
+        SlotNumber::new(config.series, OFFICE_NUMBER).map_err(|error| OfficeFault::Row(error.to_string()))?;
     let now_ms = world::now_ms();
     let to = Recipient {
         facility: &facility,

@@ -1,7 +1,10 @@
 //! What every part of the room holds together: configuration, the realm's own values, the store,
 //! the doors of the neighbours and the bells that wake the workers.
-//! Made once by `room.rs`; lives as long as the room. Edge: tokio.
+//! Made once by `room.rs`; lives as long as the room. Edge: files, tokio.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,7 +38,23 @@ pub struct Config {
     pub series: Series,
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("MM-5007 the folder {path} cannot be made: {source}")]
+pub struct FolderError {
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
 impl Config {
+    /// Makes the room's folders, for its own user only.
+    pub fn make_folders(&self) -> Result<(), FolderError> {
+        for path in [self.dir.clone(), self.output.join("bundles"), self.output.join("sheets")] {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|source| FolderError { path, source })?;
+        }
+        Ok(())
+    }
+
     pub fn registry(&self) -> PathBuf {
         self.dir.join("registry.db")
     }

@@ -142,7 +142,14 @@ mod tests {
         let (files, password, number) = sheet_files();
         let page = &files[0];
         assert_eq!(page.name, "18-0042.html");
-        for needed in ["<svg", "18-0042", "さくら&#60;医院&#62;", "0776-00-0000", "2026年12月20日", &number.as_str()[..5]] {
+        for needed in [
+            "<svg",
+            "18-0042",
+            "さくら&#60;医院&#62;",
+            "0776-00-0000",
+            "2026年12月20日",
+            &number.as_str()[..5],
+        ] {
             assert!(page.text.contains(needed), "{needed}");
         }
         for group in password.split('-') {

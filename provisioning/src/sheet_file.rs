@@ -2,7 +2,7 @@
 //! The kind is told by the content, never by the name. Everything has a limit, because the file came
 //! by mail from outside. Pure: bytes in, values out.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 
 use calamine::{Data, DataRef, Reader, Xlsx};
 
@@ -16,6 +16,10 @@ pub const ROWS_MAX: usize = 2_000;
 pub const COLUMNS_MAX: usize = 40;
 /// Longer cells are cut to this and then refused by the form, by name.
 const CELL_MAX: usize = 1_000;
+
+/// What a file may unpack to, and of how many parts: a workbook is an archive, and small ones can hold terabytes.
+const UNPACKED_MAX: u64 = 32 * 1024 * 1024;
+const PARTS_MAX: usize = 200;
 
 /// The sheet that holds the applications.
 pub const SHEET_NAME: &str = "様式1";
@@ -72,7 +76,8 @@ fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, Message> {
     let mut rows = Vec::new();
     for (place, record) in reader.records().enumerate() {
         let number = place as u32 + 1;
-        let record = record.map_err(|error| Message::FileRagged { row: number, why: shown(&error.to_string()) })?;
+        let record =
+            record.map_err(|error| Message::FileRagged { row: number, why: shown(&error.to_string()) })?;
         if place > ROWS_MAX {
             return Err(Message::FileRows { limit: ROWS_MAX });
         }
@@ -85,6 +90,7 @@ fn read_csv(bytes: &[u8]) -> Result<Vec<Row>, Message> {
 }
 
 fn read_xlsx(bytes: &[u8]) -> Result<Vec<Row>, Message> {
+    refuse_bomb(bytes)?;
     let unreadable = |error: calamine::XlsxError| Message::FileUnreadable { why: shown(&error.to_string()) };
     let mut book: Xlsx<_> = calamine::open_workbook_from_rs(Cursor::new(bytes)).map_err(unreadable)?;
     let sheet = choose_sheet(&book.sheet_names())?;
@@ -113,6 +119,23 @@ fn read_xlsx(bytes: &[u8]) -> Result<Vec<Row>, Message> {
         cells[column] = text_of(&Data::from(cell.get_value().clone()));
     }
     Ok(rows)
+}
+
+/// Unpacks everything once into nothing: sizes that an archive declares are only claims.
+fn refuse_bomb(bytes: &[u8]) -> Result<(), Message> {
+    let unreadable = |why: String| Message::FileUnreadable { why: shown(&why) };
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| unreadable(error.to_string()))?;
+    let mut left = UNPACKED_MAX;
+    if archive.len() > PARTS_MAX {
+        return Err(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 });
+    }
+    for place in 0..archive.len() {
+        let part = archive.by_index(place).map_err(|error| unreadable(error.to_string()))?;
+        let unpacked =
+            io::copy(&mut part.take(left + 1), &mut io::sink()).map_err(|error| unreadable(error.to_string()))?;
+        left = left.checked_sub(unpacked).ok_or(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 })?;
+    }
+    Ok(())
 }
 
 /// The sheet named 様式1, in any width; or the only one.
@@ -162,7 +185,10 @@ mod tests {
         let text = "事業所番号,事業所名\r\n,\r\n1810112340,\"さくら,医院\"\r\n";
         for bytes in [text.as_bytes().to_vec(), [BOM, text.as_bytes()].concat()] {
             let table = read(&bytes).unwrap();
-            assert_eq!(cells(&table), [(1, vec!["事業所番号", "事業所名"]), (3, vec!["1810112340", "さくら,医院"])]);
+            assert_eq!(
+                cells(&table),
+                [(1, vec!["事業所番号", "事業所名"]), (3, vec!["1810112340", "さくら,医院"])]
+            );
         }
     }
 
@@ -177,6 +203,18 @@ mod tests {
         });
         let table = read(&bytes).unwrap();
         assert_eq!(cells(&table), [(1, vec!["事業所番号"]), (3, vec!["1810112340", "", "true"])]);
+    }
+
+    /// The attacker's file: 200 KB that would become 200 MB of texts.
+    #[test]
+    fn a_file_that_unpacks_to_far_too_much_is_refused_before_it_is_read() {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file("xl/sharedStrings.xml", options).unwrap();
+        io::copy(&mut io::repeat(b'x').take(200 << 20), &mut archive).unwrap();
+        let bytes = archive.finish().unwrap().into_inner();
+        assert!(bytes.len() < FILE_MAX);
+        assert_eq!(read(&bytes).unwrap_err().code(), "MM-5102");
     }
 
     #[test]

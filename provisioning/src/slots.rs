@@ -80,8 +80,10 @@ impl Known {
 
 /// `count` free numbers of a series; neighbours when there is a gap that is wide enough.
 pub fn choose(series: Series, known: &[Known], count: u32, now_ms: i64) -> Result<Vec<SlotNumber>, Message> {
-    let taken: BTreeSet<u16> = known.iter().filter(|slot| !slot.is_free(now_ms)).map(|slot| slot.number).collect();
-    let free: Vec<u16> = (OFFICE_NUMBER + 1..SLOTS_PER_SERIES).filter(|number| !taken.contains(number)).collect();
+    let taken: BTreeSet<u16> =
+        known.iter().filter(|slot| !slot.is_free(now_ms)).map(|slot| slot.number).collect();
+    let free: Vec<u16> =
+        (OFFICE_NUMBER + 1..SLOTS_PER_SERIES).filter(|number| !taken.contains(number)).collect();
     let count = count as usize;
     if count == 0 || free.len() < count {
         return Err(Message::SlotsExhausted { series });
@@ -90,7 +92,9 @@ pub fn choose(series: Series, known: &[Known], count: u32, now_ms: i64) -> Resul
     let chosen = free.windows(count).find(is_run).unwrap_or(&free[..count]);
     chosen
         .iter()
-        .map(|number| SlotNumber::new(series, *number).map_err(|error| Message::Internal { what: error.to_string() }))
+        .map(|number| {
+            SlotNumber::new(series, *number).map_err(|error| Message::Internal { what: error.to_string() })
+        })
         .collect()
 }
 

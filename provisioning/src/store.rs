@@ -1,11 +1,15 @@
 //! The registry's database: opened once, migrated, then written only through `transaction!`,
 //! which runs its body in one serializable transaction and runs it again when another writer won.
-//! Closed by `Store::close`. Edge: SQL.
+//! Closed by `Store::close`. Edge: SQL, files.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// Where every query runs: a transaction's connection or a reader's.
 pub type Conn = sqlx::SqliteConnection;
@@ -86,6 +90,14 @@ pub struct Store {
 impl Store {
     /// Creates the file when there is none, and brings it to this version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let unopened = |source| StoreError::Open { path: path.to_owned(), source };
+        // Made here so that nobody else can read it; the write-ahead log inherits the mode.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| unopened(sqlx::Error::Io(error)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -99,7 +111,7 @@ impl Store {
             .max_connections(CONNECTIONS_MAX)
             .connect_with(options)
             .await
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+            .map_err(unopened)?;
         sqlx::migrate!("./migrations")
             .run(&pool)
             .await
@@ -107,19 +119,9 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// For reading only; every write goes through `write`.
+    /// For reading only; every write goes through `transaction!`.
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
-    }
-
-    /// One transaction with a closure; `transaction!` is the same where the future must be `Send`
-    /// (the compiler cannot yet prove it of an async closure that borrows).
-    pub async fn write<T, E, F>(&self, mut change: F) -> Result<T, E>
-    where
-        E: Transactional,
-        F: AsyncFnMut(&mut Conn) -> Result<T, E>,
-    {
-        transaction!(self, conn => change(conn).await)
     }
 
     /// What `transaction!` begins with; a rehearsal (dry run) begins and never commits.
@@ -181,14 +183,12 @@ mod tests {
     #[tokio::test]
     async fn a_failed_change_leaves_nothing_behind() {
         let (_dir, store) = store().await;
-        let failed: Result<(), sqlx::Error> = store
-            .write(async |conn| {
-                bump_grants(conn).await?;
-                Err(sqlx::Error::RowNotFound)
-            })
-            .await;
+        let failed: Result<(), sqlx::Error> = transaction!(store, conn => {
+            bump_grants(conn).await?;
+            Err(sqlx::Error::RowNotFound)
+        });
         assert!(failed.is_err());
-        let version = store.write(async |conn| current(conn, GRANTS_VERSION).await).await.unwrap();
+        let version = current(&mut store.pool().acquire().await.unwrap(), GRANTS_VERSION).await.unwrap();
         assert_eq!(version, 0);
     }
 
@@ -198,7 +198,7 @@ mod tests {
         let writers: Vec<_> = (0..16)
             .map(|_| {
                 let store = store.clone();
-                tokio::spawn(async move { store.write(async |conn| bump_grants(conn).await).await.unwrap() })
+                tokio::spawn(async move { transaction!(store, conn => bump_grants(conn).await).unwrap() })
             })
             .collect();
         let mut seen = Vec::new();

@@ -2,8 +2,8 @@
 //! Also writes filled forms, so that samples come from the same template. Pure: values in, bytes out.
 
 use rust_xlsxwriter::{
-    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder, Workbook,
-    Worksheet, XlsxError,
+    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder,
+    Workbook, Worksheet, XlsxError,
 };
 
 use crate::facility::FacilityKind;
@@ -27,10 +27,14 @@ pub fn filled(rows: &[Vec<String>]) -> Result<Vec<u8>, XlsxError> {
     write_headings(sheet)?;
     write_lists(sheet)?;
     // Text format everywhere: a code that begins with 0 stays a code.
-    let text = Format::new().set_num_format("@").set_border(FormatBorder::Hair).set_align(FormatAlign::VerticalCenter);
+    let text = Format::new()
+        .set_num_format("@")
+        .set_border(FormatBorder::Hair)
+        .set_align(FormatAlign::VerticalCenter);
     for row in 1..=PREPARED_ROWS {
         for (column, _) in Column::ALL.iter().enumerate() {
-            let cell = rows.get(row as usize - 1).and_then(|cells| cells.get(column)).map_or("", String::as_str);
+            let cell =
+                rows.get(row as usize - 1).and_then(|cells| cells.get(column)).map_or("", String::as_str);
             sheet.write_string_with_format(row, column as u16, cell, &text)?;
         }
     }
@@ -123,14 +127,18 @@ fn width(column: Column) -> u8 {
 
 fn explanation(column: Column) -> &'static str {
     match column {
-        Column::Code => "必須。10桁ちょうど（3桁目だけは英字も可）。番号のない方は事務局が99で始まる番号をお知らせします。",
+        Column::Code => {
+            "必須。10桁ちょうど（3桁目だけは英字も可）。番号のない方は事務局が99で始まる番号をお知らせします。"
+        }
         Column::Name => "必須。指定通知書のとおりの名称。",
         Column::Kind => "必須。一覧から選びます。",
         Column::PostalAddress => "福井県内の所在地。",
         Column::Telephone => "市外局番から。用紙の郵送や本人確認に使います。",
         Column::Representative => "様式2（誓約書）に署名する方。",
         Column::AdminName => "必須。IDと端末を管理する方。代表者と同じでもかまいません。",
-        Column::AdminAddress => "必須。管理画面だけに使うアドレス。利用者（職員）のアドレスとしては使えません。",
+        Column::AdminAddress => {
+            "必須。管理画面だけに使うアドレス。利用者（職員）のアドレスとしては使えません。"
+        }
         Column::VpnRequested => "Web会議を行う端末の数。原則2、最大10。Web会議を使わないときは空欄。",
         Column::MedicalNet => "ふくいメディカルネットに参加していれば「参加」。",
     }
@@ -143,7 +151,18 @@ mod tests {
 
     #[test]
     fn a_filled_template_reads_back_and_a_blank_one_says_that_it_is_blank() {
-        let row = ["1870100128", "ケアプランふくい", "居宅介護支援事業所", "", "", "", "福井 花子", "kanri@care.example.jp", "", ""];
+        let row = [
+            "1870100128",
+            "ケアプランふくい",
+            "居宅介護支援事業所",
+            "",
+            "",
+            "",
+            "福井 花子",
+            "kanri@care.example.jp",
+            "",
+            "",
+        ];
         let bytes = filled(&[row.map(str::to_owned).to_vec()]).unwrap();
         let reading = form1::read(&sheet_file::read(&bytes).unwrap());
         assert_eq!(reading.faults, []);

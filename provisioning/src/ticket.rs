@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_password_is_read_however_it_is_typed() {
-        let password = TicketPassword::from_random(&[0, 1, 2, 31, 30, 29, 10, 11, 255, 64, 33, 7, 8, 9, 20, 21]);
+        let password =
+            TicketPassword::from_random(&[0, 1, 2, 31, 30, 29, 10, 11, 255, 64, 33, 7, 8, 9, 20, 21]);
         let printed = password.expose_printed();
         assert_eq!(printed.len(), 19);
         let right = password.expose();

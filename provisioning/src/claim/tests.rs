@@ -72,7 +72,8 @@ fn every_attack_and_every_limit() {
         course
     };
     let fifteen = after(after(wrong(5, 0), &wrong(5, 15 * MINUTE)), &wrong(5, 30 * MINUTE));
-    let table: Vec<(&str, Vec<(i64, Event)>, Option<PeopleMessage>)> = vec![
+    type Line = (&'static str, Vec<(i64, Event)>, Option<PeopleMessage>);
+    let table: Vec<Line> = vec![
         ("a wrong entry", wrong(1, 0), Some(ClaimWrong)),
         ("the fifth pauses", wrong(5, 0), Some(ClaimPaused)),
         ("right during the pause", after(wrong(5, 0), &[(15 * MINUTE - 1, RIGHT)]), Some(ClaimPaused)),

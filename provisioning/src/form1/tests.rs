@@ -117,11 +117,17 @@ fn headings_stand_in_any_order_and_width() {
 
 #[test]
 fn wrong_headings_are_named_with_the_nearest() {
-    let text = format!("{}\n{GOOD}", HEADINGS.replace("事業所番号", "事務所番号").replace(",電話番号", ",備考"));
+    let text =
+        format!("{}\n{GOOD}", HEADINGS.replace("事業所番号", "事務所番号").replace(",電話番号", ",備考"));
     let reading = read(&sheet_file::read(text.as_bytes()).unwrap());
     assert_eq!(
         names(&reading.faults),
-        [(1, "事務所番号", "MM-5111"), (1, "備考", "MM-5111"), (1, "事業所番号", "MM-5113"), (1, "電話番号", "MM-5112")]
+        [
+            (1, "事務所番号", "MM-5111"),
+            (1, "備考", "MM-5111"),
+            (1, "事業所番号", "MM-5113"),
+            (1, "電話番号", "MM-5112")
+        ]
     );
     assert!(reading.faults[0].remedy_ja.contains("「事業所番号」"));
     let twice = format!("{HEADINGS},種別\n{GOOD},医科");
@@ -136,7 +142,8 @@ fn a_form_without_rows_says_so() {
 #[test]
 fn the_fingerprint_is_of_what_was_meant() {
     let print = |row: &str| read_rows(&[row]).applications[0].1.fingerprint().unwrap();
-    let same = with(Column::Code, "１８７０１００１２８").replace(",2,", ",２,").replace("参加", " 参加済み ");
+    let same =
+        with(Column::Code, "１８７０１００１２８").replace(",2,", ",２,").replace("参加", " 参加済み ");
     assert_eq!(print(GOOD), print(&same));
     assert_ne!(print(GOOD), print(&with(Column::VpnRequested, "1")));
 }

@@ -20,7 +20,11 @@ async fn the_sample_is_accepted_in_order_and_18_0042_begins_a_facility() {
     assert_eq!(report.accepted.len(), 30);
     let slots: Vec<_> = report.accepted.iter().flat_map(|a| a.slots.clone()).collect();
     let expected: Vec<String> = (1..=slots.len()).map(|n| format!("18-{n:04}")).collect();
-    assert_eq!(slots.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "lowest numbers, neighbours together");
+    assert_eq!(
+        slots.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        expected,
+        "lowest numbers, neighbours together"
+    );
     let place = report.accepted.iter().find(|a| a.bundle_slot.to_string() == "18-0042").unwrap();
     assert_eq!((place.facility_name.as_str(), place.slots.len()), ("小規模多機能ホーム こしひかり", 2));
     for (dry, done) in dry.accepted.iter().zip(&report.accepted) {
@@ -28,7 +32,10 @@ async fn the_sample_is_accepted_in_order_and_18_0042_begins_a_facility() {
     }
 
     let rows = world.rows().await;
-    assert_eq!((rows["facility"], rows["membership"], rows["device"], rows["seat"], rows["enrolment"]), (31, 31, 31, 31, 31));
+    assert_eq!(
+        (rows["facility"], rows["membership"], rows["device"], rows["seat"], rows["enrolment"]),
+        (31, 31, 31, 31, 31)
+    );
     assert_eq!((rows["slot"], rows["outbox"]), (slots.len() as i64 + 1, 62));
     p_01_media_follow_vpn_requested(&world).await;
 
@@ -56,17 +63,30 @@ async fn p_01_media_follow_vpn_requested(world: &World) {
 }
 
 async fn the_story_of_18_0042_is_told(world: &World, case: &str) {
-    let ProvisioningAnswer::Slot(slot) = world.ask(ProvisioningQuestion::SlotShow { slot: "18-0042".parse().unwrap() }).await else {
+    let ProvisioningAnswer::Slot(slot) =
+        world.ask(ProvisioningQuestion::SlotShow { slot: "18-0042".parse().unwrap() }).await
+    else {
         panic!()
     };
     assert_eq!((slot.row.state.as_str(), slot.row.meetings), ("issued", true));
     assert_eq!(slot.history.iter().map(|h| h.state.as_str()).collect::<Vec<_>>(), ["allotted", "issued"]);
-    let ProvisioningAnswer::Case(case) = world.ask(ProvisioningQuestion::CaseShow { case: case.to_owned() }).await else { panic!() };
+    let ProvisioningAnswer::Case(case) =
+        world.ask(ProvisioningQuestion::CaseShow { case: case.to_owned() }).await
+    else {
+        panic!()
+    };
     let closed: Vec<_> = case.steps.iter().filter(|s| s.at.is_some()).map(|s| s.id.as_str()).collect();
     assert_eq!((case.row.state.as_str(), closed), ("sent", vec!["C-1.2", "C-1.3", "C-1.5", "C-12.1"]));
-    let ProvisioningAnswer::AuditVerified { entries, .. } = world.ask(ProvisioningQuestion::AuditVerify).await else { panic!() };
+    let ProvisioningAnswer::AuditVerified { entries, .. } =
+        world.ask(ProvisioningQuestion::AuditVerify).await
+    else {
+        panic!()
+    };
     assert_eq!(entries as i64, world.rows().await["audit"]);
-    let ProvisioningAnswer::Facilities(facilities) = world.ask(ProvisioningQuestion::FacilityList).await else { panic!() };
+    let ProvisioningAnswer::Facilities(facilities) = world.ask(ProvisioningQuestion::FacilityList).await
+    else {
+        panic!()
+    };
     assert_eq!(facilities.len(), 30);
     assert!(facilities.iter().all(|f| !f.admin_address.is_empty() && !f.slots.is_empty()));
 }
@@ -77,9 +97,12 @@ async fn a_killed_acceptance_leaves_all_or_nothing() {
     let world = World::new().await;
     let cases = world.import(SAMPLE, false).await.unwrap().cases;
     for (cut_ms, case) in [0, 1, 2, 5, 30, 60, 90, 120, 150, 180, 210, 240].into_iter().zip(&cases) {
-        let question = ProvisioningQuestion::CaseAccept { case: CaseChoice::One(case.clone()), dry_run: false };
+        let question =
+            ProvisioningQuestion::CaseAccept { case: CaseChoice::One(case.clone()), dry_run: false };
         // When it is cut off varies from run to run; what must hold does not.
-        let _ = tokio::time::timeout(Duration::from_millis(cut_ms), world.room.operator(question, operator())).await;
+        let _ =
+            tokio::time::timeout(Duration::from_millis(cut_ms), world.room.operator(question, operator()))
+                .await;
         all_or_nothing(&world).await;
     }
     world.accept(CaseChoice::AllComplete, false).await.unwrap();
@@ -118,7 +141,10 @@ async fn all_or_nothing(world: &World) {
         assert_eq!(rows[table], accepted + 1, "{table}");
     }
     assert_eq!(rows["outbox"], 2 * (accepted + 1));
-    let unowned: i64 = sqlx::query_scalar("SELECT count(*) FROM slot WHERE facility IS NULL").fetch_one(&registry).await.unwrap();
+    let unowned: i64 = sqlx::query_scalar("SELECT count(*) FROM slot WHERE facility IS NULL")
+        .fetch_one(&registry)
+        .await
+        .unwrap();
     assert_eq!(unowned, 0);
 }
 

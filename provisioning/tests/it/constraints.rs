@@ -2,15 +2,19 @@
 
 use crate::world::World;
 
-const FACILITY: &str =
-    "INSERT INTO facility (facility, code, kind, name, state, created_at) VALUES ($1, $2, $3, 'x', 'active', 0)";
+const FACILITY: &str = "INSERT INTO facility (facility, code, kind, name, state, created_at) VALUES ($1, $2, $3, 'x', 'active', 0)";
 
 #[tokio::test]
 async fn g_01_a_code_has_ten_characters_and_is_unique_per_kind() {
     let world = World::new().await;
     let registry = world.registry().await;
     let insert = async |id: &str, code: &str, kind: &str| {
-        sqlx::query(FACILITY).bind(id.to_owned()).bind(code.to_owned()).bind(kind.to_owned()).execute(&registry).await
+        sqlx::query(FACILITY)
+            .bind(id.to_owned())
+            .bind(code.to_owned())
+            .bind(kind.to_owned())
+            .execute(&registry)
+            .await
     };
     assert!(insert("f-a", "1870100125", "医科").await.is_ok());
     assert!(insert("f-b", "1870100125", "歯科").await.is_ok(), "みなし指定 shares a number");

@@ -21,7 +21,8 @@ async fn the_sample_becomes_thirty_cases_once_in_every_form_of_file() {
     assert_eq!((after["office_case"], after["case_step"], after["audit"] - before["audit"]), (30, 30, 30));
 
     let without_bom = SAMPLE.strip_prefix(b"\xef\xbb\xbf").unwrap().to_vec();
-    let rows: Vec<Vec<String>> = sheet_file::read(SAMPLE).unwrap().rows.into_iter().skip(1).map(|row| row.cells).collect();
+    let rows: Vec<Vec<String>> =
+        sheet_file::read(SAMPLE).unwrap().rows.into_iter().skip(1).map(|row| row.cells).collect();
     let xlsx = template::filled(&rows).unwrap();
     for again in [SAMPLE.to_vec(), without_bom, xlsx] {
         let report = world.import(&again, false).await.unwrap();
@@ -39,8 +40,15 @@ async fn one_bad_cell_stops_the_whole_file_and_is_named() {
     let report = world.import(&bad, false).await.unwrap();
     assert_eq!(report.faults.len(), 1);
     let fault = &report.faults[0];
-    assert_eq!((fault.row, fault.column.as_str(), fault.code.as_str()), (4, "管理画面ログイン用メールアドレス", "MM-5231"));
-    assert!(fault.reason_ja.contains("kanri.tsuruga-minato") && !fault.remedy_ja.is_empty() && !fault.remedy_en.is_empty());
+    assert_eq!(
+        (fault.row, fault.column.as_str(), fault.code.as_str()),
+        (4, "管理画面ログイン用メールアドレス", "MM-5231")
+    );
+    assert!(
+        fault.reason_ja.contains("kanri.tsuruga-minato")
+            && !fault.remedy_ja.is_empty()
+            && !fault.remedy_en.is_empty()
+    );
     assert_eq!((report.cases.len(), world.rows().await), (0, before), "nothing half-imported");
 }
 
@@ -48,7 +56,7 @@ async fn one_bad_cell_stops_the_whole_file_and_is_named() {
 async fn an_application_that_contradicts_the_registry_is_named() {
     let world = World::new().await;
     let cases = world.import(SAMPLE, false).await.unwrap().cases;
-    let one = |row: &str| [&SAMPLE[..], row.as_bytes()].concat();
+    let one = |row: &str| [SAMPLE, row.as_bytes()].concat();
 
     // A waiting case with other contents, and its address at another facility.
     let changed = sample_with("桜井 由美", "桜井 由美子");
@@ -73,10 +81,16 @@ async fn an_application_that_contradicts_the_registry_is_named() {
     let report = world.import(&user, false).await.unwrap();
     assert_eq!(report.faults.iter().map(|f| (f.row, f.code.as_str())).collect::<Vec<_>>(), [(32, "MM-5234")]);
     let header = std::str::from_utf8(SAMPLE).unwrap().lines().next().unwrap();
-    for taken in ["kanri@sakura-naika.example.jp", "kanri@megane-dc.example.jp", "jimukyoku@mimamori.example.jp"] {
+    for taken in
+        ["kanri@sakura-naika.example.jp", "kanri@megane-dc.example.jp", "jimukyoku@mimamori.example.jp"]
+    {
         let alone = format!("{header}\r\n1810112201,別の医院,医科,,,,別 太郎,{taken},,\r\n");
         let report = world.import(alone.as_bytes(), false).await.unwrap();
-        assert_eq!(report.faults.iter().map(|f| (f.row, f.code.as_str())).collect::<Vec<_>>(), [(2, "MM-5233")], "{taken}");
+        assert_eq!(
+            report.faults.iter().map(|f| (f.row, f.code.as_str())).collect::<Vec<_>>(),
+            [(2, "MM-5233")],
+            "{taken}"
+        );
     }
 }
 

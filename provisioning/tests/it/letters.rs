@@ -29,7 +29,11 @@ impl log::Log for Lines {
 struct Pairs<'a>(&'a mut String);
 
 impl<'kvs> log::kv::VisitSource<'kvs> for Pairs<'_> {
-    fn visit_pair(&mut self, key: log::kv::Key<'kvs>, value: log::kv::Value<'kvs>) -> Result<(), log::kv::Error> {
+    fn visit_pair(
+        &mut self,
+        key: log::kv::Key<'kvs>,
+        value: log::kv::Value<'kvs>,
+    ) -> Result<(), log::kv::Error> {
         self.0.push_str(&format!(" {key}={value}"));
         Ok(())
     }
@@ -55,7 +59,11 @@ async fn secrets_are_in_their_letters_and_nowhere_else() {
         let sheet = fs::read_to_string(world.sheet(slot)).unwrap();
         let private_key = after(&profile, "PrivateKey = ");
         let password = after(&sheet, "パスワード: ");
-        p_05_a_bundle_holds_nothing_of_its_sheet(&world.bundle(slot), &password, &after(&sheet, "証明書取得用No: "));
+        p_05_a_bundle_holds_nothing_of_its_sheet(
+            &world.bundle(slot),
+            &password,
+            &after(&sheet, "証明書取得用No: "),
+        );
         secrets.extend([private_key, password.replace('-', ""), password]);
     }
     let lines = LINES.0.lock().unwrap().join("\n");
@@ -102,10 +110,11 @@ async fn a_letter_that_cannot_leave_waits_and_leaves_later() {
     while !world.bundle("18-0001").join("guide.html").exists() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox WHERE state = 'waiting' AND kind = 'sheet'")
-        .fetch_one(&world.registry().await)
-        .await
-        .unwrap();
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE state = 'waiting' AND kind = 'sheet'")
+            .fetch_one(&world.registry().await)
+            .await
+            .unwrap();
     assert_eq!(waiting, 1);
     fs::remove_file(&sheets).unwrap();
     world.letters_left().await;

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use pki::identity::{FacilityId, PatientId, TraceId};
 use provisioning::door::{
-    AcceptReport, CaseChoice, ImportReport, Operator, ProvisioningAnswer, ProvisioningQuestion, ProvisioningStatus, Trouble,
+    AcceptReport, CaseChoice, ImportReport, Operator, ProvisioningAnswer, ProvisioningQuestion,
+    ProvisioningStatus, Trouble,
 };
-use provisioning::need::{Answering, Cut, CutDone, Cuts, NeedUnmet, NewTeam, TeamMember, TeamOutcome, TeamRow, Teams, Why, WhyLine};
+use provisioning::need::{
+    Answering, Cut, CutDone, Cuts, NeedUnmet, NewTeam, TeamMember, TeamOutcome, TeamRow, Teams, Why, WhyLine,
+};
 use provisioning::setup::{NewOffice, OfficeCreated, create_office};
 use provisioning::{Config, Needs, Room};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -19,6 +22,22 @@ use vpn::key::PublicKey;
 use vpn::slot::{Series, SlotNumber};
 
 pub const SAMPLE: &[u8] = include_bytes!("../../samples/facilities.csv");
+
+const COUNTS: [(&str, &str); 13] = [
+    ("facility", "SELECT count(*) FROM facility"),
+    ("address", "SELECT count(*) FROM address"),
+    ("person", "SELECT count(*) FROM person"),
+    ("membership", "SELECT count(*) FROM membership"),
+    ("office_case", "SELECT count(*) FROM office_case"),
+    ("case_step", "SELECT count(*) FROM case_step"),
+    ("slot", "SELECT count(*) FROM slot"),
+    ("slot_history", "SELECT count(*) FROM slot_history"),
+    ("seat", "SELECT count(*) FROM seat"),
+    ("device", "SELECT count(*) FROM device"),
+    ("enrolment", "SELECT count(*) FROM enrolment"),
+    ("outbox", "SELECT count(*) FROM outbox"),
+    ("audit", "SELECT count(*) FROM audit"),
+];
 
 pub struct World {
     pub config: Config,
@@ -31,9 +50,8 @@ impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path().to_owned());
-        let opened = provisioning::open(config.clone()).unwrap();
         let office = create_office(&config, &new_office(), "root").await.unwrap();
-        let room = opened.start(needs()).await.unwrap();
+        let room = provisioning::open(config.clone()).unwrap().start(needs()).await.unwrap();
         Self { config, office, room, _dir: dir }
     }
 
@@ -44,7 +62,11 @@ impl World {
     }
 
     pub async fn import(&self, bytes: &[u8], dry_run: bool) -> Result<ImportReport, Trouble> {
-        let question = ProvisioningQuestion::FacilityImport { file_name: "様式1.csv".into(), bytes: bytes.to_vec(), dry_run };
+        let question = ProvisioningQuestion::FacilityImport {
+            file_name: "様式1.csv".into(),
+            bytes: bytes.to_vec(),
+            dry_run,
+        };
         match self.ask(question).await {
             ProvisioningAnswer::Import(report) => Ok(report),
             ProvisioningAnswer::Trouble(trouble) => Err(trouble),
@@ -85,26 +107,11 @@ impl World {
     }
 
     /// How many rows each table holds.
-    pub async fn rows(&self) -> BTreeMap<String, i64> {
+    pub async fn rows(&self) -> BTreeMap<&'static str, i64> {
         let registry = self.registry().await;
         let mut rows = BTreeMap::new();
-        for table in ["facility", "address", "person", "membership", "office_case", "case_step", "slot", "slot_history", "seat", "device", "enrolment", "outbox", "audit"] {
-            let count = match table {
-                "facility" => "SELECT count(*) FROM facility",
-                "address" => "SELECT count(*) FROM address",
-                "person" => "SELECT count(*) FROM person",
-                "membership" => "SELECT count(*) FROM membership",
-                "office_case" => "SELECT count(*) FROM office_case",
-                "case_step" => "SELECT count(*) FROM case_step",
-                "slot" => "SELECT count(*) FROM slot",
-                "slot_history" => "SELECT count(*) FROM slot_history",
-                "seat" => "SELECT count(*) FROM seat",
-                "device" => "SELECT count(*) FROM device",
-                "enrolment" => "SELECT count(*) FROM enrolment",
-                "outbox" => "SELECT count(*) FROM outbox",
-                _ => "SELECT count(*) FROM audit",
-            };
-            rows.insert(table.to_owned(), sqlx::query_scalar(count).fetch_one(&registry).await.unwrap());
+        for (table, count) in COUNTS {
+            rows.insert(table, sqlx::query_scalar(count).fetch_one(&registry).await.unwrap());
         }
         rows
     }
@@ -209,4 +216,3 @@ impl Teams for Away {
         self.unmet()
     }
 }
-
