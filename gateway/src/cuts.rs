@@ -59,17 +59,19 @@ async fn make_durable(hall: &Hall, question: &CutQuestion, now: Moment) -> Resul
     hall.sessions.write_ends().await
 }
 
-/// Ends what would not be admitted any more.
+/// Ends what would not be admitted any more. Each is judged by a truth that is loaded after it was
+/// found, and so is at least as new as the one that admitted it.
 pub async fn sweep(hall: &Hall) -> Result<(), StoreError> {
-    let (now, truth) = (hall.now(), hall.truth());
-    for (reason, ids) in endings(hall, &truth, now) {
+    let now = hall.now();
+    for (reason, ids) in endings(hall, now) {
         let ended = hall.sessions.end_where(|session| ids.contains(&session.id), reason, now).await?;
         end_streams(hall, &ended);
         for session in ended {
             write_down(hall, ended_record(session, reason, now)).await;
         }
     }
-    hall.live.cut_where(|entry| !stands(hall, entry, &truth, now));
+    let now = hall.now();
+    hall.live.cut_where(|entry| !stands(hall, entry, now));
     hall.sessions.write_ends().await
 }
 
@@ -82,26 +84,28 @@ pub fn end_streams(hall: &Hall, ended: &[Session]) {
     hall.live.cut_where(|entry| entry.streams().any(|stream| ids.contains(&stream.session)));
 }
 
-fn stands(hall: &Hall, entry: &Entry, truth: &Truth, now: Moment) -> bool {
+fn stands(hall: &Hall, entry: &Entry, now: Moment) -> bool {
+    let truth = hall.truth();
     let connection = match entry.stage() {
         // Judged at the end of its handshake, and ended by its time limit.
         Stage::Arrived => Ok(()),
-        Stage::Device(device) => device.still(truth, now),
-        Stage::Visitor(visitor) => visitor.still(truth, now),
+        Stage::Device(device) => device.still(&truth, now),
+        Stage::Visitor(visitor) => visitor.still(&truth, now),
     };
     connection.is_ok() && entry.streams().all(|stream| hall.sessions.current(stream.session).is_some())
 }
 
 /// The sessions that end now, by reason.
-fn endings(hall: &Hall, truth: &Truth, now: Moment) -> Vec<(EndReason, BTreeSet<SessionId>)> {
+fn endings(hall: &Hall, now: Moment) -> Vec<(EndReason, BTreeSet<SessionId>)> {
+    let (sessions, truth) = (hall.sessions.all(), hall.truth());
     // Feeds that say nothing end no session: the truth may come back and still permit it.
     let known = truth.freshness(now) != Freshness::Gone;
     let mut endings = Vec::new();
-    for session in hall.sessions.all() {
+    for session in sessions {
         let reason = match session.alive(now) {
             Err(Message::SessionIdle) => EndReason::Idle,
             Err(_) => EndReason::Over,
-            Ok(()) if known && session_stands(&session, truth).is_err() => EndReason::NotPermitted,
+            Ok(()) if known && session_stands(&session, &truth).is_err() => EndReason::NotPermitted,
             Ok(()) => continue,
         };
         endings.push((reason, BTreeSet::from([session.id])));
