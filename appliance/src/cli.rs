@@ -2,20 +2,20 @@
 //! asks (`ask`), and one file per noun. Nothing here decides: it asks the running appliance and shows.
 
 pub mod args;
-pub mod ask; // edge: tokio, the operator door
-pub mod audit;
-pub mod case;
-pub mod catalogue;
-pub mod command;
-pub mod device;
-pub mod explain;
-pub mod facility; // edge: files that the operator names
+pub mod width;
+pub mod table;
 pub mod failure;
 pub mod out; // edge, border: the terminal
-pub mod realm; // edge: init, check and run touch files
-pub mod slot;
+pub mod ask; // edge: tokio, the operator door
+pub mod catalogue;
+pub mod explain;
 pub mod status;
-pub mod table;
-pub mod width; // edge: environment, arguments
+pub mod facility; // edge: files that the operator names
+pub mod case;
+pub mod slot;
+pub mod device;
+pub mod audit;
+pub mod realm; // edge: init, check and run touch files
+pub mod command; // edge: environment, arguments
 
 pub use command::main;

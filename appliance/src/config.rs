@@ -4,8 +4,8 @@
 
 pub mod fault;
 pub mod keys;
-pub mod meant;
 pub mod typed;
+pub mod meant;
 pub mod written;
 
 pub use fault::Fault;

@@ -2,20 +2,20 @@
 //!
 //! Reading order. `// edge` touches the world (IO, clock, randomness, tokio); `// border` crosses a process border.
 
-pub mod adapters;
-pub mod cli;
-pub mod compose; // edge: certificates of the ceremony
-pub mod config;
 pub mod exit;
-pub mod files; // edge: files and folders
-pub mod init; // edge: files, clock, randomness
-pub mod jail; // edge: Landlock, seccomp, capabilities
-pub mod lines; // edge: tokio
-pub mod log; // edge: the journal, stderr, clock
 pub mod messages;
-pub mod operator;
+pub mod config;
 pub mod process;
-pub mod secrets; // edge: files of secrets, systemd credentials
-pub mod socket; // edge: the operator door's socket and lock
-pub mod together; // edge: tokio, signals
 pub mod wire; // edge, border: channels and framed Unix sockets
+pub mod adapters;
+pub mod files; // edge: files and folders
+pub mod secrets; // edge: files of secrets, systemd credentials
+pub mod jail; // edge: Landlock, seccomp, capabilities
+pub mod log; // edge: the journal, stderr, clock
+pub mod operator;
+pub mod compose; // edge: certificates of the ceremony
+pub mod socket; // edge: the operator door's socket and lock
+pub mod lines; // edge: tokio
+pub mod init; // edge: files, clock, randomness
+pub mod together; // edge: tokio, signals
+pub mod cli;

@@ -34,7 +34,7 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let line = line(&jiff::Timestamp::now().to_string(), record);
+            let line = line(&format!("{:.3}", jiff::Timestamp::now()), record);
             // A terminal that is gone must not take the appliance with it.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }

@@ -2,9 +2,9 @@
 //! `image` renders units, users and sockets from it, the tests' launcher starts from it, and the jail
 //! takes its limits from it. Constant data and pure checks; it lives as long as the program.
 
-pub mod check;
 pub mod row;
 pub mod table;
+pub mod check;
 
 pub use check::{Fault, check};
 pub use row::{Arrow, Capability, Door, Held, Name, Process, Speaks};

@@ -3,8 +3,8 @@
 
 pub mod fault;
 pub mod frame; // edge, border: Unix sockets
-pub mod http;
-pub mod line; // edge: tokio channels and time limits // edge: byte streams to the rooms that speak HTTP
+pub mod line; // edge: tokio channels and time limits
+pub mod http; // edge: byte streams to the rooms that speak HTTP
 
 pub use fault::WireFault;
 pub use line::{Line, LineEnd};

@@ -107,10 +107,12 @@ fn text(receipt: &Receipt, out: &Out) -> String {
         out.pick("回数", "attempts"),
         out.pick("内容", "detail"),
     ]);
+    // A rehearsal waits for nobody.
+    let waiting = if receipt.dry_run { "–" } else { out.pick("待っています", "pending") };
     for point in &receipt.points {
         table.row([
             point.point.clone(),
-            point.acknowledged_at.clone().unwrap_or_else(|| out.pick("待っています", "pending").to_owned()),
+            point.acknowledged_at.clone().unwrap_or_else(|| waiting.to_owned()),
             point.after_ms.map(|ms| ms.to_string()).unwrap_or_default(),
             point.attempts.to_string(),
             point.detail.clone().or_else(|| point.last_error.clone()).unwrap_or_default(),
