@@ -19,7 +19,17 @@ pub struct Text {
     pub remedy_en: String,
 }
 
-/// Writes the enum and the exhaustive match from one table.
+/// An entry of the catalogue; `{name}` stands where a message puts its own value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub code: &'static str,
+    pub ja: &'static str,
+    pub en: &'static str,
+    pub remedy_ja: &'static str,
+    pub remedy_en: &'static str,
+}
+
+/// Writes the enum, the list of all entries and the exhaustive match from one table.
 macro_rules! catalogue {
     ($($name:ident $({ $($field:ident: $type:ty),* })? => $code:literal $kind:ident
         { $ja:literal, $en:literal, $remedy_ja:literal, $remedy_en:literal })*) => {
@@ -27,6 +37,11 @@ macro_rules! catalogue {
         pub enum Message { $($name $({ $($field: $type),* })?),* }
 
         impl Message {
+            /// Every entry, for the printed catalogue and the help page.
+            pub const ENTRIES: &[Entry] = &[$(Entry {
+                code: $code, ja: $ja, en: $en, remedy_ja: $remedy_ja, remedy_en: $remedy_en,
+            }),*];
+
             pub fn text(&self) -> Text {
                 match self {
                     $(Message::$name $({ $($field),* })? => Text {
@@ -275,6 +290,18 @@ mod tests {
         assert_eq!(trouble.kind, TroubleKind::NotFound);
         let fault = Message::CellEmpty.at(7, "事業所名");
         assert_eq!((fault.row, fault.column.as_str(), fault.code.as_str()), (7, "事業所名", "MM-5201"));
+    }
+
+    #[test]
+    fn codes_are_unique_ordered_and_ours() {
+        let codes: Vec<&str> = Message::ENTRIES.iter().map(|entry| entry.code).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        assert!(codes.iter().all(|code| ("MM-5000".."MM-5400").contains(code)));
+        for entry in Message::ENTRIES {
+            assert!(
+                [entry.ja, entry.en, entry.remedy_ja, entry.remedy_en].iter().all(|text| !text.is_empty())
+            );
+        }
     }
 
     #[test]
