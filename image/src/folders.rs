@@ -1,0 +1,38 @@
+//! `tmpfiles.d`: the state folders, each readable by its own process only. Pure text.
+
+use std::fmt::Write;
+
+use appliance::process::Process;
+
+/// Below which the rooms keep their state on the image.
+pub const STATE: &str = "/var/lib/mimamori";
+/// Where the doors' sockets lie.
+pub const RUN: &str = "/run/mimamori";
+
+/// In tmpfiles.d(5) form.
+pub fn tmpfiles(table: &[Process]) -> String {
+    let mut text = String::from("# Rendered from the process table. One folder, one process.\n");
+    let _ = writeln!(text, "d {STATE} 0711 root root -");
+    let _ = writeln!(text, "d {RUN} 0711 root root -");
+    for row in table {
+        if let Some(state) = row.state {
+            let _ = writeln!(text, "d {STATE}/{state} 0700 {} {} -", row.user, row.user);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use appliance::process::TABLE;
+
+    #[test]
+    fn no_state_folder_is_open_to_another_process() {
+        let text = tmpfiles(&TABLE);
+        for row in TABLE.iter().filter(|row| row.state.is_some()) {
+            assert!(text.contains(&format!(" 0700 {} {} ", row.user, row.user)), "{}", row.user);
+        }
+        assert_eq!(text.lines().filter(|line| line.contains(" 0711 ")).count(), 2);
+    }
+}

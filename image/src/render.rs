@@ -1,0 +1,54 @@
+//! Writes the rendered files below a root folder, as they lie on the image. An edge file; it holds
+//! nothing afterwards.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use appliance::process::{Process, TABLE, check};
+
+use crate::{folders, unit, users};
+
+/// One file of the image: where, and what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub path: &'static str,
+    pub text: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("the process table is wrong: {0}; mend appliance/src/process.rs")]
+    Table(String),
+    #[error("cannot write {path}: {source}; is the folder there and writable?")]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Everything that follows from a process table.
+pub fn files(table: &[Process]) -> Result<Vec<Rendered>, RenderError> {
+    let faults = check(table);
+    if !faults.is_empty() {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        return Err(RenderError::Table(faults.join("; ")));
+    }
+    Ok(vec![
+        Rendered { path: "usr/lib/sysusers.d/mimamori.conf", text: users::sysusers(table) },
+        Rendered { path: "usr/lib/tmpfiles.d/mimamori.conf", text: folders::tmpfiles(table) },
+        Rendered { path: "usr/lib/systemd/system/mimamori.service", text: unit::together(table) },
+    ])
+}
+
+/// Renders the one process table below `root`.
+pub fn write(root: &Path) -> Result<Vec<PathBuf>, RenderError> {
+    let mut written = Vec::new();
+    for file in files(&TABLE)? {
+        let path = root.join(file.path);
+        let failed = |source| RenderError::Write { path: path.clone(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        fs::write(&path, &file.text).map_err(failed)?;
+        written.push(path);
+    }
+    Ok(written)
+}
