@@ -1,0 +1,95 @@
+// The page after the claim: two files to save, a QR code, the file's password, and the way on. Everything is made in
+// memory and gone with the page; leaving before the files are saved is asked about. Edge: the screen.
+
+import { encode, outline } from "./qr.js";
+
+const byId = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
+const GROUP = 4;
+
+/** `files` of `work.js`. */
+export function show(files, slot) {
+  const unsaved = new Set(["profile-link", "certificate-link"]);
+  // Octet streams: a phone would put .txt behind the name of a text.
+  offer("profile-link", files.profile.name, new TextEncoder().encode(files.profile.text), "application/octet-stream", unsaved);
+  const { name, modern, compatible, password } = files.certificate;
+  offer("certificate-link", name, modern, "application/x-pkcs12", unsaved);
+  offer("compatible-link", name, compatible, "application/x-pkcs12", unsaved, "certificate-link");
+  addEventListener("beforeunload", (event) => { if (unsaved.size > 0) event.preventDefault(); });
+
+  byId("profile-name").textContent = files.profile.name;
+  byId("certificate-name").textContent = name;
+  say("profile", files.profile.name);
+  say("tunnel", files.profile.name.replace(/\.conf$/, ""));
+  byId("claims-left").textContent = files.claimsLeft > 0
+    ? `うまくいかないときは、このページを開き直して、同じ用紙であと${files.claimsLeft}回やり直せます。`
+    : "やり直しはできません。うまくいかないときは、事務局に電話してください。";
+  drawQr(files.profile.text);
+  showPassword(password);
+  byId("login").textContent = files.login ?? "";
+  byId("login-line").hidden = !files.login;
+  const next = byId("next-link");
+  next.href = `https://${location.host.replace(/^claim\./, "sns.")}/`;
+  next.textContent = next.href;
+  void openForThisSystem();
+  byId("result").hidden = false;
+  byId("result-title").focus();
+  scrollTo(0, 0);
+}
+
+function offer(id, name, octets, type, unsaved, stands = id) {
+  const link = byId(id);
+  link.href = URL.createObjectURL(new Blob([octets], { type }));
+  link.download = name;
+  octets.fill(0);
+  link.addEventListener("click", () => {
+    unsaved.delete(stands);
+    link.classList.add("claim-done");
+    if (!link.textContent.startsWith("✓")) link.textContent = `✓ ${link.textContent}しました（もう一度）`;
+  });
+  addEventListener("pagehide", (event) => { if (!event.persisted) URL.revokeObjectURL(link.href); });
+}
+
+function say(name, text) {
+  for (const place of document.querySelectorAll(`[data-name="${name}"]`)) place.textContent = text;
+}
+
+function drawQr(text) {
+  const { viewBox, path } = outline(encode(text));
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", viewBox);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "新しい接続設定のQRコード");
+  svg.setAttribute("shape-rendering", "crispEdges");
+  const dark = document.createElementNS(SVG, "path");
+  dark.setAttribute("d", path);
+  svg.append(dark);
+  byId("profile-qr").replaceChildren(svg);
+}
+
+/** In groups for the eye; copied without them. */
+function showPassword(password) {
+  const groups = password.match(new RegExp(`.{1,${GROUP}}`, "g")).map((group) => {
+    const span = document.createElement("span");
+    span.textContent = group;
+    return span;
+  });
+  byId("certificate-password").replaceChildren(...groups);
+  byId("certificate-copy").addEventListener("click", async () => {
+    const done = await navigator.clipboard.writeText(password).then(() => true, () => false);
+    byId("certificate-copied").textContent = done ? "コピーしました。" : "コピーできません。上の文字を長押しして選んでください。";
+  });
+}
+
+/** Opens the instructions of the system that this browser says it runs on; a wrong guess hides nothing. */
+async function openForThisSystem() {
+  const agent = navigator.userAgent;
+  const system = /iPhone|iPad/.test(agent) || (/Macintosh/.test(agent) && navigator.maxTouchPoints > 1) ? "apple-mobile"
+    : /Android/.test(agent) ? "android" : /Windows/.test(agent) ? "windows" : /Macintosh/.test(agent) ? "mac" : null;
+  if (system) document.querySelector(`[data-system="${system}"]`).open = true;
+  const told = await navigator.userAgentData?.getHighEntropyValues(["platformVersion"]).catch(() => null);
+  const version = Number.parseInt(told?.platformVersion ?? "", 10);
+  const older = system === "apple-mobile" ? Number.parseInt(/ OS (\d+)_/.exec(agent)?.[1] ?? "99", 10) <= 15
+    : (system === "android" || system === "mac") && version <= 13;
+  if (older) byId("compatible").open = true;
+}
