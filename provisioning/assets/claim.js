@@ -2,7 +2,7 @@
 // nothing that was typed is lost on an error; the keys' work is in `work.js`. Edge: the screen and the network.
 
 import { look } from "./password.js";
-import { fieldOf, own } from "./problem.js";
+import { isAboutNewPassword, isAboutSheet, own } from "./problem.js";
 import { readNumber, readPassword } from "./sheet.js";
 import { show } from "./result.js";
 import { STEPS, able, createWork } from "./work.js";
@@ -70,7 +70,7 @@ function typed() {
   fault("number", entry.number ? "" : "10けたの数字を、用紙のとおりに入力してください。");
   fault("password", entry.password ? "" : "16文字を、用紙のとおりに入力してください。英字の I・L・O・U は使っていません。");
   const weak = entry.adminPassword !== "" && !look(entry.adminPassword).good;
-  fault("admin-password", weak ? `もっと長いパスワードにしてください。${look(entry.adminPassword).hint}` : "");
+  fault("admin-password", weak ? "このパスワードは、まだ使えません。" : "");
   const first = FIELDS.find((name) => byId(name).getAttribute("aria-invalid") === "true");
   if (!first) return entry;
   byId(first).focus();
@@ -89,6 +89,7 @@ function busy(on) {
   send.textContent = on ? "登録しています…" : "登録する";
   for (const input of form.querySelectorAll("input")) input.readOnly = on;
   byId("progress").hidden = !on;
+  if (on) byId("progress").scrollIntoView({ block: "nearest" });
   if (!on) byId("status").textContent = "";
 }
 
@@ -117,12 +118,10 @@ function tell(problem) {
   line(problem.remedyJa, "");
   line(`${problem.en} ${problem.remedyEn}`, "mm-small", "en");
   line([problem.code, problem.trace].filter(Boolean).join("　"), "mm-small mm-code claim-trace");
-  const field = fieldOf(problem.code);
-  if (field) {
-    fault(field, problem.ja);
-    if (field === "admin-password") return byId(field).focus();
-  }
-  box.focus();
+  if (isAboutSheet(problem.code)) ["number", "password"].forEach((name) => fault(name, "用紙と見比べてください。"));
+  if (!isAboutNewPassword(problem.code)) return box.focus();
+  fault("admin-password", problem.ja);
+  byId("admin-password").focus();
 }
 
 /** The server asked to wait: the button says for how long, and comes back by itself. */
@@ -139,7 +138,6 @@ function countDown(seconds) {
     wait.hidden = true;
     send.disabled = false;
     tell(null);
-    fault("password", "");
     byId("status").textContent = "もう一度入力できます。";
   };
   const timer = setInterval(tick, 1000);

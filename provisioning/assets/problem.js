@@ -51,9 +51,6 @@ export async function fromResponse(response) {
   return new Problem(whole ? said : OWN.unknown, retryAfter);
 }
 
-/** Which field a refusal is about; everything else stands above the form. */
-export function fieldOf(code) {
-  if (code === "MM-5401" || code === "MM-5402") return "password";
-  if (code === "MM-5412" || /^MM-550[1-5]$/.test(code)) return "admin-password";
-  return null;
-}
+/** Refusals that stand at a field as well; everything else stands above the form only. */
+export const isAboutSheet = (code) => code === "MM-5401";
+export const isAboutNewPassword = (code) => code === "MM-5412" || /^MM-550[1-5]$/.test(code);

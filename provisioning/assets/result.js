@@ -45,7 +45,7 @@ function offer(id, name, octets, type, unsaved, stands = id) {
   link.addEventListener("click", () => {
     unsaved.delete(stands);
     link.classList.add("claim-done");
-    if (!link.textContent.startsWith("✓")) link.textContent = `✓ ${link.textContent}しました（もう一度）`;
+    if (!link.textContent.startsWith("✓")) link.textContent = "✓ 保存しました（もう一度）";
   });
   addEventListener("pagehide", (event) => { if (!event.persisted) URL.revokeObjectURL(link.href); });
 }

@@ -13,6 +13,9 @@ import { makeKeys, profile, profileFile } from "./tunnel.js";
 /** Longer than the server waits for its own neighbours; then the person is told and may press again. */
 const ANSWER_WAIT_MS = 60_000;
 
+/** The request or the tunnel key cannot be used (the room's catalogue). */
+const KEYS_REFUSED = new Set(["MM-5410", "MM-5411"]);
+
 export const STEPS = Object.freeze(["keys", "request", "files"]);
 
 /** Can this page make keys at all? */
@@ -38,7 +41,7 @@ export function createWork(slot, { source = crypto, send = fetch } = {}) {
     onStep("keys");
     if (!keys) await makeAll();
     onStep("request");
-    const answer = await post(send, {
+    const answer = await ask({
       number: entry.number,
       password: entry.password,
       wireguard_public_key: toBase64(keys.tunnel.publicKey),
@@ -51,6 +54,16 @@ export function createWork(slot, { source = crypto, send = fetch } = {}) {
     keys.tunnel.privateKey.fill(0);
     keys = null;
     return files;
+  }
+
+  async function ask(body) {
+    try {
+      return await post(send, body);
+    } catch (problem) {
+      // The same keys would be refused for ever: the next attempt makes others.
+      if (KEYS_REFUSED.has(problem.code)) keys = null;
+      throw problem;
+    }
   }
 
   return { claim };
