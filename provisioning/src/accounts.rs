@@ -121,15 +121,15 @@ pub fn first_password(login: &str) -> Result<Zeroizing<String>, Fault> {
 
 /// Seconds left of a pause, for a login that somebody has and one that nobody has alike.
 async fn paused(conn: &mut Conn, login: &str, now: i64) -> Result<Option<u32>, Fault> {
-    let until: Option<i64> = sqlx::query_scalar(
+    let until: Vec<i64> = sqlx::query_scalar(
         "SELECT paused_until FROM person WHERE login = $1
          UNION ALL SELECT paused_until FROM stranger WHERE login_hash = $2",
     )
     .bind(login)
     .bind(stranger(login))
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    let left = until.unwrap_or(0).saturating_sub(now);
+    let left = until.into_iter().max().unwrap_or(0).saturating_sub(now);
     Ok((left > 0).then(|| seconds(left)))
 }
 

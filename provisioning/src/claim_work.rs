@@ -241,6 +241,7 @@ async fn not_issued(shared: &Shared, sheet: &Sheet, begun: &Begun) -> Result<(),
 /// Step 5: the data plane. The row is there already: if vpn is not, the worker seats it later.
 async fn place(shared: &Shared, seated: &Seated) -> Result<(), Fault> {
     let question = SeatsQuestion::Seat(seated.seat.clone());
+    let _seating = shared.seating.lock().await;
     match tokio::time::timeout(NEIGHBOUR_WAIT, shared.needs.seats.ask(question)).await {
         Ok(Ok(SeatsAnswer::Seated { .. })) => Ok(()),
         other => {

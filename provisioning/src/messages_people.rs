@@ -129,10 +129,6 @@ catalogue! {
         "「{}」は管理者用のアドレスです。利用者には使えません。", "`{}` is an administrator's address and cannot be a user's (G-03).",
         "別のアドレスを登録してください。", "Register another address."
     }
-    LoginIsUser => "MM-5603" 409 {
-        "「{}」は利用者のアドレスです。管理者には使えません。", "`{}` is a user's address and cannot be an administrator's (G-03).",
-        "別のアドレスを指定してください。", "Name another address."
-    }
     LoginTaken => "MM-5604" 409 {
         "「{}」は別の方が使っています。", "`{}` belongs to another person.",
         "お名前を確かめるか、別のアドレスを登録してください。", "Check the name, or register another address."

@@ -81,8 +81,12 @@ async fn listen(shared: &Shared) {
 
 /// Tells the vpn room the whole truth, then looks at what it has seen meanwhile.
 pub async fn reconcile(shared: &Shared) -> Result<(), Fault> {
-    let seats = rows(shared).await?;
-    match ask(shared, SeatsQuestion::Reconcile { seats }, ANSWER_WAIT).await? {
+    let told = {
+        let _seating = shared.seating.lock().await;
+        let seats = rows(shared).await?;
+        ask(shared, SeatsQuestion::Reconcile { seats }, ANSWER_WAIT).await?
+    };
+    match told {
         SeatsAnswer::Reconciled { .. } => {}
         SeatsAnswer::Refused(refusal) => return Err(Fault::Neighbour(refusal.to_string())),
         _ => return Err(unexpected()),

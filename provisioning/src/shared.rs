@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use vpn::address::AddressPlan;
 use vpn::key::PublicKey;
 use vpn::slot::Series;
@@ -87,6 +87,8 @@ pub struct Shared {
     pub needs: Needs,
     pub hasher: Hasher,
     pub bells: Bells,
+    /// Held while the vpn room is told of seats: an older whole truth never overtakes a newer seat.
+    pub seating: Mutex<()>,
     /// The last committed grants version; readers of the feed wait on it. Sent after the commit.
     pub grants: watch::Sender<u64>,
     /// True once the room stops; every worker ends.
@@ -101,6 +103,7 @@ impl Shared {
             needs,
             hasher,
             bells: Bells::default(),
+            seating: Mutex::new(()),
             grants: watch::Sender::new(grants_version),
             stopping: watch::Sender::new(false),
         })

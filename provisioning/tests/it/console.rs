@@ -110,7 +110,10 @@ async fn a_patient_is_registered_linked_and_joined_and_the_name_stays_nowhere() 
     assert_eq!(town.call(&office, "POST", &path, Some(link("f-nothere"))).await.code(), "MM-5609");
     b_15_only_own_people_of_linked_patients(&town, &facilities[1], &facilities[2], &id).await;
     town.execute("UPDATE facility SET state = 'suspended' WHERE kind <> '事務局'").await;
-    assert_eq!(town.call(&office, "POST", &path, Some(link(facilities[2].0.as_str()))).await.code(), "MM-5610");
+    assert_eq!(
+        town.call(&office, "POST", &path, Some(link(facilities[2].0.as_str()))).await.code(),
+        "MM-5610"
+    );
 
     let rows = town.call(&office, "GET", "/api/patients", None).await.json();
     assert_eq!((rows[0]["name"].as_str(), rows[0]["facilities"].as_array().unwrap().len()), (Some(NAME), 2));

@@ -53,7 +53,9 @@ impl Neighbours {
 pub struct Door(Arc<Neighbours>);
 
 /// How a neighbour answers each of its questions; working unless somebody says otherwise.
-pub struct Moods<Q>(Mutex<Option<fn(&Q) -> Mode>>);
+pub struct Moods<Q>(Mutex<Option<Mood<Q>>>);
+
+type Mood<Q> = fn(&Q) -> Mode;
 
 impl<Q> Default for Moods<Q> {
     fn default() -> Self {
@@ -62,7 +64,7 @@ impl<Q> Default for Moods<Q> {
 }
 
 impl<Q> Moods<Q> {
-    pub fn set(&self, mood: fn(&Q) -> Mode) {
+    pub fn set(&self, mood: Mood<Q>) {
         *self.0.lock().unwrap() = Some(mood);
     }
 
@@ -221,11 +223,19 @@ impl SeatsDoor for Door {
             let vpn = &self.0.vpn;
             let dead = || vpn::door::DoorClosed { room: "vpn".into(), why: "dead".into() };
             let mode = vpn.mood.of(&question);
-            if let SeatsQuestion::Events { after, wait_ms } = question
-                && vpn.state.lock().unwrap().events.len() as u64 == after
-            {
-                let _ = tokio::time::timeout(Duration::from_millis(u64::from(wait_ms)), vpn.bell.notified())
-                    .await;
+            if let SeatsQuestion::Events { after, wait_ms } = question {
+                let rung = vpn.bell.notified();
+                let (life, nothing) = {
+                    let mut state = vpn.state.lock().unwrap();
+                    state.heard = after;
+                    (state.life, state.events.len() as u64 == after)
+                };
+                if nothing {
+                    let _ = tokio::time::timeout(Duration::from_millis(u64::from(wait_ms)), rung).await;
+                }
+                if vpn.state.lock().unwrap().life != life {
+                    return Err(dead());
+                }
             }
             carried(mode, dead, || vpn.answer(question)).await
         })
