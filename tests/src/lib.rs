@@ -1,1 +1,27 @@
-//! .
+//! Plays the whole world: real devices in network namespaces against the real binary, from a
+//! facility's form to a revoked device. `make demo` prints it, `tests/it` asserts it.
+//!
+//! Reading order. `// edge` touches the world (IO, clock, randomness); `// border` crosses a process border.
+//! To learn what the product does, read `story` first; the rest is how.
+
+pub mod fault;
+pub mod report; // edge, border: report.json and the table on the terminal
+pub mod shell; // edge: runs programs, waits for events with a limit
+pub mod net; // edge: namespaces, links, hosts files, and their removal
+pub mod secrets; // edge: what must never be found in a log or a file
+pub mod http; // edge, border: curl inside a namespace, JSON bodies
+pub mod stream; // edge: a live stream (SSE) read by curl
+pub mod keys; // edge: keys and certificate request, made on the device
+pub mod device; // edge: a device with its tunnel and certificate
+pub mod server; // edge, border: the binary `mimamori` in its namespace
+pub mod forms; // edge: thirty facilities as 様式1
+pub mod world; // edge: all of it together, and its end
+pub mod people; // edge: those who click, with a session each
+pub mod refusals; // edge: the attackers of s4 and s7
+pub mod paperwork; // edge: forms, cases, bundles (s1–s3)
+pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
+pub mod team; // edge: a patient, two facilities, a post (s6)
+pub mod revocation; // edge: the lost device of s8
+pub mod story; // edge: s1 to s8
+
+pub use fault::{Fault, Told};

@@ -1,0 +1,45 @@
+# The two commands are `make test` and `make demo`; everything else serves them.
+# Debian 12 or 13, git, make, a Rust toolchain, root or sudo.
+
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/mimamori/target
+# Tunnels, namespaces and nft need root; building never does.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export FORM ?= together
+export ENGINE ?= sqlite
+
+.PHONY: help test demo lint fmt deps build clean-leftovers
+
+help:
+	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
+	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
+	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
+	@echo 'make fmt    formats'
+	@echo 'make deps   installs missing Debian packages, and no others'
+
+deps:
+	@tests/setup/deps
+
+build: deps
+	@cargo build --locked --workspace --all-targets
+
+test: build
+	@tests/setup/run
+
+# The demo needs no test binaries, so it does not wait for them.
+demo: deps
+	@cargo build --locked --workspace --bins
+	@$(SUDO) env FORM=$(FORM) ENGINE=$(ENGINE) "$(CARGO_TARGET_DIR)/debug/demo"
+
+lint:
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; \
+	 else echo 'cargo-deny is not installed: deny.toml not checked'; fi
+
+fmt:
+	@cargo fmt --all
+
+# Namespaces, processes and folders of a run that was killed with SIGKILL.
+clean-leftovers:
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/demo" clean

@@ -1,0 +1,98 @@
+//! `make demo`: prints the story as a table, writes `target/demo/report.json`, exits 0 only if all holds.
+//! Also the small client that runs on the story's devices (`device-keys`, `listen`). Cleans up, also when
+//! interrupted; `demo clean` removes what a killed run left.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tests::report::{Out, Report};
+use tests::story;
+use tests::world::Tools;
+use tests::{Fault, Told, keys, net, shell};
+
+/// In the checkout, whatever CARGO_TARGET_DIR says.
+const REPORT: &str = "./target/demo/report.json";
+/// What a shell reports for a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        [] => demo(),
+        ["clean"] => {
+            net::clear_leftovers();
+            Ok(true)
+        }
+        ["device-keys", folder] => keys::make(Path::new(folder)).map(|()| true),
+        ["listen", address] => listen(address).map(|()| true),
+        _ => Err(Fault::new("usage: demo [clean]")),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) if shell::interrupted() => ExitCode::from(INTERRUPTED),
+        Ok(false) => ExitCode::FAILURE,
+        Err(fault) => {
+            say(&format!("demo: {fault}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Did the whole story hold?
+fn demo() -> Told<bool> {
+    let form = chosen("FORM", "together", "one process per room comes with the next step")?;
+    let engine = chosen("ENGINE", "sqlite", "PostgreSQL comes with the next step")?;
+    let me = std::env::current_exe()?;
+    let tools = Tools::beside(&me)?;
+    let mut report = Report::new(&story::PLAN, &form, &engine, Out::Terminal);
+    let told = story::play(&tools, &mut report);
+    let ok = report.finish();
+    report.write(Path::new(REPORT))?;
+    give_back(Path::new("./target/demo"));
+    if let Err(fault) = told {
+        say(&format!("\nThe story broke: {fault}\n"));
+    } else if ok {
+        say(&format!("\nAll of it holds. Report: {REPORT}\n"));
+    }
+    Ok(ok)
+}
+
+fn chosen(variable: &str, only: &str, others: &str) -> Told<String> {
+    let value = std::env::var(variable).unwrap_or_else(|_| only.to_owned());
+    if value == only {
+        return Ok(value);
+    }
+    Err(Fault::new(format!("{variable}={value} is not there yet, only {only}: {others}")))
+}
+
+/// Under sudo the report should still belong to who asked for it.
+fn give_back(folder: &Path) {
+    let id = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    if let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) {
+        for path in
+            [folder.parent().unwrap_or(folder).to_owned(), folder.to_owned(), folder.join("report.json")]
+        {
+            let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
+        }
+    }
+}
+
+/// A server on a device that should not be reachable by others. Ends with its process.
+fn listen(address: &str) -> Told<()> {
+    let listener = TcpListener::bind(address)?;
+    for stream in listener.incoming() {
+        let mut stream = stream?;
+        let mut head = [0; 1024];
+        let _ = stream.read(&mut head)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
+    }
+    Ok(())
+}
+
+fn say(text: &str) {
+    // A closed pipe must not hide the exit code.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,146 @@
+//! The story, left to right through the house. Read this first: each step says what must hold;
+//! the modules above say how it is tried. Devices: the secretariat's (18-0000), clinic A (18-0042),
+//! nurses B (18-0044), dentist C (18-0046, a stranger to the patient), and one that never claims.
+
+use crate::enrolment::{self, Devices};
+use crate::fault::Told;
+use crate::paperwork;
+use crate::refusals;
+use crate::report::Report;
+use crate::revocation;
+use crate::team::{self, Team};
+use crate::world::{Tools, World};
+
+pub const PLAN: [(&str, &str); 8] = [
+    ("s1", "init"),
+    ("s2", "import"),
+    ("s3", "bundle"),
+    ("s4", "bootstrap"),
+    ("s5", "claim"),
+    ("s6", "post"),
+    ("s7", "refuse"),
+    ("s8", "revoke"),
+];
+
+/// Numbered posts before, during and after the revocation.
+const POSTS: [(u32, u32); 3] = [(1, 5), (6, 15), (16, 20)];
+
+pub fn play(tools: &Tools, report: &mut Report) -> Told<()> {
+    let mut world = World::raise(tools)?;
+    tell(&mut world, report).map_err(|fault| world.with_last_words(&fault))
+}
+
+fn tell(world: &mut World, report: &mut Report) -> Told<()> {
+    report.step("s1", || init(world))?;
+    report.step("s2", || import(world))?;
+    report.step("s3", || bundle(world))?;
+    let mut devices = report.step_with("s4", || bootstrap(world))?;
+    report.step("s5", || claim(world, &mut devices))?;
+    let team = report.step_with("s6", || post(world, &devices))?;
+    report.step("s7", || refuse(world, &devices, &team))?;
+    report.step("s8", || revoke(world, &devices, &team))
+}
+
+fn init(world: &mut World) -> Told<String> {
+    paperwork::create_realm(world)?;
+    world.server.start()?;
+    Ok("realm with series 18, offline root, CAs, tunnel key; check and status are content".into())
+}
+
+fn import(world: &World) -> Told<String> {
+    let form = paperwork::forms(world)?;
+    paperwork::dry_run_changes_nothing(world, &form)?;
+    paperwork::bad_rows_are_named_and_nothing_is_imported(world, &form)?;
+    paperwork::thirty_facilities_arrive_once(world, &form)?;
+    Ok("30 facilities from .xlsx and .csv; bad rows named; the second import changed nothing".into())
+}
+
+fn bundle(world: &World) -> Told<String> {
+    let written = paperwork::acceptance_writes_bundles_and_sheets(world)?;
+    paperwork::clinic_owns(world, "18-0042")?;
+    Ok(format!("{written} bundles, each with its sheet apart; 18-0042 belongs to the clinic"))
+}
+
+fn bootstrap(world: &mut World) -> Told<(Devices, String)> {
+    let devices = enrolment::bring_devices(world)?;
+    enrolment::bootstrap_reaches_claim_and_start(world, &devices.clinic)?;
+    enrolment::bootstrap_reaches_claim_and_start(world, &devices.newcomer)?;
+    refusals::enrolling_seat(world, &devices.newcomer)?;
+    Ok((devices, "five devices raised their bundle's tunnel: claim and start pages, nothing else".into()))
+}
+
+fn claim(world: &mut World, devices: &mut Devices) -> Told<String> {
+    enrolment::wrong_password_opens_nothing(&devices.clinic)?;
+    enrolment::second_claim_voids_the_first(world, &mut devices.clinic)?;
+    enrolment::bootstrap_key_is_dead(world, &devices.clinic)?;
+    for device in [&mut devices.office, &mut devices.nurses, &mut devices.dentist] {
+        enrolment::claim(world, device)?;
+    }
+    for device in devices.all() {
+        world.remember_secrets_of(device);
+    }
+    Ok("own keys, own certificates; the repeat voided its predecessor; the bootstrap key is dead".into())
+}
+
+fn post(world: &mut World, devices: &Devices) -> Told<(Team, String)> {
+    let team = Team::gather(world, devices)?;
+    let seen = team::post_is_read_live_and_acknowledged(world, &team, devices)?;
+    team::trace_leads_to_the_audit(world, &seen)?;
+    let files = world.needles.patients_absent_below(&world.server.home)?;
+    Ok((
+        team,
+        format!("posted, read live, 了解; trace {} in the audit; sealed in all {files} files", seen.trace),
+    ))
+}
+
+fn refuse(world: &World, devices: &Devices, team: &Team) -> Told<String> {
+    let Devices { clinic, nurses, dentist, newcomer, .. } = devices;
+    let (writer, reader, stranger) = (team.writer(clinic)?, team.reader(nurses)?, team.stranger(dentist)?);
+    refusals::no_certificate(world, clinic)?;
+    refusals::other_slots_certificate(world, nurses, clinic)?;
+    refusals::outside_any_tunnel(world, newcomer, clinic)?;
+    refusals::membership_not_permitted(world, dentist, &team.writer.login, &team.writer.password)?;
+    refusals::third_facility(&stranger, &team.patient)?;
+    refusals::device_to_device(world, clinic, nurses)?;
+    newcomer.raise_bootstrap()?;
+    refusals::enrolling_seat(world, newcomer)?;
+    refusals::forged_identity(&reader, &stranger, team.forged_identity(), &team.patient)?;
+    refusals::cross_origin(&writer, &team.patient)?;
+    Ok("all nine refused, each for its own reason".into())
+}
+
+fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
+    let (clinic, nurses) = (&devices.clinic, &devices.nurses);
+    let (lost, bystander) = (team.writer(clinic)?, team.reader(nurses)?);
+    let (lost_stream, stream) = (lost.watch(&team.patient)?, bystander.watch(&team.patient)?);
+    let [before, during, after] = POSTS;
+    let write = |(from, to): (u32, u32)| revocation::post_numbered(&bystander, &team.patient, from, to);
+
+    write(before)?;
+    lost_stream.event("a post on the device that is about to be lost", |e| e.kind == "post")?;
+    let cut = revocation::revoke_while(world, clinic, || write(during))?;
+    write(after)?;
+
+    let slowest = revocation::within_the_law(&cut)?;
+    revocation::nothing_lost(&stream, before.0, after.1)?;
+    revocation::heard_nothing_since(&lost_stream, after.0, after.1)?;
+    revocation::signature_holds(world, &cut.receipt, nurses)?;
+    revocation::on_the_list(world, clinic, nurses)?;
+    revocation::tls_refused(clinic, nurses)?;
+    revocation::handshake_refused(world, clinic)?;
+    revocation::nothing_answers(clinic, &lost)?;
+    finish(world)?;
+    let gone = cut.gone_after.as_millis();
+    Ok(format!(
+        "gone after {gone} ms, slowest point {slowest} ms, receipt signed; 20 of 20 posts reached the bystander"
+    ))
+}
+
+/// The audit is whole, the process ends by itself, and no secret or patient's word was ever logged.
+fn finish(world: &mut World) -> Told<()> {
+    world.server.ok(&["audit", "verify"])?;
+    world.server.stop()?;
+    world.needles.patients_absent_below(&world.server.home)?;
+    world.needles.absent_from_log(&world.server.log)?;
+    Ok(())
+}

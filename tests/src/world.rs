@@ -1,0 +1,132 @@
+//! All of it together: network, appliance, devices, and the list of what must stay secret.
+//! Owns everything the story makes; dropping it (or a signal) ends processes, namespaces and folders.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use vpn::{AddressPlan, Series};
+
+use crate::device::{Device, Handover, Sheet};
+use crate::fault::{Fault, Told};
+use crate::net::{self, APPLIANCE_OUTER, Net};
+use crate::secrets::Needles;
+use crate::server::Server;
+use crate::shell;
+
+/// A zone of the association's own (ruling 4); `example.jp` belongs to nobody.
+pub const ZONE: &str = "care.example.jp";
+
+/// The two programs: the product, and the small client that runs on devices.
+pub struct Tools {
+    pub mimamori: PathBuf,
+    pub client: PathBuf,
+}
+
+impl Tools {
+    /// Cargo puts both into one folder.
+    pub fn beside(client: &Path) -> Told<Self> {
+        let mimamori = client.with_file_name("mimamori");
+        if !mimamori.exists() {
+            return Err(Fault::new(format!(
+                "{} is not built: use `make test` or `make demo`",
+                mimamori.display()
+            )));
+        }
+        Ok(Self { mimamori, client: client.to_owned() })
+    }
+}
+
+// Fields are dropped in this order: first who speaks, then what carries it.
+pub struct World {
+    pub server: Server,
+    pub plan: AddressPlan,
+    pub needles: Needles,
+    pub folder: PathBuf,
+    client: PathBuf,
+    pub net: Net,
+}
+
+impl World {
+    pub fn raise(tools: &Tools) -> Told<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Fault::new(
+                "network namespaces need root: use `make test` or `make demo`, which ask sudo",
+            ));
+        }
+        net::clear_leftovers();
+        let run = net::fresh_run();
+        watch_signals(&run);
+        let folder = net::folder(&run);
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        let series = Series::parse("18").map_err(|e| Fault::new(e.to_string()))?;
+        let plan = AddressPlan::new(10, vec![(series, 18)]).map_err(|e| Fault::new(e.to_string()))?;
+        let names = vec![
+            (APPLIANCE_OUTER, format!("vpn.{ZONE}")),
+            (plan.gateway(), format!("sns.{ZONE} office.{ZONE}")),
+            (plan.gateway_open(), format!("claim.{ZONE}")),
+        ];
+        let net = Net::raise(&run, names)?;
+        let server = Server::new(
+            net.app.clone(),
+            &tools.mimamori,
+            folder.join("appliance"),
+            folder.join("appliance.log"),
+        );
+        Ok(Self { server, plan, needles: Needles::default(), folder, client: tools.client.clone(), net })
+    }
+
+    /// A new device for a slot, with what the secretariat handed over.
+    pub fn device(&mut self, slot: &str) -> Told<Device> {
+        let output = PathBuf::from(self.server.setting("output")?);
+        let sheet = Sheet::read(&output.join("sheets").join(format!("{slot}.txt")))?;
+        let handover = Handover { bundle: output.join("bundles").join(slot), sheet };
+        self.needles.secret("a sheet's password", &handover.sheet.password);
+        let space = self.net.add_device()?;
+        let interface = self.net.interface_name();
+        let folder = self.folder.join(slot);
+        Device::new(slot, space, interface, folder, handover, ZONE, &self.client)
+    }
+
+    /// For whoever must find the cause.
+    pub fn with_last_words(&self, fault: &Fault) -> Fault {
+        Fault::new(format!("{fault}\n\nthe appliance's last words:\n{}", self.server.last_words()))
+    }
+
+    /// What a device holds must not be in any log.
+    pub fn remember_secrets_of(&mut self, device: &Device) {
+        for secret in device.secrets() {
+            self.needles.secret(&format!("a secret of device {}", device.slot), &secret);
+        }
+    }
+}
+
+/// SIGINT, SIGTERM, SIGHUP: processes in our namespaces end, every wait ends, `Drop` clears the rest.
+fn watch_signals(run: &str) {
+    static ONCE: Once = Once::new();
+    let run = run.to_owned();
+    ONCE.call_once(move || {
+        std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
+            runtime.block_on(any_signal());
+            shell::interrupt();
+            net::kill_processes(&run);
+        });
+    });
+}
+
+async fn any_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+    let mut waits: Vec<_> = signals.map(|mut s| Box::pin(async move { s.recv().await })).collect();
+    std::future::poll_fn(|context| {
+        let came = waits.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
+        if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

@@ -1,0 +1,5 @@
+//! The one integration binary: the story, the house rules, and the simulated world.
+
+mod house;
+mod sim;
+mod story;
