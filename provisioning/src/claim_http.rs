@@ -6,10 +6,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::response::Response;
-use axum::routing::post;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use data_encoding::BASE64;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -19,18 +19,27 @@ use vpn::key::PublicKey;
 use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
 
+use crate::claim_files;
 use crate::claim_work::{self, Claimed};
 use crate::enrolments::ClaimRequest;
 use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
-use crate::problem::{Guest, answer, html, read};
+use crate::problem::{Guest, Problem, answer, html, read, with_type};
 use crate::shared::{Config, Shared};
 
 /// Longest certificate request: a P-256 request has 300 bytes.
 const REQUEST_MAX: usize = 4 * 1024;
 
 pub fn router() -> Router<Arc<Shared>> {
-    Router::new().route("/claim", post(claim))
+    Router::new().route("/claim", post(claim)).route("/claim/{file}", get(file))
+}
+
+/// A script or the style of the page: the same for every device, and still only for devices.
+async fn file(guest: Guest, Path(name): Path<String>) -> Response {
+    match claim_files::find(&name) {
+        Some(file) => with_type(StatusCode::OK, file.media_type, file.text.as_bytes().to_vec()),
+        None => Problem::new(PeopleMessage::NotFound, guest.trace).into_response(),
+    }
 }
 
 /// The page that a person sees first.

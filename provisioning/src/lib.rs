@@ -26,6 +26,7 @@ pub mod sheet;
 
 // what a sheet, a person and a receipt may still do
 pub mod claim;
+mod claim_files;
 pub mod decide;
 pub mod receipt;
 

