@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
+use crate::process::Name;
+
 /// Where the configuration is unless somebody says otherwise.
 pub const CONFIG: &str = "/etc/mimamori/mimamori.toml";
 
@@ -47,6 +49,12 @@ pub enum Command {
     Check,
     /// 動かす / run all rooms until told to stop
     Run,
+    /// 一つの部屋だけを動かす（systemdのunitから） / run one room in its own process (from its systemd unit)
+    Serve {
+        /// firewall, vpn, pki, sns, gateway, provisioning
+        #[arg(value_parser = served)]
+        room: Name,
+    },
     /// 各部屋の状態 / how every room is
     Status(StatusArgs),
     /// 施設 / facilities
@@ -187,11 +195,14 @@ pub enum DeviceCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// 一覧 / list
+    /// 一覧（--trace は全室をたどる） / list; a trace is followed through every room
     List {
         /// 一つの操作をたどる / one trace only
         #[arg(long)]
         trace: Option<pki::TraceId>,
+        /// どの部屋の記録か（無ければ provisioning） / whose trail [default: provisioning]
+        #[arg(long, value_enum)]
+        room: Option<Trail>,
         /// この番号より後 / after this entry
         #[arg(long, default_value_t = 0)]
         after: u64,
@@ -201,6 +212,22 @@ pub enum AuditCommand {
     },
     /// すべての部屋の記録のつながりを確かめる / verify the chains of every room
     Verify,
+}
+
+/// The rooms that keep a trail of people's decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Trail {
+    /// 事務局と施設の手続き / the offices
+    Provisioning,
+    /// 患者のチーム / the teams
+    Sns,
+}
+
+fn served(text: &str) -> Result<Name, String> {
+    Name::SERVED
+        .into_iter()
+        .find(|name| name.as_str() == text)
+        .ok_or_else(|| Name::SERVED.map(Name::as_str).join(", "))
 }
 
 fn reason(text: &str) -> Result<RevokeReason, String> {
@@ -237,11 +264,13 @@ mod tests {
             "mimamori facility template out.xlsx",
             "mimamori case accept --all",
             "mimamori case accept c-1 --dry-run",
+            "mimamori serve pki --config /x",
             "mimamori slot show 18-0042",
             "mimamori slot list --series 18F",
             "mimamori device revoke 18-0042 --reason lost --note n",
             "mimamori device receipt r-1",
             "mimamori audit list --trace 0123456789abcdef --after 7",
+            "mimamori audit list --room sns --limit 10",
             "mimamori audit verify",
             "mimamori explain MM-6002",
             "mimamori version",
@@ -256,6 +285,7 @@ mod tests {
             "mimamori",
             "mimamori case accept",
             "mimamori case accept c-1 --all",
+            "mimamori serve cli",
             "mimamori slot show 18-42",
             "mimamori device revoke 18-0042",
             "mimamori device revoke 18-0042 --reason bored",

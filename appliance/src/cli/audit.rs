@@ -1,36 +1,117 @@
 //! `audit`: the trail of decisions, and whether every room's chain still tells the truth.
 
+use pki::TraceId;
 use pki::door::{PkiAnswer, PkiQuestion};
 use provisioning::door::{AuditRow, ProvisioningAnswer, ProvisioningQuestion};
 use serde_json::{Value, json};
-use sns::door::{SnsAnswer, SnsQuestion};
+use sns::door::{AuditLine, SnsAnswer, SnsQuestion};
 
-use super::args::AuditCommand;
+use super::args::{AuditCommand, Trail};
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
 use super::table::Table;
 use crate::exit::Exit;
+use crate::messages::Message;
 
 /// Longest detail in a table; `-o json` gives all of it.
 const DETAIL_MAX: usize = 60;
 
 pub fn audit(door: &Door, command: AuditCommand, out: &Out) -> Result<Exit, Failure> {
     match command {
-        AuditCommand::List { trace, after, limit } => {
-            let question = ProvisioningQuestion::AuditList { after, limit, trace };
-            let ProvisioningAnswer::Audit { entries, next } = door.provisioning(question)? else {
-                return Err(odd_kind("provisioning"));
+        AuditCommand::List { trace, room, after, limit } => {
+            let page = Page { after, limit, trace };
+            let rows = match (room, trace) {
+                (Some(Trail::Sns), _) => care_rows(door, page)?,
+                (None, Some(_)) => {
+                    let mut rows = office_rows(door, page)?;
+                    rows.extend(care_rows(door, page)?);
+                    rows.sort_by(|a, b| a.at.cmp(&b.at));
+                    rows
+                }
+                (Some(Trail::Provisioning), _) | (None, None) => office_rows(door, page)?,
             };
-            out.result(&json!({ "entries": entries, "next": next }), || rows_text(&entries, out))?;
+            let next = rows.last().map_or(after, |row| row.number);
+            let entries: Vec<Value> = rows.iter().map(Row::json).collect();
+            out.result(&json!({ "entries": entries, "next": next }), || rows_text(&rows, out))?;
             Ok(Exit::Ok)
         }
         AuditCommand::Verify => verify(door, out),
     }
 }
 
-fn rows_text(entries: &[AuditRow], out: &Out) -> String {
+/// Which part of a trail is asked for.
+#[derive(Clone, Copy)]
+struct Page {
+    after: u64,
+    limit: u32,
+    trace: Option<TraceId>,
+}
+
+/// One entry of whichever room's trail.
+struct Row {
+    room: &'static str,
+    number: u64,
+    at: String,
+    actor: String,
+    action: String,
+    object: String,
+    trace: Option<TraceId>,
+    detail: Value,
+}
+
+impl Row {
+    fn json(&self) -> Value {
+        let Self { room, number, at, actor, action, object, trace, detail } = self;
+        json!({
+            "room": room, "number": number, "at": at, "actor": actor, "action": action,
+            "object": object, "trace": trace, "detail": detail,
+        })
+    }
+}
+
+fn office_rows(door: &Door, page: Page) -> Result<Vec<Row>, Failure> {
+    let Page { after, limit, trace } = page;
+    let question = ProvisioningQuestion::AuditList { after, limit, trace };
+    let ProvisioningAnswer::Audit { entries, .. } = door.provisioning(question)? else {
+        return Err(odd_kind("provisioning"));
+    };
+    let row = |entry: AuditRow| {
+        let AuditRow { number, at, actor, action, object, trace, detail, hash: _ } = entry;
+        Row { room: "provisioning", number, at, actor, action, object, trace, detail }
+    };
+    Ok(entries.into_iter().map(row).collect())
+}
+
+fn care_rows(door: &Door, page: Page) -> Result<Vec<Row>, Failure> {
+    let Page { after, limit, trace } = page;
+    let lines = match door.sns(SnsQuestion::Audit { after, limit, trace })? {
+        SnsAnswer::Audit(lines) => lines,
+        SnsAnswer::Refused(refusal) => {
+            return Err(Message::RoomSilent { room: "sns".to_owned(), why: refusal.to_string() }.into());
+        }
+        _ => return Err(odd_kind("sns")),
+    };
+    let row = |line: AuditLine| {
+        let patient = line.patient.map(|patient| patient.to_string());
+        let object: Vec<String> = patient.into_iter().chain(line.on).collect();
+        Row {
+            room: "sns",
+            number: line.number,
+            at: provisioning::jst::rfc3339(line.at_ms),
+            actor: line.who,
+            action: line.act,
+            object: object.join(" "),
+            trace: line.trace,
+            detail: json!({ "rule": line.rule, "allowed": line.allowed }),
+        }
+    };
+    Ok(lines.into_iter().map(row).collect())
+}
+
+fn rows_text(rows: &[Row], out: &Out) -> String {
     let mut table = Table::new(&[
+        out.pick("部屋", "room"),
         out.pick("番号", "number"),
         out.pick("日時", "at"),
         out.pick("だれが", "actor"),
@@ -39,15 +120,16 @@ fn rows_text(entries: &[AuditRow], out: &Out) -> String {
         out.pick("追跡", "trace"),
         out.pick("内容", "detail"),
     ]);
-    for entry in entries {
+    for row in rows {
         table.row([
-            entry.number.to_string(),
-            entry.at.clone(),
-            entry.actor.clone(),
-            entry.action.clone(),
-            entry.object.clone(),
-            entry.trace.map(|trace| trace.to_string()).unwrap_or_default(),
-            entry.detail.to_string().chars().take(DETAIL_MAX).collect(),
+            row.room.to_owned(),
+            row.number.to_string(),
+            row.at.clone(),
+            row.actor.clone(),
+            row.action.clone(),
+            row.object.clone(),
+            row.trace.map(|trace| trace.to_string()).unwrap_or_default(),
+            row.detail.to_string().chars().take(DETAIL_MAX).collect(),
         ]);
     }
     table.text()
