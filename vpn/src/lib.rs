@@ -39,5 +39,5 @@ pub mod room; // edge: tasks, randomness
 
 pub use address::{AddressPlan, Place};
 pub use key::{PresharedKey, PublicKey, TunnelKey};
-pub use room::{Config, OpenError, Opened, Room, StartError, open};
+pub use room::{Config, OpenError, Opened, Room, StartError, open, open_with};
 pub use slot::{SeatClass, Series, SlotNumber};

@@ -14,7 +14,7 @@ use crate::door::{
     Admitted, Answering, DoorClosed, MirrorDoor, Point, Seat, SeatRefusal, SeatsAnswer, SeatsDoor,
     SeatsQuestion, VpnStatus,
 };
-use crate::firewall::{Firewall, FirewallError};
+use crate::firewall::Firewall;
 use crate::journal::Journal;
 use crate::key::{PublicKey, TunnelKey};
 use crate::limiter::Limiter;
@@ -50,8 +50,8 @@ pub enum OpenError {
         "MM-1108 cannot make the interface {interface}: {source}; it needs CAP_NET_ADMIN and /dev/net/tun"
     )]
     Tun { interface: String, source: std::io::Error },
-    #[error(transparent)]
-    Firewall(#[from] FirewallError),
+    #[error("{0}")]
+    Firewall(String),
     #[error("MM-1109 no randomness: {0}")]
     Random(String),
 }
@@ -75,6 +75,16 @@ pub struct Opened {
 
 /// Binds the sockets, closes the firewall, then makes the TUN, in this order: no packet meets an open door.
 pub fn open(config: Config) -> Result<Opened, OpenError> {
+    let firewall = Firewall::new(&config.nft, &config.plan, &config.interface);
+    let opened = open_with(config, || firewall.install(&Admitted::new()).map_err(|error| error.to_string()));
+    if matches!(opened, Err(OpenError::Tun { .. })) {
+        let _ = firewall.remove();
+    }
+    opened
+}
+
+/// As `open`, with the firewall in another process: `close` has it refuse everybody, or nothing is opened.
+pub fn open_with(config: Config, close: impl FnOnce() -> Result<(), String>) -> Result<Opened, OpenError> {
     if config.listen.is_empty() {
         return Err(OpenError::NoListener);
     }
@@ -89,12 +99,10 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     let mut plane = Plane::new(config.plan.clone(), Noise::new(&config.private_key), limiter);
     restore(&mut plane, &config);
 
+    close().map_err(OpenError::Firewall)?;
+    let tun = TunDevice::open(&config.interface, &config.plan)
+        .map_err(|source| OpenError::Tun { interface: config.interface.clone(), source })?;
     let firewall = Firewall::new(&config.nft, &config.plan, &config.interface);
-    firewall.install(&Admitted::new())?;
-    let tun = TunDevice::open(&config.interface, &config.plan).map_err(|source| {
-        let _ = firewall.remove();
-        OpenError::Tun { interface: config.interface.clone(), source }
-    })?;
     Ok(Opened { config, firewall, tun, sockets, plane })
 }
 
