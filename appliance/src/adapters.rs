@@ -2,9 +2,10 @@
 //! converts plain values field by field. A line (`wire::Line`) *is* the door it leads to.
 
 pub mod seats;
+pub mod mirror;
 pub mod authority;
 pub mod grants; // border
 pub mod accounts; // border
-pub mod cuts;
+pub mod cuts; // border
 pub mod teams; // edge: clock
 pub mod upstream;

@@ -7,8 +7,13 @@ use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::files;
 use crate::messages::Message;
-use crate::secrets::Opened;
+use crate::secrets::{Opened, Secret};
+
+/// In provisioning's folder.
+const VPN_KEY_COPY: &str = "vpn-key.pub";
+const ROOT_COPY: &str = "root.der";
 
 /// Every room's configuration, secrets included: it is taken apart at once and never printed.
 pub struct Rooms {
@@ -19,43 +24,62 @@ pub struct Rooms {
     pub provisioning: provisioning::Config,
 }
 
+/// All of them, for one process.
 pub fn rooms(config: &Config, secrets: Opened) -> Result<Rooms, Message> {
     let Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key } = secrets;
-    let private_key =
-        TunnelKey::parse(vpn_key.expose()).map_err(|error| vpn_key.misformed(&error.to_string()))?;
-    let public_key = private_key.public();
-    let epoch = sns_epoch.expose_key()?;
-    let passphrase = pki::Secret::new(pki_passphrase.expose().as_bytes().to_vec())
-        .map_err(|error| pki_passphrase.misformed(&error.to_string()))?;
-    let gateway_dir = config.paths.room("gateway");
-    let root_der = certificate(&gateway_dir.join(pki::folders::ROOT_DER))?;
-    let chain = certificate(&gateway_dir.join(pki::folders::GATEWAY_CHAIN))?;
+    let vpn = vpn(config, &vpn_key)?;
+    let public_key = vpn.private_key.public();
+    let root_der = certificate(&config.paths.room("gateway").join(pki::folders::ROOT_DER))?;
+    publish(config, public_key, &root_der)?;
     Ok(Rooms {
-        vpn: vpn::Config {
-            plan: config.realm.plan.clone(),
-            listen: config.vpn.listen.clone(),
-            interface: config.vpn.interface.clone(),
-            private_key,
-            snapshot: config.paths.room("vpn").join("seats.json"),
-            nft: config.vpn.nft.clone(),
-        },
-        pki: pki::Config {
-            dir: config.paths.room("pki"),
-            secret: passphrase,
-            published_base: published_base(config),
-        },
-        sns: sns::Config { dir: config.paths.room("sns"), epoch_secret: sns::Secret::new(*epoch) },
-        gateway: gateway::Config {
-            plan: config.realm.plan.clone(),
-            zone: config.realm.zone.to_string(),
-            realm_name: config.realm.name.clone(),
-            listen: gateway::Listen::of(&config.realm.plan),
-            tls_chain_pem: String::from_utf8_lossy(&chain).into_owned(),
-            tls_key_pem: Zeroizing::new(gateway_key.expose().to_owned()),
-            device_ca_der: certificate(&gateway_dir.join(pki::folders::DEVICE_CA_DER))?,
-            dir: gateway_dir,
-        },
+        pki: pki(config, &pki_passphrase)?,
+        sns: sns(config, &sns_epoch)?,
+        gateway: gateway(config, &gateway_key)?,
         provisioning: provisioning(config, public_key, &root_der),
+        vpn,
+    })
+}
+
+pub fn vpn(config: &Config, key: &Secret) -> Result<vpn::Config, Message> {
+    Ok(vpn::Config {
+        plan: config.realm.plan.clone(),
+        listen: config.vpn.listen.clone(),
+        interface: config.vpn.interface.clone(),
+        private_key: TunnelKey::parse(key.expose()).map_err(|error| key.misformed(&error.to_string()))?,
+        snapshot: config.paths.room("vpn").join("seats.json"),
+        nft: config.vpn.nft.clone(),
+    })
+}
+
+pub fn pki(config: &Config, passphrase: &Secret) -> Result<pki::Config, Message> {
+    Ok(pki::Config {
+        dir: config.paths.room("pki"),
+        secret: pki::Secret::new(passphrase.expose().as_bytes().to_vec())
+            .map_err(|error| passphrase.misformed(&error.to_string()))?,
+        published_base: published_base(config),
+    })
+}
+
+pub fn sns(config: &Config, epoch: &Secret) -> Result<sns::Config, Message> {
+    let key = epoch.expose_key()?;
+    Ok(sns::Config {
+        dir: config.paths.room("sns"),
+        epoch_secret: sns::Secret::new(*key),
+    })
+}
+
+pub fn gateway(config: &Config, key: &Secret) -> Result<gateway::Config, Message> {
+    let dir = config.paths.room("gateway");
+    let chain = certificate(&dir.join(pki::folders::GATEWAY_CHAIN))?;
+    Ok(gateway::Config {
+        plan: config.realm.plan.clone(),
+        zone: config.realm.zone.to_string(),
+        realm_name: config.realm.name.clone(),
+        listen: gateway::Listen::of(&config.realm.plan),
+        tls_chain_pem: String::from_utf8_lossy(&chain).into_owned(),
+        tls_key_pem: Zeroizing::new(key.expose().to_owned()),
+        device_ca_der: certificate(&dir.join(pki::folders::DEVICE_CA_DER))?,
+        dir,
     })
 }
 
@@ -74,6 +98,40 @@ pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> 
         // A configuration has at least one series; facilities get their slots from the first.
         series: config.realm.series[0],
     }
+}
+
+/// What provisioning prints into every bundle is public, but lies in rooms whose folders it cannot enter:
+/// it has copies, made by `init`.
+pub fn publish(config: &Config, key: PublicKey, root_der: &[u8]) -> Result<(), Message> {
+    let dir = config.paths.room("provisioning");
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    for (name, bytes) in [(VPN_KEY_COPY, format!("{key}\n").into_bytes()), (ROOT_COPY, root_der.to_vec())] {
+        let path = dir.join(name);
+        if std::fs::read(&path).is_ok_and(|found| found == bytes) {
+            continue;
+        }
+        files::remove(&path).and_then(|()| files::write_new(&path, &bytes)).map_err(|error| {
+            Message::FileWrite { path: path.display().to_string(), why: error.to_string() }
+        })?;
+    }
+    Ok(())
+}
+
+/// The copies.
+pub fn published(config: &Config) -> Result<(PublicKey, Vec<u8>), Message> {
+    let dir = config.paths.room("provisioning");
+    let failed = |path: &Path, why: String| Message::OpenFailed {
+        room: "provisioning".to_owned(),
+        why: format!("{}: {why}; was mimamori init run?", path.display()),
+    };
+    let path = dir.join(VPN_KEY_COPY);
+    let key = std::fs::read_to_string(&path).map_err(|error| failed(&path, error.to_string()))?;
+    let key = key.trim().parse::<PublicKey>().map_err(|error| failed(&path, error.to_string()))?;
+    let path = dir.join(ROOT_COPY);
+    let root = std::fs::read(&path).map_err(|error| failed(&path, error.to_string()))?;
+    Ok((key, root))
 }
 
 /// Stands in every certificate, so that anyone can fetch the revocation lists (ruling 1).

@@ -55,6 +55,12 @@ pub fn private_folder(path: &Path) -> Result<(), Message> {
     Ok(())
 }
 
+/// Where relative names, and SQLite's temporary files, are looked for.
+pub fn work_in(path: &Path) -> Result<(), Message> {
+    std::env::set_current_dir(path)
+        .map_err(|error| Message::FolderFailed { path: path.display().to_string(), why: error.to_string() })
+}
+
 /// A new file of mode 0600 (never over an old one), on the disk when this returns.
 pub fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;

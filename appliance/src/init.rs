@@ -267,6 +267,7 @@ fn create_office(
     let room = compose::provisioning(config, secrets.vpn_key.public(), root_der);
     // Makes the room's folders.
     provisioning::open(room.clone()).map_err(|error| failed("office", error))?;
+    compose::publish(config, secrets.vpn_key.public(), root_der)?;
     let office = NewOffice {
         name: wishes.office_name.clone(),
         telephone: wishes.telephone.clone(),

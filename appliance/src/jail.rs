@@ -1,9 +1,9 @@
 //! The jail: after a process has opened what it needs and before it reads a byte from outside, it gives
 //! up the rest for good. no-new-privileges, capabilities, Landlock (files, TCP, signals), seccomp.
+//! What is given up is then tried: a process that can still do it does not start.
 //! Entered on the first thread, before any other exists, so that all inherit it; it ends with the process.
 //! Best effort by kernel, and `Held` says honestly what holds.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,14 +12,15 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
+
+use crate::config::Config;
+use crate::process::{self, Family, Process};
+
+mod calls; // edge: seccomp
+mod proof; // edge: tries what is given up
 
 /// The newest Landlock that this table was tested with.
 const LANDLOCK: ABI = ABI::V6;
-/// On x86-64 the same calls answer under a second set of numbers, which a deny list must name too.
-const X32_BIT: i64 = 0x4000_0000;
 
 /// What a process may still do with files once it is inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Jail {
     pub execute: Vec<PathBuf>,
     /// Keeps CAP_NET_ADMIN, for `nft`.
     pub net_admin: bool,
+    /// Kinds of socket it may still make; `None` leaves that to Landlock, which forbids TCP.
+    pub sockets: Option<Vec<Family>>,
 }
 
 /// Names, hosts, time zones and certificates: what a C library or a resolver may look up.
@@ -54,6 +57,8 @@ const READABLE: [&str; 17] = [
     "/lib",
     "/lib64",
 ];
+/// For a room that executes nothing.
+const LITTLE: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
 /// The kernel opens a program's loader for execution too.
 const LOADERS: [&str; 4] = [
     "/lib64/ld-linux-x86-64.so.2",
@@ -66,7 +71,28 @@ impl Jail {
     /// All rooms in one process: what the process table grants to each, together.
     pub fn together(read_write: Vec<PathBuf>, nft: PathBuf) -> Self {
         let execute = std::iter::once(nft).chain(LOADERS.map(PathBuf::from)).collect();
-        Self { read_write, read: READABLE.map(PathBuf::from).to_vec(), execute, net_admin: true }
+        let read = READABLE.map(PathBuf::from).to_vec();
+        Self { read_write, read, execute, net_admin: true, sockets: None }
+    }
+
+    /// One room in its own process: its row of the process table, and nothing of another row.
+    pub fn of(row: &Process, config: &Config) -> Self {
+        let folder = |key: &&str| (*key == "paths.output").then(|| config.paths.output.clone());
+        let program = |key: &&str| (*key == "vpn.nft").then(|| config.vpn.nft.clone());
+        let state = row.state.map(|state| config.paths.room(state));
+        let programs: Vec<PathBuf> = row.executes.iter().filter_map(program).collect();
+        let loaded = if programs.is_empty() { &[][..] } else { &LOADERS[..] };
+        let readable = if programs.is_empty() { &LITTLE[..] } else { &READABLE[..] };
+        Self {
+            read_write: state.into_iter().chain(row.writes.iter().filter_map(folder)).collect(),
+            read: readable.iter().map(PathBuf::from).collect(),
+            execute: programs.into_iter().chain(loaded.iter().map(PathBuf::from)).collect(),
+            net_admin: row
+                .capabilities
+                .iter()
+                .any(|held| held.name == "CAP_NET_ADMIN" && held.held == process::Held::Always),
+            sockets: Some(row.sockets.to_vec()),
+        }
     }
 }
 
@@ -82,6 +108,8 @@ pub enum JailError {
     Landlock(#[from] landlock::RulesetError),
     #[error("seccomp: {0}")]
     Seccomp(String),
+    #[error("{0} should be given up, and is not")]
+    NotGivenUp(String),
 }
 
 /// What holds from now on; printed by `status`.
@@ -137,12 +165,14 @@ impl fmt::Display for Held {
 pub fn enter(jail: &Jail) -> Result<Held, JailError> {
     rustix::thread::set_no_new_privs(true).map_err(|error| JailError::Privileges(error.into()))?;
     let capabilities = drop_capabilities(jail.net_admin)?;
+    proof::capabilities(jail.net_admin)?;
     let landlock = landlock(jail)?;
-    let (program, calls) = seccomp_program()?;
+    let (program, calls) = calls::program(jail)?;
     // After Landlock: its own calls stay allowed, but nothing below is needed any more.
     seccompiler::apply_filter_all_threads(&program).map_err(|error| JailError::Seccomp(error.to_string()))?;
     // No core dump and no debugger of the same user sees a key. Best effort: the rest does not rest on it.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    proof::calls(jail)?;
     Ok(Held { landlock, seccomp: Some(calls), capabilities })
 }
 
@@ -202,96 +232,6 @@ fn landlock(jail: &Jail) -> Result<Landlock, JailError> {
         RulesetStatus::PartiallyEnforced => Landlock::Partial { version },
         RulesetStatus::NotEnforced => Landlock::Absent,
     })
-}
-
-/// Calls that no room needs and attackers do: debugging and reading others, mounting, kernel code,
-/// keys of the kernel, clocks, and the two large attack surfaces io_uring and userfaultfd.
-const DENIED: &[i64] = &[
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
-    libc::SYS_kcmp,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_quotactl,
-    libc::SYS_acct,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_keyctl,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_fanotify_init,
-    libc::SYS_move_pages,
-    libc::SYS_migrate_pages,
-    libc::SYS_reboot,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_clock_adjtime,
-    libc::SYS_adjtimex,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_syslog,
-    libc::SYS_personality,
-    libc::SYS_vhangup,
-    libc::SYS_lookup_dcookie,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_file_load,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_iopl,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_ioperm,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_modify_ldt,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_uselib,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS__sysctl,
-];
-
-fn seccomp_program() -> Result<(BpfProgram, usize), JailError> {
-    let failed = |error: seccompiler::BackendError| JailError::Seccomp(error.to_string());
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for &call in DENIED {
-        rules.insert(call, Vec::new());
-        if cfg!(target_arch = "x86_64") {
-            rules.insert(call | X32_BIT, Vec::new());
-        }
-    }
-    // A new user namespace would give every capability back, inside it.
-    let new_user = libc::CLONE_NEWUSER as u64;
-    let condition =
-        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(new_user), new_user)
-            .map_err(failed)?;
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition]).map_err(failed)?]);
-    let denied = SeccompAction::Errno(libc::EPERM as u32);
-    let arch = std::env::consts::ARCH.try_into().map_err(failed)?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, arch).map_err(failed)?;
-    Ok((filter.try_into().map_err(failed)?, DENIED.len()))
 }
 
 #[cfg(test)]

@@ -10,27 +10,29 @@ use pki::door::{
     RevocationsAnswer, RevocationsQuestion,
 };
 use provisioning::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
-use sns::door::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
+use sns::door::{KeysAnswer, KeysQuestion, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tokio::task::JoinSet;
-use vpn::door::{SeatsAnswer, SeatsQuestion};
+use vpn::door::{MirrorAnswer, MirrorQuestion, SeatsAnswer, SeatsQuestion};
+use vpn::firewall::{Firewall, MirrorDoor};
 
 use crate::adapters::accounts::{AccountsAnswer, AccountsQuestion, told_change, told_check};
+use crate::adapters::cuts::{WhyAnswer, WhyQuestion};
 use crate::adapters::grants::{GrantsAnswer, GrantsQuestion, told};
 use crate::wire::http::{self, CONNECTIONS_MAX, HttpEnd, HttpLine};
 use crate::wire::line::{Line, LineEnd, channel};
 
 /// Longer than the longest wait of a feed (10 s), so that silence is a fault and not a long poll.
-const FEED_LIMIT: Duration = Duration::from_secs(20);
+pub const FEED_LIMIT: Duration = Duration::from_secs(20);
 /// An act that ends on the disk, or at the firewall.
-const ACT_LIMIT: Duration = Duration::from_secs(30);
+pub const ACT_LIMIT: Duration = Duration::from_secs(30);
 /// Many sign-ins at once wait for one another: Argon2 is meant to be slow.
-const ACCOUNT_LIMIT: Duration = Duration::from_secs(30);
+pub const ACCOUNT_LIMIT: Duration = Duration::from_secs(30);
 /// A whole 様式1 with its certificates and bundles.
-const OPERATOR_LIMIT: Duration = Duration::from_secs(300);
+pub const OPERATOR_LIMIT: Duration = Duration::from_secs(300);
 /// A place among the connections to a room behind the gateway.
-const STREAM_LIMIT: Duration = Duration::from_secs(10);
+pub const STREAM_LIMIT: Duration = Duration::from_secs(10);
 /// Questions answered at once per line: the feeds' long polls and the workers together.
-const AT_ONCE: usize = 64;
+pub const AT_ONCE: usize = 64;
 
 type Both<Q, A> = (Line<Q, A>, LineEnd<Q, A>);
 pub type OfficeQuestion = (Operator, ProvisioningQuestion);
@@ -44,12 +46,13 @@ pub struct Askers {
     pub published: Line<PublishedQuestion, PublishedAnswer>,
     pub teams: Line<TeamsQuestion, TeamsAnswer>,
     pub cuts: Line<CutQuestion, CutAnswer>,
+    pub why: Line<WhyQuestion, WhyAnswer>,
     pub grants: Line<GrantsQuestion, GrantsAnswer>,
     pub accounts: Line<AccountsQuestion, AccountsAnswer>,
     pub sns_http: HttpLine,
     pub office_http: HttpLine,
+    pub vpn: Line<SeatsQuestion, SeatsAnswer>,
     pub pki: Line<PkiQuestion, PkiAnswer>,
-    /// Why, for provisioning; the rest for the operator.
     pub gateway: Line<GatewayQuestion, GatewayAnswer>,
     pub sns: Line<SnsQuestion, SnsAnswer>,
     pub office: Line<OfficeQuestion, ProvisioningAnswer>,
@@ -57,40 +60,50 @@ pub struct Askers {
 
 /// The answerers' ends.
 pub struct Ends {
-    pub vpn: LineEnd<SeatsQuestion, SeatsAnswer>,
+    pub vpn: VpnEnds,
     pub pki: PkiEnds,
     pub sns: SnsEnds,
     pub gateway: GatewayEnds,
     pub office: OfficeEnds,
 }
 
+pub struct VpnEnds {
+    pub seats: LineEnd<SeatsQuestion, SeatsAnswer>,
+    pub operator: LineEnd<SeatsQuestion, SeatsAnswer>,
+}
+
 pub struct PkiEnds {
-    issuing: LineEnd<IssuingQuestion, IssuingAnswer>,
-    revocations: LineEnd<RevocationsQuestion, RevocationsAnswer>,
-    published: LineEnd<PublishedQuestion, PublishedAnswer>,
-    operator: LineEnd<PkiQuestion, PkiAnswer>,
+    pub issuing: LineEnd<IssuingQuestion, IssuingAnswer>,
+    pub revocations: LineEnd<RevocationsQuestion, RevocationsAnswer>,
+    pub published: LineEnd<PublishedQuestion, PublishedAnswer>,
+    pub operator: LineEnd<PkiQuestion, PkiAnswer>,
 }
 
 pub struct SnsEnds {
-    teams: LineEnd<TeamsQuestion, TeamsAnswer>,
-    http: HttpEnd,
-    operator: LineEnd<SnsQuestion, SnsAnswer>,
+    pub teams: LineEnd<TeamsQuestion, TeamsAnswer>,
+    /// Nobody asks yet: what provisioning seals of a patient comes with the case scans.
+    pub keys: Option<LineEnd<KeysQuestion, KeysAnswer>>,
+    pub http: HttpEnd,
+    pub operator: LineEnd<SnsQuestion, SnsAnswer>,
 }
 
 pub struct GatewayEnds {
-    cuts: LineEnd<CutQuestion, CutAnswer>,
-    operator: LineEnd<GatewayQuestion, GatewayAnswer>,
+    pub cuts: LineEnd<CutQuestion, CutAnswer>,
+    pub why: LineEnd<WhyQuestion, WhyAnswer>,
+    pub operator: LineEnd<GatewayQuestion, GatewayAnswer>,
 }
 
 pub struct OfficeEnds {
-    grants: LineEnd<GrantsQuestion, GrantsAnswer>,
-    accounts: LineEnd<AccountsQuestion, AccountsAnswer>,
-    http: HttpEnd,
-    operator: LineEnd<OfficeQuestion, ProvisioningAnswer>,
+    pub grants: LineEnd<GrantsQuestion, GrantsAnswer>,
+    pub accounts: LineEnd<AccountsQuestion, AccountsAnswer>,
+    pub http: HttpEnd,
+    pub operator: LineEnd<OfficeQuestion, ProvisioningAnswer>,
 }
 
+/// All of them inside one process.
 pub fn lay() -> (Askers, Ends) {
-    let (seats, vpn): Both<_, _> = channel("vpn", ACT_LIMIT);
+    let (seats, seats_end): Both<_, _> = channel("vpn", ACT_LIMIT);
+    let (vpn, vpn_end): Both<_, _> = channel("vpn", ACT_LIMIT);
     let (issuing, issuing_end): Both<_, _> = channel("pki", ACT_LIMIT);
     let (revocations, revocations_end): Both<_, _> = channel("pki", FEED_LIMIT);
     let (published, published_end): Both<_, _> = channel("pki", ACT_LIMIT);
@@ -98,6 +111,7 @@ pub fn lay() -> (Askers, Ends) {
     let (teams, teams_end): Both<_, _> = channel("sns", ACT_LIMIT);
     let (sns, sns_end): Both<_, _> = channel("sns", OPERATOR_LIMIT);
     let (cuts, cuts_end): Both<_, _> = channel("gateway", ACT_LIMIT);
+    let (why, why_end): Both<_, _> = channel("gateway", ACT_LIMIT);
     let (gateway, gateway_end): Both<_, _> = channel("gateway", ACT_LIMIT);
     let (grants, grants_end): Both<_, _> = channel("provisioning", FEED_LIMIT);
     let (accounts, accounts_end): Both<_, _> = channel("provisioning", ACCOUNT_LIMIT);
@@ -111,25 +125,27 @@ pub fn lay() -> (Askers, Ends) {
         published,
         teams,
         cuts,
+        why,
         grants,
         accounts,
         sns_http,
         office_http,
+        vpn,
         pki,
         gateway,
         sns,
         office,
     };
     let ends = Ends {
-        vpn,
+        vpn: VpnEnds { seats: seats_end, operator: vpn_end },
         pki: PkiEnds {
             issuing: issuing_end,
             revocations: revocations_end,
             published: published_end,
             operator: pki_end,
         },
-        sns: SnsEnds { teams: teams_end, http: sns_http_end, operator: sns_end },
-        gateway: GatewayEnds { cuts: cuts_end, operator: gateway_end },
+        sns: SnsEnds { teams: teams_end, keys: None, http: sns_http_end, operator: sns_end },
+        gateway: GatewayEnds { cuts: cuts_end, why: why_end, operator: gateway_end },
         office: OfficeEnds {
             grants: grants_end,
             accounts: accounts_end,
@@ -154,8 +170,20 @@ macro_rules! answer {
     }};
 }
 
-pub fn serve_vpn(end: LineEnd<SeatsQuestion, SeatsAnswer>, room: &vpn::Room, tasks: &mut JoinSet<()>) {
-    answer!(tasks, end, room, |question| room.answer(question).await);
+pub fn serve_firewall(
+    end: LineEnd<MirrorQuestion, MirrorAnswer>,
+    firewall: &Firewall,
+    tasks: &mut JoinSet<()>,
+) {
+    answer!(tasks, end, firewall, |question| {
+        let asked = MirrorDoor::ask(&firewall, question).await;
+        asked.unwrap_or_else(|closed| MirrorAnswer::Failed { why: closed.to_string() })
+    });
+}
+
+pub fn serve_vpn(ends: VpnEnds, room: &vpn::Room, tasks: &mut JoinSet<()>) {
+    answer!(tasks, ends.seats, room, |question| room.answer(question).await);
+    answer!(tasks, ends.operator, room, |question| room.answer(question).await);
 }
 
 pub fn serve_pki(ends: PkiEnds, room: &pki::Room, tasks: &mut JoinSet<()>) {
@@ -167,12 +195,16 @@ pub fn serve_pki(ends: PkiEnds, room: &pki::Room, tasks: &mut JoinSet<()>) {
 
 pub fn serve_sns(ends: SnsEnds, room: &sns::Room, tasks: &mut JoinSet<()>) {
     answer!(tasks, ends.teams, room, |question| room.teams(question).await);
+    if let Some(keys) = ends.keys {
+        answer!(tasks, keys, room, |question| room.keys(question).await);
+    }
     answer!(tasks, ends.operator, room, |question| room.operator(question).await);
     tasks.spawn(ends.http.serve(room.router()));
 }
 
 pub fn serve_gateway(ends: GatewayEnds, room: &gateway::Room, tasks: &mut JoinSet<()>) {
     answer!(tasks, ends.cuts, room, |question| room.cut(question).await);
+    answer!(tasks, ends.why, room, |question| why(&room, question).await);
     answer!(tasks, ends.operator, room, |question| room.operator(question).await);
 }
 
@@ -181,6 +213,13 @@ pub fn serve_office(ends: OfficeEnds, room: &provisioning::Room, tasks: &mut Joi
     answer!(tasks, ends.accounts, room, |question| account(&room, question).await);
     answer!(tasks, ends.operator, room, |(operator, question)| room.operator(question, operator).await);
     tasks.spawn(ends.http.serve(room.router()));
+}
+
+async fn why(room: &gateway::Room, question: WhyQuestion) -> WhyAnswer {
+    match room.operator(GatewayQuestion::Why { slot: question.slot }).await {
+        GatewayAnswer::Why(refusals) => WhyAnswer(refusals),
+        _ => WhyAnswer(Vec::new()),
+    }
 }
 
 async fn grants(room: &provisioning::Room, question: GrantsQuestion) -> GrantsAnswer {

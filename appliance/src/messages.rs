@@ -134,6 +134,10 @@ catalogue! {
     FolderFailed { path, why } "MM-6044", Failed,
         "フォルダー {path} を使えません: {why}", "the folder {path} cannot be used: {why}",
         "持ち主と権限（0700）を確かめてください", "check its owner and mode (0700)";
+    WrongUser { room, uid, wanted } "MM-6045", Denied,
+        "{room} を動かす利用者が違います（uid {uid}、正しくは {wanted}）", "{room} runs as uid {uid}, not as {wanted}",
+        "systemdのunitから起動してください。一人で試すときだけ [process] check_uids = false",
+        "start it from its systemd unit; [process] check_uids = false is for a developer alone";
     // The operator's door and the command line.
     NotRunning { path, why } "MM-6050", TryLater,
         "mimamori に話しかけられません（{path}）: {why}", "mimamori does not answer at {path}: {why}",

@@ -3,6 +3,7 @@
 
 pub mod question; // border
 pub mod degraded;
+pub mod merged;
 pub mod users; // edge: /etc/passwd, randomness
 pub mod door; // edge: tokio, Unix socket
 

@@ -7,5 +7,5 @@ pub mod table;
 pub mod check;
 
 pub use check::{Fault, check};
-pub use row::{Arrow, Capability, Door, Held, Name, Process, Speaks};
-pub use table::{TABLE, process};
+pub use row::{Arrow, Capability, Door, Family, Held, Name, Process, Speaks};
+pub use table::{TABLE, arrow_from, process};

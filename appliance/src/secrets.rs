@@ -68,6 +68,25 @@ pub fn open(secrets: &Secrets, credentials: Option<&Path>) -> Result<Opened, Vec
     }
 }
 
+/// One by its name, for the one process that may have it.
+pub fn open_one(
+    name: &'static str,
+    secrets: &Secrets,
+    credentials: Option<&Path>,
+) -> Result<Secret, Message> {
+    let place = match name {
+        "pki_passphrase" => &secrets.pki_passphrase,
+        "vpn_key" => &secrets.vpn_key,
+        "sns_epoch" => &secrets.sns_epoch,
+        "gateway_key" => &secrets.gateway_key,
+        _ => {
+            let (place, why) = ("–".to_owned(), "there is no such secret".to_owned());
+            return Err(Message::SecretMissing { key: name.to_owned(), place, why });
+        }
+    };
+    read(name, place, credentials)
+}
+
 fn read(name: &'static str, place: &SecretPlace, credentials: Option<&Path>) -> Result<Secret, Message> {
     let missing = |place: String, why: String| Message::SecretMissing { key: name.to_owned(), place, why };
     let path: PathBuf = match (place, credentials) {

@@ -1,10 +1,20 @@
 //! provisioning → gateway: cuts (end what is live) and why (the reasons behind a slot's refusals).
 
-use gateway::door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
+use gateway::door::{CutAnswer, CutQuestion, RefusalRecord};
 use provisioning::need::{Answering, Cut, CutDone, Cuts, NeedUnmet, Why, WhyLine};
+use serde::{Deserialize, Serialize};
 use vpn::slot::SlotNumber;
 
 use crate::wire::Line;
+
+/// The one question of the operator's that provisioning may ask, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyQuestion {
+    pub slot: SlotNumber,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyAnswer(pub Vec<RefusalRecord>);
 
 impl Cuts for Line<CutQuestion, CutAnswer> {
     fn cut(&self, cut: Cut) -> Answering<'_, CutDone> {
@@ -18,23 +28,20 @@ impl Cuts for Line<CutQuestion, CutAnswer> {
     }
 }
 
-impl Why for Line<GatewayQuestion, GatewayAnswer> {
+impl Why for Line<WhyQuestion, WhyAnswer> {
     fn why(&self, slot: SlotNumber) -> Answering<'_, Vec<WhyLine>> {
         Box::pin(async move {
-            let unmet = |why: String| NeedUnmet { room: self.room().to_owned(), why };
-            match self.ask(GatewayQuestion::Why { slot }).await {
-                Ok(GatewayAnswer::Why(refusals)) => Ok(refusals
-                    .into_iter()
-                    .map(|refusal| WhyLine {
-                        at_ms: refusal.at_ms,
-                        code: refusal.code,
-                        ja: refusal.ja,
-                        en: refusal.en,
-                    })
-                    .collect()),
-                Ok(_) => Err(unmet("an answer of another kind".to_owned())),
-                Err(fault) => Err(unmet(fault.to_string())),
-            }
+            let WhyAnswer(refusals) = self
+                .ask(WhyQuestion { slot })
+                .await
+                .map_err(|fault| NeedUnmet { room: self.room().to_owned(), why: fault.to_string() })?;
+            let line = |refusal: RefusalRecord| WhyLine {
+                at_ms: refusal.at_ms,
+                code: refusal.code,
+                ja: refusal.ja,
+                en: refusal.en,
+            };
+            Ok(refusals.into_iter().map(line).collect())
         })
     }
 }

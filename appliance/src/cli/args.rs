@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
+use crate::process::Name;
+
 /// Where the configuration is unless somebody says otherwise.
 pub const CONFIG: &str = "/etc/mimamori/mimamori.toml";
 
@@ -47,6 +49,12 @@ pub enum Command {
     Check,
     /// 動かす / run all rooms until told to stop
     Run,
+    /// 一つの部屋だけを動かす（systemdのunitから） / run one room in its own process (from its systemd unit)
+    Serve {
+        /// firewall, vpn, pki, sns, gateway, provisioning
+        #[arg(value_parser = served)]
+        room: Name,
+    },
     /// 各部屋の状態 / how every room is
     Status(StatusArgs),
     /// 施設 / facilities
@@ -215,6 +223,13 @@ pub enum Trail {
     Sns,
 }
 
+fn served(text: &str) -> Result<Name, String> {
+    Name::SERVED
+        .into_iter()
+        .find(|name| name.as_str() == text)
+        .ok_or_else(|| Name::SERVED.map(Name::as_str).join(", "))
+}
+
 fn reason(text: &str) -> Result<RevokeReason, String> {
     RevokeReason::ALL
         .into_iter()
@@ -249,6 +264,7 @@ mod tests {
             "mimamori facility template out.xlsx",
             "mimamori case accept --all",
             "mimamori case accept c-1 --dry-run",
+            "mimamori serve pki --config /x",
             "mimamori slot show 18-0042",
             "mimamori slot list --series 18F",
             "mimamori device revoke 18-0042 --reason lost --note n",
@@ -269,6 +285,7 @@ mod tests {
             "mimamori",
             "mimamori case accept",
             "mimamori case accept c-1 --all",
+            "mimamori serve cli",
             "mimamori slot show 18-42",
             "mimamori device revoke 18-0042",
             "mimamori device revoke 18-0042 --reason bored",

@@ -40,11 +40,12 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
     let config = config.unwrap_or_else(|| PathBuf::from(CONFIG));
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credentials = credentials.as_deref();
-    let door = || Door::new(realm::door(&config)?);
+    let door = || Door::new(&realm::paths(&config)?);
     match typed.command {
         Command::Init(args) => realm::init(args, out),
         Command::Check => realm::check(&config, credentials, out),
         Command::Run => realm::run(&config, credentials),
+        Command::Serve { room } => realm::serve(&config, room, credentials),
         Command::Status(args) => status::status(&door()?, args.check, out),
         Command::Facility(command) => facility::facility(&door()?, command, out),
         Command::Case(command) => case::case(&door()?, command, out),

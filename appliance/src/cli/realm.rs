@@ -1,20 +1,22 @@
-//! `init`, `check`, `run`: the commands that need the realm's files and no running appliance.
+//! `init`, `check`, `run`, `serve`: the commands that need the realm's files and no running appliance.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::args::InitArgs;
 use super::failure::Failure;
 use super::out::Out;
-use crate::config::{self, Config, Fault};
+use crate::config::{self, Config, Fault, Paths};
 use crate::exit::Exit;
 use crate::files;
 use crate::init::{self, InitFault, Made, Wishes};
 use crate::log;
 use crate::messages::Message;
 use crate::operator::users::Users;
+use crate::process::Name;
 use crate::secrets;
+use crate::serve;
 use crate::together;
 
 pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
@@ -95,9 +97,17 @@ pub fn run(path: &Path, credentials: Option<&Path>) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The socket at which the appliance of this configuration answers.
-pub fn door(path: &Path) -> Result<PathBuf, Failure> {
-    Ok(read(path)?.paths.operator_socket())
+/// One room in its own process; its secret is read by the process itself.
+pub fn serve(path: &Path, name: Name, credentials: Option<&Path>) -> Result<Exit, Failure> {
+    let config = read(path)?;
+    log::install(config.log_level);
+    serve::run(&config, name, credentials)?;
+    Ok(Exit::Ok)
+}
+
+/// Where the appliance of this configuration answers.
+pub fn paths(path: &Path) -> Result<Paths, Failure> {
+    Ok(read(path)?.paths)
 }
 
 fn read(path: &Path) -> Result<Config, Failure> {

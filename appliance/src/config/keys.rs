@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 22] = [
+pub const KEYS: [Key; 23] = [
     key(
         "realm",
         "zone",
@@ -237,6 +237,14 @@ pub const KEYS: [Key; 22] = [
         "the process jails itself after opening (Landlock, seccomp); note why if you switch it off",
     ),
     key(
+        "process",
+        "check_uids",
+        Kind::Truth,
+        Need::Default("true"),
+        "部屋ごとに分けて動かすとき（serve）、利用者番号を表のとおりに確かめます。開発者が一人で動かすときだけ false",
+        "serve: every process must have its user of the process table; false only for a developer who is all of them",
+    ),
+    key(
         "log",
         "level",
         Kind::Text,
@@ -264,6 +272,7 @@ pub fn section_title(section: &str) -> (&'static str, &'static str) {
             "where the secrets are, never what they are: X_file (mode 0600) or X_credential (systemd), one of the two",
         ),
         "jail" => ("閉じ込め", "the jail"),
+        "process" => ("部屋ごとのプロセス", "separate processes"),
         "log" => ("記録", "the log"),
         _ => ("", ""),
     }

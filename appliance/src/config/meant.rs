@@ -29,6 +29,8 @@ pub struct Config {
     pub vpn: Vpn,
     pub secrets: Secrets,
     pub jail_enforced: bool,
+    /// Separate processes have the users of the process table.
+    pub uids_checked: bool,
     pub log_level: log::LevelFilter,
 }
 
@@ -150,6 +152,7 @@ impl Reader {
         let vpn = self.vpn(realm.as_ref().map(|realm| &realm.zone));
         let secrets = self.secrets();
         let jail_enforced = self.truth("jail.enforce");
+        let uids_checked = self.truth("process.check_uids");
         let log_level = self.level();
         let config = Config {
             realm: realm?,
@@ -157,6 +160,7 @@ impl Reader {
             vpn: vpn?,
             secrets: secrets?,
             jail_enforced: jail_enforced?,
+            uids_checked: uids_checked?,
             log_level: log_level?,
         };
         self.apart(&config);

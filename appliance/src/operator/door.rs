@@ -21,27 +21,38 @@ use crate::jail::Held;
 use crate::wire::frame::{self, CONNECTIONS_MAX, Guard, OPERATOR_FRAME_MAX, Peer, QUESTION_TIME};
 use crate::wire::{Line, WireFault};
 
-/// The lines to every room, and what the door itself knows.
+/// All rooms in one process, behind one door.
+pub const TOGETHER: &str = "together";
+/// Each room has a process and an operator door of its own.
+pub const SEPARATED: &str = "separated";
+
+/// The lines to the rooms behind this door, and what the door itself knows.
 pub struct Rooms {
-    pub vpn: Line<SeatsQuestion, SeatsAnswer>,
-    pub pki: Line<PkiQuestion, PkiAnswer>,
-    pub gateway: Line<GatewayQuestion, GatewayAnswer>,
-    pub sns: Line<SnsQuestion, SnsAnswer>,
-    pub provisioning: Line<(Operator, ProvisioningQuestion), ProvisioningAnswer>,
+    /// `TOGETHER` or `SEPARATED`.
+    pub form: &'static str,
+    pub vpn: Option<Line<SeatsQuestion, SeatsAnswer>>,
+    pub pki: Option<Line<PkiQuestion, PkiAnswer>>,
+    pub gateway: Option<Line<GatewayQuestion, GatewayAnswer>>,
+    pub sns: Option<Line<SnsQuestion, SnsAnswer>>,
+    pub provisioning: Option<Line<(Operator, ProvisioningQuestion), ProvisioningAnswer>>,
     pub users: Users,
     pub jail: Held,
     pub since_ms: i64,
 }
 
-/// Serves the door until dropped. Only root and the appliance's own user are heard.
-pub async fn serve(listener: UnixListener, rooms: Rooms) {
-    let own = rustix::process::geteuid().as_raw();
-    let guard = Guard {
-        uids: vec![0, own],
+/// Only root and the appliance's own user are heard.
+pub fn own_guard() -> Guard {
+    Guard {
+        door: "operator.sock",
+        uids: vec![0, rustix::process::geteuid().as_raw()],
         frame_limit: OPERATOR_FRAME_MAX,
         question_time: QUESTION_TIME,
         connections: CONNECTIONS_MAX,
-    };
+    }
+}
+
+/// Serves the door until dropped.
+pub async fn serve(listener: UnixListener, guard: Guard, rooms: Rooms) {
     let rooms = Arc::new(rooms);
     frame::serve(listener, guard, move |peer, question| {
         let rooms = Arc::clone(&rooms);
@@ -51,6 +62,21 @@ pub async fn serve(listener: UnixListener, rooms: Rooms) {
 }
 
 impl Rooms {
+    /// Before any line is laid.
+    pub fn none(form: &'static str, users: Users, jail: Held, since_ms: i64) -> Self {
+        Self {
+            form,
+            vpn: None,
+            pki: None,
+            gateway: None,
+            sns: None,
+            provisioning: None,
+            users,
+            jail,
+            since_ms,
+        }
+    }
+
     async fn answer(&self, peer: Peer, question: OperatorQuestion) -> Answered {
         // Without randomness the zero trace says so; the question is answered all the same.
         let trace = trace().unwrap_or_else(|_| TraceId::from_random([0; 8]));
@@ -66,22 +92,22 @@ impl Rooms {
     async fn carried(&self, operator: Operator, question: OperatorQuestion) -> OperatorAnswer {
         match question {
             OperatorQuestion::Status => OperatorAnswer::Status(Box::new(self.status(operator).await)),
-            OperatorQuestion::Vpn(VpnQuestion::Status) => match self.vpn.ask(SeatsQuestion::Status).await {
+            OperatorQuestion::Vpn(VpnQuestion::Status) => match ask(&self.vpn, SeatsQuestion::Status).await {
                 Ok(SeatsAnswer::Status(status)) => OperatorAnswer::Vpn(status),
                 Ok(_) => silent("vpn", "an answer of another kind".to_owned()),
                 Err(fault) => silent("vpn", fault.to_string()),
             },
             OperatorQuestion::Pki(question) => {
-                carried("pki", self.pki.ask(question).await, OperatorAnswer::Pki)
+                carried("pki", ask(&self.pki, question).await, OperatorAnswer::Pki)
             }
             OperatorQuestion::Gateway(question) => {
-                carried("gateway", self.gateway.ask(question).await, OperatorAnswer::Gateway)
+                carried("gateway", ask(&self.gateway, question).await, OperatorAnswer::Gateway)
             }
             OperatorQuestion::Sns(question) => {
-                carried("sns", self.sns.ask(question).await, OperatorAnswer::Sns)
+                carried("sns", ask(&self.sns, question).await, OperatorAnswer::Sns)
             }
             OperatorQuestion::Provisioning(question) => {
-                let asked = self.provisioning.ask((operator, question)).await;
+                let asked = ask(&self.provisioning, (operator, question)).await;
                 carried("provisioning", asked, OperatorAnswer::Provisioning)
             }
         }
@@ -89,15 +115,15 @@ impl Rooms {
 
     async fn status(&self, operator: Operator) -> Status {
         let (vpn, pki, gateway, sns, provisioning) = tokio::join!(
-            self.vpn.ask(SeatsQuestion::Status),
-            self.pki.ask(PkiQuestion::Status),
-            self.gateway.ask(GatewayQuestion::Status),
-            self.sns.ask(SnsQuestion::Status),
-            self.provisioning.ask((operator, ProvisioningQuestion::Status)),
+            ask(&self.vpn, SeatsQuestion::Status),
+            ask(&self.pki, PkiQuestion::Status),
+            ask(&self.gateway, GatewayQuestion::Status),
+            ask(&self.sns, SnsQuestion::Status),
+            ask(&self.provisioning, (operator, ProvisioningQuestion::Status)),
         );
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            form: "together".to_owned(),
+            form: self.form.to_owned(),
             engine: "sqlite".to_owned(),
             since_ms: self.since_ms,
             jail: JailStatus { whole: self.jail.is_whole(), text: self.jail.to_string() },
@@ -125,8 +151,21 @@ impl Rooms {
                 _ => None,
             },
         };
-        status.degraded = judge(&status, now_ms() / 1000);
+        if self.form == TOGETHER {
+            status.degraded = judge(&status, now_ms() / 1000);
+        }
         status
+    }
+}
+
+/// A room of another process is not asked through this one.
+async fn ask<Q: Send + 'static, A: Send + 'static>(
+    line: &Option<Line<Q, A>>,
+    question: Q,
+) -> Result<A, WireFault> {
+    match line {
+        Some(line) => line.ask(question).await,
+        None => Err(WireFault::Closed),
     }
 }
 

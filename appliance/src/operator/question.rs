@@ -52,7 +52,7 @@ pub enum OperatorAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub version: String,
-    /// `together`: all rooms in one process.
+    /// `together`: all rooms in one process; `separated`: each in its own.
     pub form: String,
     pub engine: String,
     /// Unix milliseconds.

@@ -14,6 +14,10 @@ pub enum Name {
 }
 
 impl Name {
+    /// Those that run all the time, in the order in which they are started.
+    pub const SERVED: [Name; 6] =
+        [Name::Firewall, Name::Vpn, Name::Pki, Name::Sns, Name::Gateway, Name::Provisioning];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Name::Firewall => "firewall",
@@ -71,6 +75,13 @@ pub struct Arrow {
     pub gid: u32,
 }
 
+/// A kind of socket. None calls out by TCP or UDP: the rooms meet at Unix sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Unix,
+    Netlink,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
     pub name: Name,
@@ -89,11 +100,18 @@ pub struct Process {
     pub secrets: &'static [&'static str],
     /// Keys of the configuration that name programs it may execute.
     pub executes: &'static [&'static str],
+    /// Kinds of socket it may still make inside the jail; what it listens at is open by then.
+    pub sockets: &'static [Family],
     /// Does it face anything outside the appliance?
     pub listens: &'static str,
 }
 
 impl Process {
+    /// Every socket at which it answers.
+    pub fn arrows(&self) -> impl Iterator<Item = (&'static Door, &'static Arrow)> {
+        self.offers.iter().flat_map(|door| door.arrows.iter().map(move |arrow| (door, arrow)))
+    }
+
     pub fn door(&self, name: &str) -> Option<&'static Door> {
         self.offers.iter().find(|door| door.name == name)
     }

@@ -1,6 +1,6 @@
 //! The process table itself. The order is that of `Name`; `check` proves what a compiler cannot.
 
-use super::row::{Capability, Held, Name, Process, Speaks, arrow, door};
+use super::row::{Arrow, Capability, Family, Held, Name, Process, Speaks, arrow, door};
 
 const NET_ADMIN_OPENING: Capability = Capability {
     name: "CAP_NET_ADMIN",
@@ -17,6 +17,13 @@ const BIND_LOW_PORTS: Capability = Capability {
     held: Held::WhileOpening,
     why: "listens at 443 and 80 of the TUN",
 };
+const BIND_LOW_UDP: Capability = Capability {
+    name: "CAP_NET_BIND_SERVICE",
+    held: Held::WhileOpening,
+    why: "listens at 443/udp, for hospitals that let nothing else through",
+};
+/// Knocks, and the line to systemd.
+const UNIX: &[Family] = &[Family::Unix];
 
 /// Ids between systemd's reserved ranges (60706–61183), the same on every machine, so that peer uids
 /// can be checked across a restore. Users 61000…, groups of arrows 61020….
@@ -27,17 +34,26 @@ pub const TABLE: [Process; 7] = [
         uid: 61000,
         gid: 61000,
         capabilities: &[NET_ADMIN_NFT],
-        offers: &[door(
-            "mirror",
-            Speaks::Questions,
-            &[arrow(Name::Vpn, "firewall-mirror.sock", "mm-a-mirror", 61020)],
-            &[],
-        )],
+        offers: &[
+            door(
+                "mirror",
+                Speaks::Questions,
+                &[arrow(Name::Vpn, "firewall-mirror.sock", "mm-a-mirror", 61020)],
+                &[],
+            ),
+            door(
+                "operator",
+                Speaks::Questions,
+                &[arrow(Name::Cli, "firewall-operator.sock", "mm-a-op-firewall", 61038)],
+                &[],
+            ),
+        ],
         knocks: &[],
         state: None,
         writes: &[],
         secrets: &[],
         executes: &["vpn.nft"],
+        sockets: &[Family::Unix, Family::Netlink],
         listens: "",
     },
     Process {
@@ -45,7 +61,7 @@ pub const TABLE: [Process; 7] = [
         user: "mm-vpn",
         uid: 61001,
         gid: 61001,
-        capabilities: &[NET_ADMIN_OPENING],
+        capabilities: &[NET_ADMIN_OPENING, BIND_LOW_UDP],
         offers: &[
             door(
                 "seats",
@@ -65,6 +81,7 @@ pub const TABLE: [Process; 7] = [
         writes: &[],
         secrets: &["vpn_key"],
         executes: &[],
+        sockets: UNIX,
         listens: "UDP of the internet (vpn.listen)",
     },
     Process {
@@ -104,6 +121,7 @@ pub const TABLE: [Process; 7] = [
         writes: &[],
         secrets: &["pki_passphrase"],
         executes: &[],
+        sockets: UNIX,
         listens: "",
     },
     Process {
@@ -138,6 +156,7 @@ pub const TABLE: [Process; 7] = [
         writes: &[],
         secrets: &["sns_epoch"],
         executes: &[],
+        sockets: UNIX,
         listens: "",
     },
     Process {
@@ -178,6 +197,7 @@ pub const TABLE: [Process; 7] = [
         writes: &[],
         secrets: &["gateway_key"],
         executes: &[],
+        sockets: UNIX,
         listens: "TCP of the tunnels (443, 80 of the TUN)",
     },
     Process {
@@ -217,6 +237,7 @@ pub const TABLE: [Process; 7] = [
         writes: &["paths.output"],
         secrets: &[],
         executes: &[],
+        sockets: UNIX,
         listens: "",
     },
     Process {
@@ -227,6 +248,7 @@ pub const TABLE: [Process; 7] = [
         capabilities: &[],
         offers: &[],
         knocks: &[
+            "firewall.operator",
             "vpn.operator",
             "pki.operator",
             "sns.operator",
@@ -237,6 +259,7 @@ pub const TABLE: [Process; 7] = [
         writes: &[],
         secrets: &[],
         executes: &[],
+        sockets: UNIX,
         listens: "",
     },
 ];
@@ -247,4 +270,11 @@ const ASKED_BY_PROVISIONING: &[&str] =
 pub fn process(name: Name) -> &'static Process {
     // `TABLE` holds one row per name, in the order of `Name`; `check` proves it.
     &TABLE[name as usize]
+}
+
+/// The socket at which `from` knocks at a door (`pki.issuing`).
+pub fn arrow_from(from: Name, full: &str) -> Option<&'static Arrow> {
+    let (room, name) = full.split_once('.')?;
+    let row = TABLE.iter().find(|row| row.name.as_str() == room)?;
+    row.door(name)?.arrows.iter().find(|arrow| arrow.from == from)
 }

@@ -2,10 +2,11 @@
 //! Owns a listener while `serve` runs, and one connection per question on the asking side.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -21,8 +22,8 @@ use super::fault::WireFault;
 
 /// The operator's door carries whole files (様式1, bundles); bytes grow fourfold in JSON.
 pub const OPERATOR_FRAME_MAX: usize = 16 << 20;
-/// Between rooms nothing larger than a list of ten thousand slots travels.
-pub const ROOM_FRAME_MAX: usize = 1 << 20;
+/// Between rooms the largest is the whole truth about ten thousand slots and who may use them.
+pub const ROOM_FRAME_MAX: usize = 16 << 20;
 /// A local peer that takes longer to put its question is stuck or hostile.
 pub const QUESTION_TIME: Duration = Duration::from_secs(10);
 /// Connections at once per door: an operator and a few scripts.
@@ -54,6 +55,8 @@ pub struct Peer {
 /// How a door is guarded.
 #[derive(Clone, Debug)]
 pub struct Guard {
+    /// The door's name, for the log.
+    pub door: &'static str,
     /// Peers with another uid hear `Stranger` and nothing else.
     pub uids: Vec<u32>,
     pub frame_limit: usize,
@@ -65,6 +68,8 @@ pub struct Guard {
 pub struct Socket {
     pub path: PathBuf,
     pub frame_limit: usize,
+    /// How long to knock again at a room that is just being restarted.
+    pub patience: Duration,
 }
 
 /// Whatever brings a question of one kind to its answer.
@@ -76,9 +81,7 @@ impl<Q: Serialize, A: DeserializeOwned + Send> Carry<Q, A> for Socket {
     fn carry(&self, question: Q) -> Pin<Box<dyn Future<Output = Result<A, WireFault>> + Send + '_>> {
         let encoded = encode(&question, self.frame_limit);
         Box::pin(async move {
-            let stream = UnixStream::connect(&self.path)
-                .await
-                .map_err(|error| WireFault::Unreachable { why: error.to_string() })?;
+            let stream = connect(&self.path, self.patience).await?;
             let mut framed = framed(stream, self.frame_limit);
             framed.send(encoded?).await.map_err(broken)?;
             match next(&mut framed, self.frame_limit).await? {
@@ -86,6 +89,49 @@ impl<Q: Serialize, A: DeserializeOwned + Send> Carry<Q, A> for Socket {
                 Reply::Refused(refused) => Err(refused.into()),
             }
         })
+    }
+}
+
+/// Knocks until somebody opens; the last refusal when nobody does.
+pub async fn connect(path: &Path, patience: Duration) -> Result<UnixStream, WireFault> {
+    let given_up = Instant::now() + patience;
+    let mut pause = KNOCK_FIRST;
+    loop {
+        match UnixStream::connect(path).await {
+            Ok(stream) => return Ok(stream),
+            // Forbidden now is forbidden later.
+            Err(error)
+                if error.kind() == ErrorKind::PermissionDenied || Instant::now() + pause > given_up =>
+            {
+                return Err(WireFault::Unreachable { why: error.to_string() });
+            }
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(KNOCK_LONGEST);
+    }
+}
+
+/// Answers with a method of the room.
+pub type Answerer<Q, A> = Arc<dyn Fn(Q) -> Pin<Box<dyn Future<Output = A> + Send>> + Send + Sync>;
+
+/// A door at which questions of one kind arrive.
+pub trait Offer<Q, A>: Send {
+    fn serve(self: Box<Self>, answer: Answerer<Q, A>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// A listener with its guard.
+pub struct Offered {
+    pub listener: UnixListener,
+    pub guard: Guard,
+}
+
+impl<Q, A> Offer<Q, A> for Offered
+where
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize + Send + 'static,
+{
+    fn serve(self: Box<Self>, answer: Answerer<Q, A>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(serve(self.listener, self.guard, move |_, question| answer(question)))
     }
 }
 
@@ -105,7 +151,7 @@ where
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Descriptors ran out or the peer went: the door itself stays open.
-                log::warn!("the operator door cannot accept: {error}");
+                log::warn!("the door {} cannot accept: {error}", guard.door);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -114,8 +160,11 @@ where
         let (guard, answer) = (Arc::clone(&guard), answer.clone());
         under_way.spawn(async move {
             let full = place.is_err();
-            if let Err(fault) = converse(stream, &guard, full, answer).await {
-                log::info!("a talk at the operator door broke: {fault}");
+            match converse(stream, &guard, full, answer).await {
+                // Nobody of the table knocks where the table does not say so.
+                Err(fault @ WireFault::Stranger { .. }) => log::warn!("refused at {}: {fault}", guard.door),
+                Err(fault) => log::info!("a talk at {} broke: {fault}", guard.door),
+                Ok(()) => {}
             }
             drop(place);
         });
@@ -123,8 +172,11 @@ where
     }
 }
 
+/// Between two knocks: a restart takes a fraction of a second, and a dead room must not cost a core.
+const KNOCK_FIRST: Duration = Duration::from_millis(20);
+const KNOCK_LONGEST: Duration = Duration::from_millis(500);
 /// Between attempts to accept while the process is out of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 async fn converse<Q, A, F, R>(
     stream: UnixStream,
@@ -241,6 +293,7 @@ mod tests {
 
     fn guard() -> Guard {
         Guard {
+            door: "test",
             uids: vec![rustix::process::geteuid().as_raw()],
             frame_limit: LIMIT,
             question_time: Duration::from_secs(30),
@@ -258,7 +311,7 @@ mod tests {
     }
 
     fn line(path: &std::path::Path, frame_limit: usize) -> line::Line<String, usize> {
-        line::socket("test", path.to_owned(), frame_limit, Duration::from_secs(30))
+        line::socket("test", path.to_owned(), frame_limit, Duration::from_secs(30), Duration::ZERO)
     }
 
     #[tokio::test]
@@ -310,9 +363,33 @@ mod tests {
     async fn garbage_is_named_and_closes_nothing_else() {
         let (_dir, path, task) = open(guard());
         let wrong: line::Line<u32, usize> =
-            line::socket("test", path.clone(), LIMIT, Duration::from_secs(30));
+            line::socket("test", path.clone(), LIMIT, Duration::from_secs(30), Duration::ZERO);
         assert!(matches!(wrong.ask(7).await, Err(WireFault::Garbled { .. })));
         assert_eq!(line(&path, LIMIT).ask(String::new()).await, Ok(0));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_room_that_is_being_restarted_is_knocked_at_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("door.sock");
+        let line: line::Line<String, usize> =
+            line::socket("test", path.clone(), LIMIT, Duration::from_secs(30), Duration::from_secs(30));
+        let asked = tokio::spawn(async move { line.ask("xyz".to_owned()).await });
+        tokio::task::yield_now().await;
+        let listener = UnixListener::bind(&path).unwrap();
+        let task = tokio::spawn(serve(listener, guard(), |_, text: String| async move { text.len() }));
+        assert_eq!(asked.await.unwrap(), Ok(3));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_room_answers_at_a_socket_as_at_a_channel() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("door.sock");
+        let end: line::LineEnd<String, usize> = line::offered(UnixListener::bind(&path).unwrap(), guard());
+        let task = tokio::spawn(end.serve(2, |text: String| async move { text.len() }));
+        assert_eq!(line(&path, LIMIT).ask("ab".to_owned()).await, Ok(2));
         task.abort();
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -44,24 +45,42 @@ impl<Q, A> Clone for Line<Q, A> {
 }
 
 /// The answering room's end.
-pub struct LineEnd<Q, A> {
-    asks: mpsc::Receiver<Ask<Q, A>>,
+pub struct LineEnd<Q, A>(End<Q, A>);
+
+enum End<Q, A> {
+    Channel(mpsc::Receiver<Ask<Q, A>>),
+    Socket(Box<dyn frame::Offer<Q, A>>),
 }
 
 /// A line inside this process; `limit` bounds every question, from asking to answer.
 pub fn channel<Q, A>(room: &'static str, limit: Duration) -> (Line<Q, A>, LineEnd<Q, A>) {
     let (sender, asks) = mpsc::channel(QUEUE_DEPTH);
-    (Line { room, limit, carrier: Arc::new(Carrier::Channel(sender)) }, LineEnd { asks })
+    (Line { room, limit, carrier: Arc::new(Carrier::Channel(sender)) }, LineEnd(End::Channel(asks)))
 }
 
-/// A line to another process. Nothing is opened before the first question.
-pub fn socket<Q, A>(room: &'static str, path: PathBuf, frame_limit: usize, limit: Duration) -> Line<Q, A>
+/// A line to another process. Nothing is opened before the first question; `patience` bounds the knocking.
+pub fn socket<Q, A>(
+    room: &'static str,
+    path: PathBuf,
+    frame_limit: usize,
+    limit: Duration,
+    patience: Duration,
+) -> Line<Q, A>
 where
     Q: Serialize + 'static,
     A: DeserializeOwned + Send + 'static,
 {
-    let socket = frame::Socket { path, frame_limit };
+    let socket = frame::Socket { path, frame_limit, patience };
     Line { room, limit, carrier: Arc::new(Carrier::Socket(Box::new(socket))) }
+}
+
+/// The answering end of a line from another process.
+pub fn offered<Q, A>(listener: UnixListener, guard: frame::Guard) -> LineEnd<Q, A>
+where
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize + Send + 'static,
+{
+    LineEnd(End::Socket(Box::new(frame::Offered { listener, guard })))
 }
 
 impl<Q, A> Line<Q, A>
@@ -97,14 +116,21 @@ where
 {
     /// Answers until every asker is gone, at most `at_once` questions at a time. A question that was
     /// taken is answered to its end, even when its asker has given up.
-    pub async fn serve<F, R>(mut self, at_once: usize, answer: F)
+    /// At a socket the door's guard has the limit.
+    pub async fn serve<F, R>(self, at_once: usize, answer: F)
     where
-        F: Fn(Q) -> R,
+        F: Fn(Q) -> R + Send + Sync + 'static,
         R: Future<Output = A> + Send + 'static,
     {
+        let mut asks = match self.0 {
+            End::Channel(asks) => asks,
+            End::Socket(offered) => {
+                return offered.serve(Arc::new(move |question| Box::pin(answer(question)))).await;
+            }
+        };
         let places = Arc::new(Semaphore::new(at_once));
         let mut under_way = JoinSet::new();
-        while let Some(ask) = self.asks.recv().await {
+        while let Some(ask) = asks.recv().await {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
             let answering = answer(ask.question);
             under_way.spawn(async move {
