@@ -64,6 +64,7 @@ pub fn sns(config: &Config, epoch: &Secret) -> Result<sns::Config, Message> {
     let key = epoch.expose_key()?;
     Ok(sns::Config {
         dir: config.paths.room("sns"),
+        database: sns::Database::Folder,
         epoch_secret: sns::Secret::new(*key),
     })
 }

@@ -12,7 +12,8 @@ pub mod view;
 mod world; // edge: clock and randomness
 mod epoch; // edge: the file of the epoch's key
 mod keystore; // edge: SQL (keys.db, SQLite only)
-mod store; // edge: SQL (sns.db)
+mod engine; // edge: SQL (sns.db, or a PostgreSQL server)
+mod store; // edge: SQL
 mod roster; // edge: SQL (teams, facilities, members)
 mod timeline; // edge: SQL (posts, 了解, events)
 mod live; // edge: tokio (streams)
@@ -25,5 +26,6 @@ mod http; // edge: HTTP
 mod room; // edge: opens and composes the room
 
 pub use door::{KeysAnswer, KeysQuestion, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
+pub use engine::{Database, DatabaseUrl, UrlError};
 pub use keys::Secret;
 pub use room::{Config, OpenError, Opened, Room, StartError, open};

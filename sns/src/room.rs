@@ -10,6 +10,7 @@ use axum::Router;
 
 use crate::desk::Desk;
 use crate::door::{KeysAnswer, KeysQuestion, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
+use crate::engine::Database;
 use crate::keys::{EpochKey, Secret};
 use crate::keystore::KeyStore;
 use crate::live::Live;
@@ -19,6 +20,8 @@ use crate::{epoch, http, office};
 pub struct Config {
     /// sns.db, keys.db, and `epoch/`, which no backup may take.
     pub dir: PathBuf,
+    /// Where the records are; keys.db is always in the folder.
+    pub database: Database,
     /// Wraps the epoch's key; a credential, kept apart from the folder.
     pub epoch_secret: Secret,
 }
@@ -42,6 +45,7 @@ pub enum StartError {
 /// Everything that needs the outside is read; nothing runs yet.
 pub struct Opened {
     dir: PathBuf,
+    database: Database,
     secret: Secret,
     ring: Vec<EpochKey>,
 }
@@ -53,18 +57,19 @@ pub struct Room {
 }
 
 pub fn open(config: Config) -> Result<Opened, OpenError> {
-    let Config { dir, epoch_secret } = config;
+    let Config { dir, database, epoch_secret } = config;
     let make = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
     make.map_err(|why| OpenError::Folder { dir: dir.clone(), why })?;
     let ring = epoch::read(&dir, &epoch_secret).map_err(|error| OpenError::Epoch(error.to_string()))?;
-    Ok(Opened { dir, secret: epoch_secret, ring })
+    Ok(Opened { dir, database, secret: epoch_secret, ring })
 }
 
 impl Opened {
     pub async fn start(self) -> Result<Room, StartError> {
         let keys = KeyStore::open(&self.dir, self.secret, self.ring);
         let keys = keys.await.map_err(|error| StartError::Keys(error.to_string()))?;
-        let store = Store::open(&self.dir).await.map_err(|error| StartError::Store(error.to_string()))?;
+        let store = Store::open(&self.database, &self.dir).await;
+        let store = store.map_err(|error| StartError::Store(error.to_string()))?;
         let desk = Desk { store, keys, live: Live::new() };
         let replayed =
             office::replay_erasures(&desk).await.map_err(|error| StartError::Store(error.to_string()))?;

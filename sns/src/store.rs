@@ -1,79 +1,63 @@
-//! sns.db: opens it, begins its transactions, keeps its audit trail. What is in the tables is `roster`'s and
-//! `timeline`'s. Portable SQL; one writer at a time, so that numbers and the chain have one order.
+//! The room's tables: brings them to this version, begins transactions, keeps the audit trail. What is in the
+//! other tables is `roster`'s and `timeline`'s. Portable SQL; one writer at a time, so that numbers and the
+//! chain have one order.
 
 use std::path::Path;
-use std::time::Duration;
 
 use pki::chain::{Hash, Head};
 use pki::identity::TraceId;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::audit::{self, Entry};
 use crate::door::AuditLine;
+use crate::engine::{Database, Engine, EngineError};
 use crate::keys::KeyError;
 use crate::world::NoRandomness;
 
-pub type Conn = SqliteConnection;
-pub type Tx = Transaction<'static, Sqlite>;
+pub use crate::engine::{Conn, Tx};
 
-/// A reader per core or two; SQLite readers never wait for the writer.
-const READERS: u32 = 4;
-/// Writers queue for the one connection in the order in which they came.
-const WRITERS: u32 = 1;
-/// Longer than any write of this room; after it something is wrong.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rows of the trail in memory at once while it is checked.
 const AUDIT_PAGE: i64 = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("sns.db: {0}")]
+    #[error("the records' database: {0}")]
+    Engine(#[from] EngineError),
+    #[error("the records: {0}")]
     Sql(#[from] sqlx::Error),
-    #[error("sns.db: {0}")]
+    #[error("the records: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    #[error("sns.db: a row's {0}")]
+    #[error("the records: a row's {0}")]
     Key(#[from] KeyError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
-    #[error("sns.db: `{0}` holds what this room never wrote")]
+    #[error("the records: `{0}` holds what this room never wrote")]
     Broken(&'static str),
     #[error("the audit trail is broken at entry {number}")]
     Audit { number: u64 },
 }
 
 pub struct Store {
-    readers: SqlitePool,
-    writer: SqlitePool,
+    engine: Engine,
 }
 
 impl Store {
-    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(dir.join("sns.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new().max_connections(WRITERS).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { readers, writer })
+    pub async fn open(database: &Database, dir: &Path) -> Result<Self, StoreError> {
+        let engine = Engine::open(database, dir).await?;
+        sqlx::migrate!("./migrations").run(engine.writer()).await?;
+        Ok(Self { engine })
     }
 
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.engine.close().await;
     }
 
     /// One consistent view.
     pub async fn read(&self) -> Result<Tx, StoreError> {
-        Ok(self.readers.begin().await?)
+        Ok(self.engine.read().await?)
     }
 
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.engine.write().await?)
     }
 
     /// Recomputes the whole trail; its head is what `pki` attests.
@@ -179,26 +163,34 @@ fn as_u64(number: i64) -> u64 {
 }
 
 #[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::{Act, Actor};
+    use crate::engine::DatabaseUrl;
+
+    /// One folder and one server's database, both empty; dropped last.
+    fn engines() -> [(Database, tempfile::TempDir, Option<postgres::Temporary>); 2] {
+        let server = postgres::database();
+        let url = Database::Url(DatabaseUrl::parse(&server.url()).unwrap());
+        let dir = || tempfile::tempdir().unwrap();
+        [(Database::Folder, dir(), None), (url, dir(), Some(server))]
+    }
 
     async fn append_three(store: &Store) {
         for at_ms in 0..3 {
             let mut tx = store.write().await.unwrap();
-            let entry = Entry {
-                at_ms,
-                trace: None,
-                actor: Actor::Room,
-                act: Act::Read,
-                patient: None,
-                on: None,
-                rule: "r",
-                allowed: true,
-            };
-            append(&mut tx, &entry).await.unwrap();
+            append(&mut tx, &entry(at_ms)).await.unwrap();
             tx.commit().await.unwrap();
         }
+    }
+
+    fn entry(at_ms: i64) -> Entry<'static> {
+        let (actor, act) = (Actor::Room, Act::Read);
+        Entry { at_ms, trace: None, actor, act, patient: None, on: None, rule: "r", allowed: true }
     }
 
     #[tokio::test]
@@ -208,36 +200,74 @@ mod tests {
             "DELETE FROM audit WHERE number = 2",
             "UPDATE audit SET number = number + 10 WHERE number >= 2",
         ];
-        for attack in attacks {
-            let dir = tempfile::tempdir().unwrap();
-            let store = Store::open(dir.path()).await.unwrap();
+        for (attack, (database, dir, _server)) in
+            attacks.into_iter().flat_map(|attack| engines().map(|engine| (attack, engine)))
+        {
+            let store = Store::open(&database, dir.path()).await.unwrap();
             assert_eq!(store.verify_audit().await.unwrap(), Head::EMPTY);
             append_three(&store).await;
             assert_eq!(store.verify_audit().await.unwrap().entries, 3);
             assert_eq!(store.audit_lines(1, 10, None).await.unwrap().len(), 2);
-            sqlx::query(attack).execute(&store.writer).await.unwrap();
+            sqlx::query(attack).execute(store.engine.writer()).await.unwrap();
             assert!(matches!(store.verify_audit().await, Err(StoreError::Audit { number: 2 })), "{attack}");
         }
     }
 
     #[tokio::test]
     async fn a_rolled_back_change_leaves_no_entry() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
-        append_three(&store).await;
-        let mut tx = store.write().await.unwrap();
-        let entry = Entry {
-            at_ms: 9,
-            trace: None,
-            actor: Actor::Room,
-            act: Act::Read,
-            patient: None,
-            on: None,
-            rule: "r",
-            allowed: true,
-        };
-        append(&mut tx, &entry).await.unwrap();
-        drop(tx);
-        assert_eq!(store.verify_audit().await.unwrap().entries, 3);
+        for (database, dir, _server) in engines() {
+            let store = Store::open(&database, dir.path()).await.unwrap();
+            append_three(&store).await;
+            let mut tx = store.write().await.unwrap();
+            append(&mut tx, &entry(9)).await.unwrap();
+            drop(tx);
+            assert_eq!(store.verify_audit().await.unwrap().entries, 3);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_processes_on_one_database_write_in_turn_ruling_9() {
+        for (database, dir, server) in engines() {
+            let open = || Store::open(&database, dir.path());
+            // On the server the second opens while the first does: both bring the tables to this version.
+            let (one, other) = match server {
+                Some(_) => tokio::join!(open(), open()),
+                None => (open().await, open().await),
+            };
+            let (one, other) = (one.unwrap(), other.unwrap());
+            let writers = async |store: &Store| {
+                for _ in 0..10 {
+                    append_three(store).await;
+                }
+            };
+            tokio::join!(writers(&one), writers(&other), writers(&one));
+            assert_eq!(one.verify_audit().await.unwrap().entries, 90);
+            assert_eq!(other.verify_audit().await.unwrap().entries, 90);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_one_moment_and_cannot_write_on_the_server() {
+        for (database, dir, server) in engines() {
+            let store = Store::open(&database, dir.path()).await.unwrap();
+            append_three(&store).await;
+            let mut reader = store.read().await.unwrap();
+            assert_eq!(audit_page(&mut reader, 0, 10).await.unwrap().len(), 3);
+            append_three(&store).await;
+            assert_eq!(audit_page(&mut reader, 0, 10).await.unwrap().len(), 3, "what came later");
+            if server.is_some() {
+                assert!(append(&mut reader, &entry(9)).await.is_err());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_sorts_like_a_dictionary_is_refused_with_the_remedy() {
+        let server = postgres::database_with(
+            "ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'ja' LOCALE 'C' TEMPLATE template0",
+        );
+        let (url, dir) = (DatabaseUrl::parse(&server.url()).unwrap(), tempfile::tempdir().unwrap());
+        let refused = Store::open(&Database::Url(url), dir.path()).await.err().unwrap().to_string();
+        assert!(refused.contains("LOCALE 'C'"), "{refused}");
     }
 }

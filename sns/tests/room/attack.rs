@@ -6,7 +6,7 @@ use pki::identity::{Identity, Role};
 use serde_json::json;
 use sns::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 
-use crate::world::{
+use super::world::{
     NAME, TEXT, World, ack, contains, events, facility, identity, member, patient, posts, trace, trail,
 };
 
@@ -139,7 +139,7 @@ async fn refusals_have_one_shape_and_carry_the_trace() {
         for field in ["code", "ja", "en", "remedy_ja", "remedy_en"] {
             assert!(!problem[field].as_str().unwrap().is_empty());
         }
-        assert_eq!(problem["trace"], crate::world::TRACE);
+        assert_eq!(problem["trace"], super::world::TRACE);
     }
 }
 

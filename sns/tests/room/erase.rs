@@ -10,7 +10,9 @@ use serde_json::json;
 use sns::door::TeamsRefusal;
 use sns::{KeysAnswer, KeysQuestion, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 
-use crate::world::{
+use crate::postgres_server::Temporary;
+
+use super::world::{
     KANA, NAME, TEXT, World, ack, contains, facility, files, identity, patient, posts, start, trail,
 };
 
@@ -94,11 +96,14 @@ async fn no_planted_word_is_in_any_file_or_log_line_ruling_10() {
         if stopped {
             world.room.stop().await;
         }
-        for file in files(&world.dir) {
-            let bytes = fs::read(&file).unwrap();
+        let dumped = world.server.as_ref().map(|server| ("the server".to_owned(), server.dump()));
+        let on_disk = files(&world.dir).into_iter();
+        let stored = on_disk.map(|file| (file.display().to_string(), fs::read(&file).unwrap()));
+        for (place, bytes) in stored.chain(dumped) {
+            assert!(!bytes.is_empty() || place.ends_with("-wal"), "{place} is empty");
             for word in planted() {
                 for form in disguises(&word) {
-                    assert!(!contains(&bytes, &form), "{word} in {}", file.display());
+                    assert!(!contains(&bytes, &form), "{word} in {place}");
                 }
             }
         }
@@ -123,8 +128,10 @@ async fn erasing_a_patient_reaches_yesterdays_copies_and_leaves_the_others_whole
     world.post(&who, &posts(2), json!({ "text": "残る投稿" })).await;
     let seal = KeysQuestion::Seal { patient: patient(1), context: "case/1".into(), plain: NAME.into() };
     let KeysAnswer::Sealed(kept) = world.room.keys(seal).await else { panic!() };
-    world.restart().await;
+    world.room.stop().await;
     copy(&world.dir, yesterday.path(), &["sns.db", "keys.db"]);
+    let yesterdays_server = world.server.as_ref().map(Temporary::copy);
+    world.start().await;
 
     for _ in 0..2 {
         assert_eq!(world.room.keys(KeysQuestion::Erase { patient: patient(1) }).await, KeysAnswer::Erased);
@@ -147,7 +154,8 @@ async fn erasing_a_patient_reaches_yesterdays_copies_and_leaves_the_others_whole
 
     // Yesterday's sns.db with today's keys: the others come back whole, the erasure is replayed.
     copy(yesterday.path(), &world.dir, &["sns.db"]);
-    world.room = start(&world.dir).await.unwrap();
+    world.server = yesterdays_server;
+    world.start().await;
     assert_eq!(world.get(&who, &posts(2)).await.json()["posts"][0]["text"], "残る投稿");
     assert_eq!(world.get(&who, &posts(1)).await.status, StatusCode::NOT_FOUND);
     assert!(trail(&world.room, None).await.iter().any(|line| line.act == "erase-replayed"));
@@ -159,7 +167,7 @@ async fn erasing_a_patient_reaches_yesterdays_copies_and_leaves_the_others_whole
 
     // Yesterday's keys.db too, with today's epoch folder and secret: the room does not even start.
     copy(yesterday.path(), &world.dir, &["sns.db", "keys.db"]);
-    let refused = start(&world.dir).await.err().unwrap();
+    let refused = start(&world.dir, world.server.as_ref()).await.err().unwrap();
     assert!(
         refused.contains("MM-4032") && refused.contains("epoch 1") && refused.contains("holds 2"),
         "{refused}"
@@ -187,7 +195,8 @@ async fn an_erasure_ends_the_teams_streams_and_is_never_undone_by_opening_again(
 async fn another_epoch_secret_does_not_open_the_room() {
     let world = World::new().await;
     world.room.stop().await;
-    let config = sns::Config { dir: world.dir.clone(), epoch_secret: sns::Secret::new([8; 32]) };
+    let (dir, epoch_secret) = (world.dir.clone(), sns::Secret::new([8; 32]));
+    let config = sns::Config { dir, database: sns::Database::Folder, epoch_secret };
     let refused = sns::open(config).err().unwrap().to_string();
     assert!(refused.contains("MM-4031") && refused.contains("epoch secret"), "{refused}");
 }

@@ -9,7 +9,7 @@ use sns::door::EndStreams;
 use sns::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tower::ServiceExt;
 
-use crate::world::{TEXT, World, ack, events, identity, patient, posts, trail};
+use super::world::{TEXT, World, ack, events, identity, patient, posts, trail};
 
 /// An SSE client: frames out of bytes, keep-alives passed over.
 struct Client {
@@ -188,7 +188,7 @@ async fn what_a_stream_delivered_is_in_the_trail_ruling_11() {
     drop(client);
     let room = world.room.clone();
     room.stop().await;
-    let room = crate::world::start(&world.dir).await.unwrap();
+    let room = super::world::start(&world.dir, world.server.as_ref()).await.unwrap();
     assert!(trail(&room, None).await.iter().any(|line| line.act == "stream-end"
         && line.on.as_deref() == Some("0..1")
         && line.who.contains(reader.person.as_str())));

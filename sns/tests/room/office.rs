@@ -4,7 +4,7 @@ use pki::identity::Role;
 use sns::door::{PatientText, TeamsRefusal};
 use sns::{KeysAnswer, KeysQuestion, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 
-use crate::world::{KANA, NAME, World, facility, identity, member, patient};
+use super::world::{KANA, NAME, World, facility, identity, member, patient};
 
 #[tokio::test]
 async fn opening_is_idempotent_and_the_list_opens_names_for_the_console() {
@@ -79,7 +79,7 @@ async fn a_renamed_member_is_shown_anew_and_old_posts_keep_the_old_name_p_33() {
     renamed.name = "新姓花子".into();
     world.room.teams(TeamsQuestion::AddMember { patient: patient(1), member: renamed }).await;
     world.write(&who, "b").await;
-    let page = world.get(&who, &crate::world::posts(1)).await.json();
+    let page = world.get(&who, &super::world::posts(1)).await.json();
     assert_eq!(
         (page["posts"][0]["author"]["name"].as_str(), page["posts"][1]["author"]["name"].as_str()),
         (Some("新姓花子"), Some("職員11号"))

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use pki::identity::Role;
 use serde_json::json;
 
-use crate::world::{NAME, TEXT, World, ack, identity, patient, posts};
+use super::world::{NAME, TEXT, World, ack, identity, patient, posts};
 
 #[tokio::test]
 async fn a_post_is_read_by_the_other_facility_and_acknowledged_k_05_p_29() {

@@ -10,8 +10,11 @@ use pki::identity::{FacilityId, Identity, MembershipId, PatientId, PersonId, Rol
 use serde_json::Value;
 use sns::door::AuditLine;
 use sns::door::{FacilityRef, Member, PatientText};
-use sns::{Config, Room, Secret, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
+use sns::{Config, Database, DatabaseUrl, Room, Secret, SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tower::ServiceExt;
+
+use super::ON_SERVER;
+use crate::postgres_server::{self, Temporary};
 
 pub const NAME: &str = "植込太郎兵衛";
 pub const KANA: &str = "ウエコミタロベエ";
@@ -21,7 +24,9 @@ pub const TRACE: &str = "0123456789abcdef";
 pub struct World {
     pub dir: PathBuf,
     pub room: Room,
-    _folder: Option<tempfile::TempDir>,
+    /// Where the records are when they are not in the folder.
+    pub server: Option<Temporary>,
+    _folder: tempfile::TempDir,
 }
 
 pub struct Answer {
@@ -76,9 +81,14 @@ pub fn member(n: u8, role: Role) -> Member {
     }
 }
 
-pub async fn start(dir: &Path) -> Result<Room, String> {
-    let opened = sns::open(Config { dir: dir.to_owned(), epoch_secret: Secret::new([7; 32]) });
+pub async fn start(dir: &Path, server: Option<&Temporary>) -> Result<Room, String> {
+    let epoch_secret = Secret::new([7; 32]);
+    let opened = sns::open(Config { dir: dir.to_owned(), database: database(server), epoch_secret });
     opened.map_err(|error| error.to_string())?.start().await.map_err(|error| error.to_string())
+}
+
+pub fn database(server: Option<&Temporary>) -> Database {
+    server.map_or(Database::Folder, |server| Database::Url(DatabaseUrl::parse(&server.url()).unwrap()))
 }
 
 impl World {
@@ -86,7 +96,8 @@ impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().to_owned();
-        let world = Self { room: start(&dir).await.unwrap(), dir, _folder: Some(folder) };
+        let server = ON_SERVER.then(postgres_server::database);
+        let world = Self { room: start(&dir, server.as_ref()).await.unwrap(), dir, server, _folder: folder };
         world.open_patient(1).await;
         world
     }
@@ -105,7 +116,11 @@ impl World {
 
     pub async fn restart(&mut self) {
         self.room.stop().await;
-        self.room = start(&self.dir).await.unwrap();
+        self.start().await;
+    }
+
+    pub async fn start(&mut self) {
+        self.room = start(&self.dir, self.server.as_ref()).await.unwrap();
     }
 
     pub fn request(who: &Identity, method: Method, path: &str) -> http::request::Builder {
