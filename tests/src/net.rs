@@ -185,7 +185,7 @@ fn clear(run: &str) {
         if shell::interrupted() || shell::until("a namespace to empty", PATIENCE / 12, empty).is_err() {
             kill_inside(&name, Signal::KILL);
         }
-        let _ = ip(&format!("netns delete {name}"));
+        let _ = ip_now(&["netns", "delete", &name]);
         let _ = fs::remove_dir_all(Path::new(HOSTS).join(&name));
     }
     // Only when nobody else uses it.
@@ -214,9 +214,7 @@ fn of_run(run: &str) -> Vec<String> {
 }
 
 fn namespaces() -> Vec<String> {
-    let mut command = Command::new("ip");
-    command.args(["netns", "list"]);
-    let listed = shell::run(command).map(|done| done.text()).unwrap_or_default();
+    let listed = ip_now(&["netns", "list"]);
     listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
@@ -234,10 +232,14 @@ fn kill_inside(namespace: &str, with: Signal) {
 }
 
 fn pids(namespace: &str) -> Vec<u32> {
-    let mut command = Command::new("ip");
-    command.args(["netns", "pids", namespace]);
-    let listed = shell::run(command).map(|done| done.text()).unwrap_or_default();
+    let listed = ip_now(&["netns", "pids", namespace]);
     listed.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// For the clean-up, which must work after an interruption too: no limit but the kernel's own speed.
+fn ip_now(words: &[&str]) -> String {
+    let done = Command::new("ip").args(words).output();
+    done.map(|done| String::from_utf8_lossy(&done.stdout).into_owned()).unwrap_or_default()
 }
 
 fn ip(line: &str) -> Told<()> {

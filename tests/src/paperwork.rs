@@ -136,7 +136,9 @@ pub fn acceptance_writes_bundles_and_sheets(world: &World) -> Told<usize> {
     // Letters leave the outbox after the transaction that wrote them.
     let bundles = shell::until("thirty bundles and sheets beside the secretariat's", PATIENCE, || {
         let (bundles, sheets) = (names(&output.join("bundles")), names(&output.join("sheets")));
-        let printed = |slot: &String| sheets.contains(&format!("{slot}.txt")) && sheets.contains(&format!("{slot}.html"));
+        let printed = |slot: &String| {
+            sheets.contains(&format!("{slot}.txt")) && sheets.contains(&format!("{slot}.html"))
+        };
         Ok((bundles.len() == 31 && bundles.iter().all(printed)).then_some(bundles))
     })?;
     for slot in &bundles {
@@ -148,7 +150,10 @@ pub fn acceptance_writes_bundles_and_sheets(world: &World) -> Told<usize> {
         for file in &files {
             let text = String::from_utf8_lossy(&fs::read(output.join("bundles").join(slot).join(file))?)
                 .into_owned();
-            holds!(!text.contains(&sheet.password) && !text.contains(&sheet.number), "the bundle of {slot} holds what only its sheet may say");
+            holds!(
+                !text.contains(&sheet.password) && !text.contains(&sheet.number),
+                "the bundle of {slot} holds what only its sheet may say"
+            );
         }
         private(&output.join("sheets").join(format!("{slot}.txt")))?;
     }

@@ -90,7 +90,12 @@ pub fn membership_not_permitted(world: &World, device: &Device, login: &str, pas
     // The device hears no more than after a wrong password.
     let wrong = stranger.try_sign_in("kore-wa-chigau-0000")?;
     let same = without_trace(&answer.json()?) == without_trace(&wrong.json()?);
-    holds!(answer.status == 401 && same, "a membership that is not permitted got {}: {}", answer.status, answer.text());
+    holds!(
+        answer.status == 401 && same,
+        "a membership that is not permitted got {}: {}",
+        answer.status,
+        answer.text()
+    );
     let after = stranger.get("/api/teams")?;
     holds!(after.status == 401, "and then /api/teams answered {}", after.status);
     Ok(())
