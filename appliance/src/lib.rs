@@ -17,7 +17,7 @@ pub mod compose; // edge: certificates of the ceremony
 pub mod socket; // edge: the operator door's socket and lock
 pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks
 pub mod lines; // edge: tokio
-pub mod apart; // edge: Unix sockets, tokio
+pub mod apart; // edge, border: Unix sockets, tokio
 pub mod init; // edge: files, clock, randomness
 pub mod running; // edge: tokio, signals, systemd
 pub mod together; // edge: tokio

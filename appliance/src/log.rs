@@ -11,21 +11,25 @@ use log::{LevelFilter, Log, Metadata, Record};
 /// Longest value of one key in a line; identifiers are short, and payloads do not belong here.
 const VALUE_MAX: usize = 200;
 
-/// Installs the logger that fits; a second call changes nothing.
-pub fn install(level: LevelFilter) {
+/// Installs the logger that fits; a second call changes nothing. `process` is the room of a process that
+/// serves one alone.
+pub fn install(level: LevelFilter, process: Option<&'static str>) {
+    let name = process.map_or_else(|| "mimamori".to_owned(), |process| format!("mimamori-{process}"));
     let journal = systemd_journal_logger::connected_to_journal()
         .then(systemd_journal_logger::JournalLog::new)
         .and_then(Result::ok);
     let installed = match journal {
-        Some(journal) => journal.with_syslog_identifier("mimamori".to_owned()).install(),
-        None => log::set_boxed_logger(Box::new(Stderr)),
+        Some(journal) => journal.with_syslog_identifier(name).install(),
+        None => log::set_boxed_logger(Box::new(Stderr { process })),
     };
     if installed.is_ok() {
         log::set_max_level(level);
     }
 }
 
-struct Stderr;
+struct Stderr {
+    process: Option<&'static str>,
+}
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -34,7 +38,7 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let line = line(&format!("{:.3}", jiff::Timestamp::now()), record);
+            let line = line(&format!("{:.3}", jiff::Timestamp::now()), self.process, record);
             // A terminal that is gone must not take the appliance with it.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }
@@ -44,8 +48,10 @@ impl Log for Stderr {
 }
 
 /// One line; control characters of foreign origin cannot forge a second one.
-fn line(time: &str, record: &Record<'_>) -> String {
+fn line(time: &str, process: Option<&str>, record: &Record<'_>) -> String {
     let room = record.target().split("::").next().unwrap_or("");
+    // What the composition root says is said of its process.
+    let room = process.filter(|_| room == "appliance").unwrap_or(room);
     let mut line = format!("{time} {:<5} {room} {}", record.level(), record.args());
     let mut pairs = Pairs(String::new());
     let _ = record.key_values().visit(&mut pairs);
@@ -74,6 +80,7 @@ mod tests {
         let pairs = [("SLOT", "18-0042"), ("TRACE_ID", "0011\nERROR gateway forged")];
         let line = line(
             "2026-11-20T00:00:00Z",
+            None,
             &Record::builder()
                 .args(format_args!("slot seated"))
                 .level(log::Level::Info)

@@ -30,8 +30,8 @@ use crate::wire::line::{LineEnd, channel};
 /// The room of this process, opened; nothing read from outside.
 enum Opened {
     Firewall(Firewall),
-    Vpn(vpn::Opened),
-    Pki(pki::Opened),
+    Vpn(Box<vpn::Opened>),
+    Pki(Box<pki::Opened>),
     Sns(sns::Opened),
     Gateway(gateway::Opened),
     Provisioning(provisioning::Opened),
@@ -85,11 +85,11 @@ fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Op
         Name::Vpn => {
             let room = compose::vpn(config, &secret()?)?;
             let opened = vpn::open_with(room, || close_firewall(config));
-            Opened::Vpn(opened.map_err(|error| not_open(name, &error))?)
+            Opened::Vpn(Box::new(opened.map_err(|error| not_open(name, &error))?))
         }
         Name::Pki => {
             let room = compose::pki(config, &secret()?)?;
-            Opened::Pki(pki::open(room).map_err(|error| not_open(name, &error))?)
+            Opened::Pki(Box::new(pki::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Sns => {
             let room = compose::sns(config, &secret()?)?;
@@ -186,7 +186,7 @@ async fn start(
         Opened::Vpn(opened) => {
             let (line, operator) = channel("vpn", ACT_LIMIT);
             let ends = VpnEnds { seats: doors.end("seats")?, operator };
-            running.vpn(opened, Some(Arc::new(mirror(config)?)), ends).await?;
+            running.vpn(*opened, Some(Arc::new(mirror(config)?)), ends).await?;
             Ok(door::Rooms { vpn: Some(line), ..rooms })
         }
         Opened::Pki(opened) => {
@@ -197,7 +197,7 @@ async fn start(
                 published: doors.end("published")?,
                 operator,
             };
-            running.pki(opened, ends).await?;
+            running.pki(*opened, ends).await?;
             Ok(door::Rooms { pki: Some(line), ..rooms })
         }
         Opened::Sns(opened) => {

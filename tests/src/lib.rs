@@ -13,6 +13,7 @@ pub mod http; // edge, border: curl inside a namespace, JSON bodies
 pub mod stream; // edge: a live stream (SSE) read by curl
 pub mod keys; // edge: keys and certificate request, made on the device
 pub mod device; // edge: a device with its tunnel and certificate
+pub mod launcher; // edge: the process table without systemd
 pub mod server; // edge, border: the binary `mimamori` in its namespace
 pub mod forms; // edge: thirty facilities as 様式1
 pub mod world; // edge: all of it together, and its end

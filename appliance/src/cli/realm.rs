@@ -92,7 +92,7 @@ pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit,
 pub fn run(path: &Path, credentials: Option<&Path>) -> Result<Exit, Failure> {
     let config = read(path)?;
     let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
-    log::install(config.log_level);
+    log::install(config.log_level, None);
     together::run(&config, secrets)?;
     Ok(Exit::Ok)
 }
@@ -100,7 +100,7 @@ pub fn run(path: &Path, credentials: Option<&Path>) -> Result<Exit, Failure> {
 /// One room in its own process; its secret is read by the process itself.
 pub fn serve(path: &Path, name: Name, credentials: Option<&Path>) -> Result<Exit, Failure> {
     let config = read(path)?;
-    log::install(config.log_level);
+    log::install(config.log_level, Some(name.as_str()));
     serve::run(&config, name, credentials)?;
     Ok(Exit::Ok)
 }
