@@ -81,6 +81,7 @@ pub fn gateway(config: &Config, key: &Secret) -> Result<gateway::Config, Message
         tls_key_pem: Zeroizing::new(key.expose().to_owned()),
         device_ca_der: certificate(&dir.join(pki::folders::DEVICE_CA_DER))?,
         dir,
+        database: gateway::Database::Folder,
     })
 }
 

@@ -29,6 +29,7 @@ mod tickets;
 // Touching.
 pub mod clock; // edge: clock, randomness
 mod audit; // edge, border: the audit file, a thread
+mod engine; // edge: SQL (sessions.db, or a PostgreSQL server)
 mod store; // edge: SQL
 mod live; // edge: who is connected
 mod body; // edge: HTTP bodies
@@ -48,5 +49,6 @@ mod room; // edge: binds, starts, stops
 pub use admission::{Admission, AdmittedDevice, AdmittedVisitor, Passage, Refusal};
 pub use clock::Clock;
 pub use door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
+pub use engine::{Database, DatabaseUrl, UrlError};
 pub use need::Needs;
 pub use room::{Config, Listen, OpenError, Opened, Room, StartError, open};

@@ -15,6 +15,7 @@ use crate::audit::{Audit, AuditError};
 use crate::clock::Clock;
 use crate::cuts;
 use crate::door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion, GatewayStatus};
+use crate::engine::Database;
 use crate::feeds;
 use crate::hall::{Furniture, Hall};
 use crate::moment::Freshness;
@@ -44,8 +45,10 @@ pub struct Config {
     pub tls_chain_pem: String,
     pub tls_key_pem: Zeroizing<String>,
     pub device_ca_der: Vec<u8>,
-    /// Holds `sessions.db` and `audit.log`; made if missing.
+    /// Holds `audit.log`, and `sessions.db` unless the sessions are on a server; made if missing.
     pub dir: PathBuf,
+    /// Where the sessions are.
+    pub database: Database,
 }
 
 /// Where the three listeners stand.
@@ -95,6 +98,7 @@ pub struct Opened {
     names: Names,
     realm_name: String,
     dir: PathBuf,
+    database: Database,
     tls: Tls,
     listeners: Vec<(Port, TcpListener)>,
     clock: Clock,
@@ -108,7 +112,8 @@ pub struct Room {
 }
 
 pub fn open(config: Config) -> Result<Opened, OpenError> {
-    let Config { plan, zone, realm_name, listen, tls_chain_pem, tls_key_pem, device_ca_der, dir } = config;
+    let Config { plan, zone, realm_name, listen, tls_chain_pem, tls_key_pem, device_ca_der, dir, database } =
+        config;
     let names = Names::new(&zone, plan.gateway_open())?;
     let tls = Tls::new(&tls_chain_pem, &tls_key_pem, &device_ca_der)?;
     make_dir(&dir).map_err(|error| OpenError::Dir { path: dir.clone(), error })?;
@@ -119,7 +124,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         let listener = bind(address).map_err(|error| OpenError::Bind { address, error })?;
         listeners.push((port, listener));
     }
-    Ok(Opened { plan, names, realm_name, dir, tls, listeners, clock: Clock::system() })
+    Ok(Opened { plan, names, realm_name, dir, database, tls, listeners, clock: Clock::system() })
 }
 
 impl Opened {
@@ -131,9 +136,9 @@ impl Opened {
     }
 
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
-        let Self { plan, names, realm_name, dir, tls, listeners, clock } = self;
+        let Self { plan, names, realm_name, dir, database, tls, listeners, clock } = self;
         let now = clock.now();
-        let sessions = Sessions::open(&dir, now).await?;
+        let sessions = Sessions::open(&database, &dir, now).await?;
         let truth = Truth { floors: sessions.floors().await?, ..Truth::default() };
         let audit = Audit::open(&dir, now.unix_ms)?;
         let furniture = Furniture { plan, names, realm_name, clock, tls, needs, sessions, audit, truth };

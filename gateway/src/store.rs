@@ -1,30 +1,31 @@
-//! The sessions and the floors on disk (`sessions.db`), with the living sessions in memory in front
+//! The sessions and the floors in the database, with the living sessions in memory in front
 //! of them. A session is durable before its cookie leaves; ended rows stay for the audit without
 //! their token. Ends with its pool. Rulings 7 and 9.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use pki::serial::CertificateSerial;
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::AnyPool;
 use vpn::slot::SlotNumber;
 
 use crate::door::CutQuestion;
+use crate::engine::{self, Database, EngineError};
 use crate::floors::Floors;
 use crate::moment::Moment;
 use crate::session::{EndReason, PER_SLOT, Session, SessionId, TokenHash};
 
-/// Readers and one writer; the memory answers most questions.
-const CONNECTIONS: u32 = 4;
 /// How long an ended session is kept: over a year, for the yearly audit.
 const KEEP_ENDED_MS: i64 = 400 * 24 * 60 * 60_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("MM-3103 the session store does not answer: {0}; check the disk and the file's owner")]
+    #[error("MM-3114 the session store cannot be opened: {0}")]
+    Engine(#[from] EngineError),
+    #[error(
+        "MM-3103 the session store does not answer: {0}; check the disk and the file's owner, or the server"
+    )]
     Sql(#[from] sqlx::Error),
     #[error("MM-3104 the session store cannot be brought to this version: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -33,7 +34,7 @@ pub enum StoreError {
 }
 
 pub struct Sessions {
-    pool: SqlitePool,
+    pool: AnyPool,
     memory: Mutex<Memory>,
 }
 
@@ -50,15 +51,8 @@ struct Memory {
 type SessionRow = (String, String, String, i64, String, String, String, i64, i64, i64);
 
 impl Sessions {
-    pub async fn open(dir: &Path, now: Moment) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(dir.join("sessions.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+    pub async fn open(database: &Database, dir: &Path, now: Moment) -> Result<Self, StoreError> {
+        let pool = engine::open(database, dir).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         sqlx::query("DELETE FROM session WHERE ended_at < $1")
             .bind(now.unix_ms - KEEP_ENDED_MS)

@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use vpn::address::Place;
 use vpn::slot::SeatClass;
 
-use crate::world::client::{Client, ask};
-use crate::world::{World, address, slot};
+use super::world::client::{Client, ask};
+use super::world::{World, address, slot};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_in_its_seat_with_its_certificate_and_a_person_gets_through() {

@@ -6,8 +6,8 @@ use gateway::need::Behind;
 use http::{Method, StatusCode};
 use pki::identity::Identity;
 
-use crate::world::World;
-use crate::world::client::{Client, next_event};
+use super::world::World;
+use super::world::client::{Client, next_event};
 
 async fn signed_in(world: &World) -> Client {
     let mut client = world.client(1).await;

@@ -5,9 +5,9 @@ use http::{Method, StatusCode};
 use pki::identity::FacilityId;
 use vpn::address::Place;
 
-use crate::world::client::{Client, ask, next_event};
-use crate::world::doubles::{facility, membership, person};
-use crate::world::{World, address, slot};
+use super::world::client::{Client, ask, next_event};
+use super::world::doubles::{facility, membership, person};
+use super::world::{World, address, slot};
 
 async fn signed_in(world: &World, n: u16) -> Client {
     let mut client = world.client(n).await;

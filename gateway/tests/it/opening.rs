@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use vpn::address::Place;
 
-use crate::world::{World, address};
+use super::world::{World, address};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_start_page_hands_out_the_root_and_published_bytes_are_published() {

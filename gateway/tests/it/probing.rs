@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::World;
+use super::world::World;
 
 const HOST: &str = "Host: sns.m.example.jp\r\n";
 

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::door::{GatewayAnswer, GatewayQuestion, GatewayStatus, LiveConnection, RefusalRecord};
-use gateway::{Clock, Config, Listen, Needs, Room};
+use gateway::{Clock, Config, Database, DatabaseUrl, Listen, Needs, Room};
 use vpn::address::{AddressPlan, Place};
 use vpn::slot::{Series, SlotNumber};
 
 use authority::{Authority, Device};
 use client::Client;
 use doubles::{Accounts, Grants, Published, Revocations, Upstream};
+
+use super::ON_SERVER;
+use crate::postgres_server::{self, Temporary};
 
 pub const ZONE: &str = "m.example.jp";
 
@@ -27,6 +30,8 @@ pub struct World {
     pub upstream: Arc<Upstream>,
     pub revocations: Arc<Revocations>,
     pub clock: Clock,
+    /// Where the sessions are when they are not in the folder.
+    pub server: Option<Temporary>,
     pub dir: tempfile::TempDir,
 }
 
@@ -61,8 +66,9 @@ impl World {
         let revocations = Arc::new(Revocations::default());
         let dir = tempfile::tempdir().unwrap();
         let needs = needs(&grants, &accounts, &upstream, &revocations);
-        let room = start(&authority, &clock, dir.path(), needs).await;
-        let world = Self { room, authority, grants, accounts, upstream, revocations, clock, dir };
+        let server = ON_SERVER.then(postgres_server::database);
+        let room = start(&authority, &clock, dir.path(), server.as_ref(), needs).await;
+        let world = Self { room, authority, grants, accounts, upstream, revocations, clock, server, dir };
         world.eventually("both feeds have answered", async || !world.status().await.stale).await;
         world
     }
@@ -71,7 +77,7 @@ impl World {
     pub async fn restart(&mut self) {
         self.room.stop().await;
         let needs = needs(&self.grants, &self.accounts, &self.upstream, &self.revocations);
-        self.room = start(&self.authority, &self.clock, self.dir.path(), needs).await;
+        self.room = start(&self.authority, &self.clock, self.dir.path(), self.server.as_ref(), needs).await;
         self.eventually("both feeds have answered", async || !self.status().await.stale).await;
     }
 
@@ -160,7 +166,13 @@ fn needs(
     }
 }
 
-async fn start(authority: &Authority, clock: &Clock, dir: &std::path::Path, needs: Needs) -> Room {
+async fn start(
+    authority: &Authority,
+    clock: &Clock,
+    dir: &std::path::Path,
+    server: Option<&Temporary>,
+    needs: Needs,
+) -> Room {
     let listen = Listen {
         mutual: (plan().gateway(), 0).into(),
         open_tls: (plan().gateway_open(), 0).into(),
@@ -175,6 +187,8 @@ async fn start(authority: &Authority, clock: &Clock, dir: &std::path::Path, need
         tls_key_pem: authority.gateway_key_pem.clone().into(),
         device_ca_der: authority.device_ca_der.clone(),
         dir: dir.to_owned(),
+        database: server
+            .map_or(Database::Folder, |server| Database::Url(DatabaseUrl::parse(&server.url()).unwrap())),
     };
     gateway::open(config).unwrap().with_clock(clock.clone()).start(needs).await.unwrap()
 }
