@@ -38,7 +38,7 @@ mod tls; // edge: TLS
 mod hall; // edge: what all tasks share
 mod cuts; // edge: ends what is live
 mod feeds; // edge: the two feeds
-mod answer; // edge: HTTP
+mod answer; // edge, border: HTTP, JSON
 mod proxy; // edge: HTTP to the rooms behind
 mod signin; // edge: HTTP
 mod inside; // edge: HTTP
