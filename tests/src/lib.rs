@@ -23,6 +23,7 @@ pub mod paperwork; // edge: forms, cases, bundles (s1–s3)
 pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
 pub mod team; // edge: a patient, two facilities, a post (s6)
 pub mod revocation; // edge: the lost device of s8
+pub mod separation; // edge: each process killed in the middle
 pub mod story; // edge: s1 to s8
 
 pub use fault::{Fault, Told};

@@ -6,18 +6,44 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use appliance::process::Name;
 use serde_json::Value;
 
 use crate::fault::{Fault, Told, While};
+use crate::launcher::Launcher;
 use crate::net::Namespace;
 use crate::shell::{self, PATIENCE};
 
+/// How the appliance runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    #[default]
+    Together,
+    /// One process per row of the process table.
+    Separated,
+}
+
+impl Form {
+    pub fn parse(text: &str) -> Option<Self> {
+        [Form::Together, Form::Separated].into_iter().find(|form| form.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Form::Together => "together",
+            Form::Separated => "separated",
+        }
+    }
+}
+
 pub struct Server {
+    form: Form,
     space: Namespace,
     binary: PathBuf,
     pub home: PathBuf,
     pub log: PathBuf,
     child: Option<Child>,
+    launcher: Option<Launcher>,
 }
 
 /// What a command said.
@@ -28,8 +54,36 @@ pub struct Said {
 }
 
 impl Server {
-    pub fn new(space: Namespace, binary: &Path, home: PathBuf, log: PathBuf) -> Self {
-        Self { space, binary: binary.to_owned(), home, log, child: None }
+    pub fn new(form: Form, space: Namespace, binary: &Path, home: PathBuf, log: PathBuf) -> Self {
+        Self { form, space, binary: binary.to_owned(), home, log, child: None, launcher: None }
+    }
+
+    /// The separate processes, when they run.
+    pub fn launcher(&self) -> Option<&Launcher> {
+        self.launcher.as_ref()
+    }
+
+    /// Kills one process and waits until all is well again (ruling 8: nobody has to do anything).
+    pub fn kill(&self, name: Name) -> Told<()> {
+        let launcher =
+            self.launcher.as_ref().ok_or_else(|| Fault::new("there is one process, and it is not killed"))?;
+        let births = launcher.births(name);
+        crate::holds!(launcher.kill(name), "{} does not run", name.as_str());
+        shell::until("it to be started again", PATIENCE, || {
+            Ok((launcher.births(name) > births).then_some(()))
+        })?;
+        self.whole().map_err(|fault| Fault::new(format!("after {} was killed: {fault}", name.as_str())))
+    }
+
+    /// `status --check` finds nothing missing.
+    pub fn whole(&self) -> Told<()> {
+        let mut last = String::new();
+        let told = shell::until("every room to answer", PATIENCE, || {
+            let said = self.ask(&["status", "--check"])?;
+            last = said.text;
+            Ok((said.code == 0).then_some(()))
+        });
+        told.map_err(|fault| Fault::new(format!("{fault}: {last}")))
     }
 
     pub fn config(&self) -> PathBuf {
@@ -84,6 +138,10 @@ impl Server {
 
     /// Starts it and waits until its status command answers.
     pub fn start(&mut self) -> Told<()> {
+        if self.form == Form::Separated {
+            self.launcher = Some(Launcher::start(&self.space, &self.binary, &self.home, &self.log)?);
+            return self.whole().map_err(|fault| Fault::new(format!("{fault}\n{}", self.last_words())));
+        }
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = self.space.command(&self.binary);
         command.arg("--config").arg(self.config()).arg("run");
@@ -105,6 +163,9 @@ impl Server {
 
     /// Politely; it must end by itself.
     pub fn stop(&mut self) -> Told<()> {
+        if let Some(mut launcher) = self.launcher.take() {
+            return launcher.stop();
+        }
         let Some(mut child) = self.child.take() else { return Ok(()) };
         shell::signal(child.id(), rustix::process::Signal::TERM);
         let ended = shell::until("mimamori to stop", PATIENCE, || Ok(child.try_wait()?));

@@ -8,6 +8,8 @@ use crate::paperwork;
 use crate::refusals;
 use crate::report::Report;
 use crate::revocation;
+use crate::separation;
+use crate::server::Form;
 use crate::team::{self, Team};
 use crate::world::{Tools, World};
 
@@ -25,12 +27,21 @@ pub const PLAN: [(&str, &str); 8] = [
 /// Numbered posts before, during and after the revocation.
 const POSTS: [(u32, u32); 3] = [(1, 5), (6, 15), (16, 20)];
 
-pub fn play(tools: &Tools, report: &mut Report) -> Told<()> {
-    let mut world = World::raise(tools)?;
-    tell(&mut world, report).map_err(|fault| world.with_last_words(&fault))
+/// With separate processes each of them is killed, before the lost device of s8.
+pub fn plan(form: Form) -> Vec<(&'static str, &'static str)> {
+    let mut plan = PLAN.to_vec();
+    if form == Form::Separated {
+        plan.insert(7, ("s7k", "kill -9"));
+    }
+    plan
 }
 
-fn tell(world: &mut World, report: &mut Report) -> Told<()> {
+pub fn play(tools: &Tools, report: &mut Report) -> Told<()> {
+    let mut world = World::raise(tools)?;
+    tell(&mut world, tools.form, report).map_err(|fault| world.with_last_words(&fault))
+}
+
+fn tell(world: &mut World, form: Form, report: &mut Report) -> Told<()> {
     report.step("s1", || init(world))?;
     report.step("s2", || import(world))?;
     report.step("s3", || bundle(world))?;
@@ -38,6 +49,9 @@ fn tell(world: &mut World, report: &mut Report) -> Told<()> {
     report.step("s5", || claim(world, &mut devices))?;
     let team = report.step_with("s6", || post(world, &devices))?;
     report.step("s7", || refuse(world, &devices, &team))?;
+    if form == Form::Separated {
+        report.step("s7k", || kill(world, &devices, &team))?;
+    }
     report.step("s8", || revoke(world, &devices, &team))
 }
 
@@ -107,6 +121,15 @@ fn refuse(world: &World, devices: &Devices, team: &Team) -> Told<String> {
     refusals::forged_identity(&reader, &stranger, team.forged_identity(), &team.patient)?;
     refusals::cross_origin(&writer, &team.patient)?;
     Ok("all nine refused, each for its own reason".into())
+}
+
+fn kill(world: &World, devices: &Devices, team: &Team) -> Told<String> {
+    let (writer, reader) = (team.writer(&devices.clinic)?, team.reader(&devices.nurses)?);
+    let killed = separation::each_is_killed_and_nothing_is_lost(world, &writer, &reader, &team.patient)?;
+    separation::revocation_survives_kills(world, &devices.dentist)?;
+    Ok(format!(
+        "{killed} processes killed, each post once; a revocation outlived two of its points and its owner"
+    ))
 }
 
 fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {

@@ -12,7 +12,7 @@ use crate::device::{Device, Handover, Sheet};
 use crate::fault::{Fault, Told};
 use crate::net::{self, APPLIANCE_OUTER, Net};
 use crate::secrets::Needles;
-use crate::server::Server;
+use crate::server::{Form, Server};
 use crate::shell;
 
 /// A zone of the association's own (ruling 4); `example.jp` belongs to nobody.
@@ -22,6 +22,7 @@ pub const ZONE: &str = "care.example.jp";
 pub struct Tools {
     pub mimamori: PathBuf,
     pub client: PathBuf,
+    pub form: Form,
 }
 
 impl Tools {
@@ -34,7 +35,12 @@ impl Tools {
                 mimamori.display()
             )));
         }
-        Ok(Self { mimamori, client: client.to_owned() })
+        Ok(Self { mimamori, client: client.to_owned(), form: Form::default() })
+    }
+
+    #[must_use]
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 }
 
@@ -70,6 +76,7 @@ impl World {
         ];
         let net = Net::raise(&run, names)?;
         let server = Server::new(
+            tools.form,
             net.app.clone(),
             &tools.mimamori,
             folder.join("appliance"),

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tests::report::{Out, Report};
+use tests::server::Form;
 use tests::story;
 use tests::world::Tools;
 use tests::{Fault, Told, keys, net, shell};
@@ -43,11 +44,13 @@ fn main() -> ExitCode {
 
 /// Did the whole story hold?
 fn demo() -> Told<bool> {
-    let form = chosen("FORM", "together", "one process per room comes with the next step")?;
+    let form = std::env::var("FORM").unwrap_or_else(|_| Form::default().as_str().to_owned());
+    let form = Form::parse(&form)
+        .ok_or_else(|| Fault::new(format!("FORM={form} is neither `together` nor `separated`")))?;
     let engine = chosen("ENGINE", "sqlite", "PostgreSQL comes with the next step")?;
     let me = std::env::current_exe()?;
-    let tools = Tools::beside(&me)?;
-    let mut report = Report::new(&story::PLAN, &form, &engine, Out::Terminal);
+    let tools = Tools::beside(&me)?.in_form(form);
+    let mut report = Report::new(&story::plan(form), form.as_str(), &engine, Out::Terminal);
     let told = story::play(&tools, &mut report);
     let ok = report.finish();
     report.write(Path::new(REPORT))?;

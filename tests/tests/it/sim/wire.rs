@@ -23,10 +23,6 @@ pub enum Parcel {
         places: Vec<Place>,
         generation: u64,
     },
-    VpnSeated {
-        slot: SlotNumber,
-        generation: u64,
-    },
     GatewayLetGo {
         slot: SlotNumber,
         generation: u64,

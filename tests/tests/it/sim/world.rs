@@ -182,10 +182,8 @@ impl World {
     fn receive(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Seat(seat) => {
-                let (slot, generation) = (seat.slot, seat.generation);
-                if self.vpn.seat(seat).is_ok() {
-                    self.send(Parcel::VpnSeated { slot, generation });
-                }
+                // A refusal is an older word that came late; the office says it again if it still holds.
+                let _ = self.vpn.seat(seat);
             }
             Parcel::Unseat { slot, places, generation } => {
                 for place in &places {
@@ -217,7 +215,6 @@ impl World {
                     }
                 }
             }
-            Parcel::VpnSeated { .. } => {}
             Parcel::GatewayLetGo { slot, generation } => {
                 let revoked = self.office.slots.get_mut(&slot).and_then(|held| held.revoked.as_mut());
                 if let Some(revoked) = revoked.filter(|revoked| revoked.generation == generation) {
