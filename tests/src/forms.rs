@@ -119,7 +119,7 @@ fn cell(place: usize, row: &Row, heading: &str) -> Told<String> {
         "管理画面ログイン用メールアドレス" => admin_address(name),
         "VPN申請数" => (*vpn).to_owned(),
         "ふくいメディカルネット参加" => {
-            if place % 3 == 0 {
+            if place.is_multiple_of(3) {
                 "○".to_owned()
             } else {
                 String::new()
@@ -143,7 +143,7 @@ fn code(place: usize, kind: &str) -> String {
         .bytes()
         .rev()
         .enumerate()
-        .map(|(i, digit)| u32::from(digit - b'0') * if i % 2 == 0 { 2 } else { 1 })
+        .map(|(i, digit)| u32::from(digit - b'0') * if i.is_multiple_of(2) { 2 } else { 1 })
         .map(|product| product / 10 + product % 10)
         .sum();
     format!("{body}{}", (10 - sum % 10) % 10)

@@ -1,5 +1,8 @@
 //! The one integration binary: the story, the house rules, and the simulated world.
 
+// All of it is tests, helpers included; clippy.toml exempts only functions marked as such.
+#![allow(clippy::unwrap_used)]
+
 mod house;
 mod separated;
 mod sim;

@@ -148,7 +148,7 @@ impl World {
                 }
             }
             let admitted = self.admitted(held.slot, Place::Active);
-            if admitted != !held.seats.is_empty() {
+            if admitted == held.seats.is_empty() {
                 return Err(format!(
                     "{} has seats {:?} but admission says {admitted}",
                     held.slot,
