@@ -48,7 +48,8 @@ fn breaches(room: &Room) -> Vec<String> {
                 breaches.push(format!("{}:{line} names `{path}` of room `{first}` (R1–R4).\n  Mend: ask through a door or a need instead.", file.path));
             }
             // A bare `vpn::{` is told again by its parts.
-            if room.name == "pki" && first == "vpn" && !second.is_empty() && !OF_VPN_FOR_PKI.contains(&second) {
+            if room.name == "pki" && first == "vpn" && !second.is_empty() && !OF_VPN_FOR_PKI.contains(&second)
+            {
                 breaches.push(format!("{}:{line} names `{path}` (R2): of vpn, pki imports only `vpn::slot`.\n  Mend: take a plain value as an argument.", file.path));
             }
         }
