@@ -80,13 +80,39 @@ pub fn files(bundle: &Bundle<'_>) -> Result<Vec<PrivateFile>, Message> {
     ])
 }
 
-/// A whole wg-quick file. No DNS (names are public) and no keepalive (a phone sleeps).
 fn profile(bundle: &Bundle<'_>) -> String {
-    let private_key = bundle.key.expose_base64();
-    let psk = Zeroizing::new(bundle.psk.expose_base64());
+    let text = profile_text(&Profile {
+        key: bundle.key,
+        psk: bundle.psk,
+        address: bundle.address,
+        server_public_key: bundle.server_public_key,
+        gateway_open: bundle.gateway_open,
+        endpoint: bundle.endpoint,
+    });
     format!(
-        "# {realm} {slot} 本登録用の仮接続。本登録が済むと使えなくなります。\n\
-         [Interface]\n\
+        "# {realm} {slot} 本登録用の仮接続。本登録が済むと使えなくなります。\n{text}",
+        realm = bundle.realm_name.replace(['\r', '\n'], " "),
+        slot = bundle.slot,
+        text = text.as_str(),
+    )
+}
+
+/// What a bootstrap tunnel is made of.
+pub struct Profile<'a> {
+    pub key: &'a BootstrapKey,
+    pub psk: &'a PresharedKey,
+    pub address: Ipv4Addr,
+    pub server_public_key: PublicKey,
+    pub gateway_open: Ipv4Addr,
+    pub endpoint: &'a str,
+}
+
+/// A whole wg-quick file. No DNS (names are public) and no keepalive (a phone sleeps).
+pub fn profile_text(profile: &Profile<'_>) -> Zeroizing<String> {
+    let private_key = profile.key.expose_base64();
+    let psk = Zeroizing::new(profile.psk.expose_base64());
+    Zeroizing::new(format!(
+        "[Interface]\n\
          PrivateKey = {private_key}\n\
          Address = {address}/32\n\
          MTU = {TUNNEL_MTU}\n\
@@ -96,15 +122,13 @@ fn profile(bundle: &Bundle<'_>) -> String {
          PresharedKey = {psk}\n\
          AllowedIPs = {open}/32\n\
          Endpoint = {endpoint}\n",
-        realm = bundle.realm_name.replace(['\r', '\n'], " "),
-        slot = bundle.slot,
         private_key = private_key.as_str(),
-        address = bundle.address,
-        server = bundle.server_public_key,
+        address = profile.address,
+        server = profile.server_public_key,
         psk = psk.as_str(),
-        open = bundle.gateway_open,
-        endpoint = bundle.endpoint,
-    )
+        open = profile.gateway_open,
+        endpoint = profile.endpoint,
+    ))
 }
 
 #[derive(Template)]

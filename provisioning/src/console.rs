@@ -26,7 +26,7 @@ use crate::problem::{Caller, answer, read, repeatable};
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::store::transaction;
-use crate::{devices, registry, world};
+use crate::{devices, jst, registry, second_device, world};
 
 pub fn router() -> Router<Arc<Shared>> {
     Router::new()
@@ -37,7 +37,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/api/patients", get(list_patients).post(register_patient))
         .route("/api/patients/{patient}/facilities", post(link_patient))
         .route("/api/patients/{patient}/members", post(add_member))
-        .route("/api/devices", get(list_devices))
+        .route("/api/devices", get(list_devices).post(add_device))
         .route("/api/devices/{slot}/lost", post(report_lost))
 }
 
@@ -311,6 +311,40 @@ async fn add_member(
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
+#[derive(Deserialize)]
+struct DeviceBody {
+    #[serde(default)]
+    label: String,
+}
+
+/// Everything in it is shown once and stored nowhere.
+#[derive(Serialize)]
+struct DeviceAnswer {
+    slot: SlotNumber,
+    valid_until: String,
+    profile: String,
+    claim_url: String,
+}
+
+/// 端末の追加 (ruling 5): within the facility's quota, from a place inside a tunnel.
+async fn add_device(State(shared): Room, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    let outcome: Result<DeviceAnswer, Fault> = async {
+        permit(&caller, Action::AddDevice, &Object::Facility(caller.identity.facility.clone()))?;
+        let body: DeviceBody = read(&headers, body)?;
+        let request = repeatable(&headers, &caller, "device", &[&body.label])?;
+        let new = second_device::add(&shared, &caller.identity, caller.trace, &body.label, request.as_ref());
+        let new = new.await?;
+        Ok(DeviceAnswer {
+            slot: new.slot,
+            valid_until: jst::rfc3339(new.valid_until),
+            profile: new.profile.to_string(),
+            claim_url: new.claim_url.to_string(),
+        })
+    }
+    .await;
+    answer(StatusCode::CREATED, caller.trace, outcome)
+}
+
 #[derive(Deserialize, Default)]
 struct LostBody {
     #[serde(default)]
@@ -326,15 +360,7 @@ async fn report_lost(
     body: Body,
 ) -> Response {
     let outcome: Result<Receipt, Fault> = async {
-        let unknown =
-            || Fault::from(PeopleMessage::DeviceUnknown.about(slot.chars().take(12).collect::<String>()));
-        let (object, _) = realm_of(&caller);
-        permit(&caller, Action::ReportLost, &object)?;
-        let number: SlotNumber = slot.parse().map_err(|_| unknown())?;
-        let held =
-            devices::holder(&mut *shared.store.pool().acquire().await?, number).await?.ok_or_else(unknown)?;
-        // Another facility's number answers like one that nobody has.
-        permit(&caller, Action::ReportLost, &Object::Facility(held.facility)).map_err(|_| unknown())?;
+        let number = held_slot(&shared, &caller, Action::ReportLost, &slot).await?;
         let empty = body.as_ref().is_ok_and(|bytes| bytes.is_empty());
         let body: LostBody = if empty { LostBody::default() } else { read(&headers, body)? };
         let about = [slot.as_str(), body.note.as_deref().unwrap_or("")];
@@ -352,17 +378,35 @@ async fn report_lost(
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
+/// A slot whose device the caller may do this to. Another facility's number answers like one that nobody has.
+pub(crate) async fn held_slot(
+    shared: &Shared,
+    caller: &Caller,
+    action: Action,
+    slot: &str,
+) -> Result<SlotNumber, Fault> {
+    let unknown =
+        || Fault::from(PeopleMessage::DeviceUnknown.about(slot.chars().take(12).collect::<String>()));
+    let (object, _) = realm_of(caller);
+    permit(caller, action, &object)?;
+    let number: SlotNumber = slot.parse().map_err(|_| unknown())?;
+    let held =
+        devices::holder(&mut *shared.store.pool().acquire().await?, number).await?.ok_or_else(unknown)?;
+    permit(caller, action, &Object::Facility(held.facility)).map_err(|_| unknown())?;
+    Ok(number)
+}
+
 /// For verbs that may be done twice: only remembers what the key was used for.
-async fn note(shared: &Shared, request: Option<Repeatable>) -> Result<(), Fault> {
+pub(crate) async fn note(shared: &Shared, request: Option<Repeatable>) -> Result<(), Fault> {
     let now = world::now_ms();
     transaction!(shared.store, conn => idempotency::note(conn, request.as_ref(), now).await)
 }
 
-fn facility(text: &str) -> Result<FacilityId, Fault> {
+pub(crate) fn facility(text: &str) -> Result<FacilityId, Fault> {
     text.parse()
         .map_err(|_| PeopleMessage::FacilityUnknown.about(text.chars().take(40).collect::<String>()).into())
 }
 
-fn patient_id(text: &str) -> Result<PatientId, Fault> {
+pub(crate) fn patient_id(text: &str) -> Result<PatientId, Fault> {
     text.parse().map_err(|_| PeopleMessage::PatientUnknown.into())
 }

@@ -21,10 +21,14 @@ pub enum Action {
     RegisterPerson,
     ListDevices,
     ReportLost,
+    AcceptCase,
+    RevokeDevice,
+    SeeReceipt,
+    AddDevice,
 }
 
 impl Action {
-    pub const ALL: [Action; 12] = [
+    pub const ALL: [Action; 16] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -37,6 +41,10 @@ impl Action {
         RegisterPerson,
         ListDevices,
         ReportLost,
+        AcceptCase,
+        RevokeDevice,
+        SeeReceipt,
+        AddDevice,
     ];
 }
 
@@ -112,6 +120,11 @@ const RULES: &[Rule] = &[
     rule("B-28", ReportLost, Secretariat, ANY),
     rule("B-28", ReportLost, FacilityAdmin, OWN),
     rule("B-28", ReportLost, Staff, OWN),
+    rule("B-01", AcceptCase, Secretariat, ANY),
+    rule("B-05", RevokeDevice, Secretariat, ANY),
+    rule("B-28", SeeReceipt, Secretariat, ANY),
+    rule("B-28", SeeReceipt, FacilityAdmin, OWN),
+    rule("B-06", AddDevice, FacilityAdmin, OWN),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -161,9 +174,10 @@ mod tests {
     fn expected(action: Action) -> &'static str {
         match action {
             SeeHome => "Sa",
-            ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient => "S",
-            ListPatients | ListDevices => "Sa",
-            AddMember | ListPeople | RegisterPerson => "a",
+            ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
+            | RevokeDevice => "S",
+            ListPatients | ListDevices | SeeReceipt => "Sa",
+            AddMember | ListPeople | RegisterPerson | AddDevice => "a",
             ReportLost => "Sas",
         }
     }

@@ -1,6 +1,7 @@
 //! What goes wrong in the parts around people and devices: a refusal with its words, or a failure of our own.
 //! A failure is told to nobody in detail; it is logged where it becomes an answer. Edge: SQL.
 
+use crate::door::{Trouble, TroubleKind};
 use crate::hashing::HashingError;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
@@ -28,7 +29,24 @@ pub enum Fault {
     Neighbour(String),
 }
 
+/// A fault on its way out: the words, the HTTP status, and when it is worth trying again.
+pub struct Told {
+    pub status: u16,
+    pub trouble: Trouble,
+    pub retry_after: Option<u32>,
+}
+
 impl Fault {
+    /// What the asker hears, whichever side of the room refused.
+    pub fn told(self) -> Told {
+        if let Fault::Office(OfficeFault::Refused(message)) = self {
+            let trouble = message.trouble();
+            return Told { status: status(trouble.kind), trouble, retry_after: None };
+        }
+        let refusal = self.refusal();
+        Told { status: refusal.status(), trouble: refusal.trouble(), retry_after: refusal.retry_after }
+    }
+
     /// What the asker hears.
     pub fn refusal(self) -> Refusal {
         match self {
@@ -39,6 +57,17 @@ impl Fault {
                 PeopleMessage::Internal.into()
             }
         }
+    }
+}
+
+fn status(kind: TroubleKind) -> u16 {
+    match kind {
+        TroubleKind::Usage => 422,
+        TroubleKind::NotFound => 404,
+        TroubleKind::Conflict => 409,
+        TroubleKind::Denied => 403,
+        TroubleKind::TryLater => 503,
+        TroubleKind::Internal => 500,
     }
 }
 

@@ -3,22 +3,17 @@
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use pki::identity::Role;
 
-use crate::console::{permit, realm_of};
-use crate::decide::Action;
-use crate::door::{CaseRow, DeviceRow, FacilityRow, SlotRow};
-use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
-use crate::people::PersonRow;
-use crate::problem::{Caller, Guest, Problem, html};
+use crate::page::refuse;
+use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
-use crate::{claim_http, console, people, registry};
+use crate::{claim_http, console, device_pages, facility_pages, office_pages, patient_pages};
 
 /// Largest body of any request: a name, an address, a certificate request.
 const BODY_MAX: usize = 64 * 1024;
@@ -29,26 +24,13 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(first_page))
         .merge(claim_http::router())
         .merge(console::router())
+        .merge(office_pages::router())
+        .merge(facility_pages::router())
+        .merge(patient_pages::router())
+        .merge(device_pages::router())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)
-}
-
-#[derive(Template)]
-#[template(path = "office.html")]
-struct OfficePage {
-    realm_name: String,
-    facilities: Vec<FacilityRow>,
-    cases: Vec<CaseRow>,
-    slots: Vec<SlotRow>,
-}
-
-#[derive(Template)]
-#[template(path = "facility.html")]
-struct FacilityPage {
-    realm_name: String,
-    devices: Vec<DeviceRow>,
-    people: Vec<PersonRow>,
 }
 
 async fn first_page(
@@ -65,28 +47,17 @@ async fn first_page(
     }
 }
 
+/// By role; who has no console is told so by the rule that is missing.
 async fn home(shared: &Shared, caller: &Caller) -> Response {
-    let page = async {
-        let (object, _) = realm_of(caller);
-        permit(caller, Action::SeeHome, &object)?;
-        let pool = shared.store.pool();
-        let realm_name = shared.config.realm_name.clone();
-        if caller.identity.role == Role::Secretariat {
-            let (facilities, cases) = (registry::facilities(pool).await?, registry::cases(pool).await?);
-            let slots = registry::slots(pool, None).await?;
-            return Ok::<_, Fault>(OfficePage { realm_name, facilities, cases, slots }.render());
-        }
-        let facility = &caller.identity.facility;
-        let devices = registry::devices(pool, Some(facility)).await?;
-        let people = people::list(shared, facility).await?;
-        Ok(FacilityPage { realm_name, devices, people }.render())
-    };
-    match page.await {
-        Ok(page) => html(page, caller.trace),
-        Err(fault) => Problem::new(fault, caller.trace).into_response(),
+    if caller.identity.role == Role::Secretariat {
+        return office_pages::home(shared, caller).await;
     }
+    facility_pages::home(shared, caller).await
 }
 
-async fn nothing() -> Response {
-    Problem::new(PeopleMessage::NotFound, None).into_response()
+async fn nothing(State(shared): State<Arc<Shared>>, caller: Result<Caller, Problem>) -> Response {
+    match caller {
+        Ok(caller) => refuse(&shared, &caller, PeopleMessage::NotFound.into()).await,
+        Err(_) => Problem::new(PeopleMessage::NotFound, None).into_response(),
+    }
 }

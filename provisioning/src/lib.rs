@@ -22,6 +22,7 @@ pub mod template;
 pub mod case;
 pub mod slots;
 pub mod bundle;
+pub mod qr;
 pub mod sheet;
 
 // what a sheet, a person and a receipt may still do
@@ -57,6 +58,7 @@ pub mod accounts; // edge: SQL
 pub mod people; // edge: SQL
 pub mod patients; // edge: SQL
 pub mod devices; // edge: SQL
+pub mod second_device; // edge: SQL, randomness
 
 // claims and revocations
 mod enrolments; // edge: SQL
@@ -72,6 +74,13 @@ pub mod revocation; // edge: SQL, tokio
 mod problem; // edge, border: HTTP, JSON
 mod claim_http; // edge, border: HTTP, JSON
 mod console; // edge, border: HTTP, JSON
+mod desk; // edge: SQL
+mod views;
+mod page; // edge: HTTP, SQL
+mod device_pages; // edge, border: HTTP, forms
+mod office_pages; // edge, border: HTTP, forms
+mod patient_pages; // edge, border: HTTP, forms
+mod facility_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

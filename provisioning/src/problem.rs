@@ -2,10 +2,10 @@
 //! problem is written. Every problem has one shape; nothing is ever cached (ruling 4). Edge, border: HTTP, JSON.
 
 use axum::body::Bytes;
-use axum::extract::FromRequestParts;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, FormRejection};
+use axum::extract::{Form, FromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pki::chain::Hash;
@@ -13,9 +13,9 @@ use pki::identity::{IDENTITY_HEADER, Identity, TRACE_HEADER, TraceId, VISITOR_HE
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Told};
 use crate::idempotency::Repeatable;
-use crate::messages_people::{PeopleMessage, Refusal};
+use crate::messages_people::PeopleMessage;
 
 /// The repetition key of unsafe requests.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -24,6 +24,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub struct Caller {
     pub identity: Identity,
     pub trace: Option<TraceId>,
+    /// A page is wanted, not data.
+    pub page: bool,
 }
 
 /// A device on the claim listener.
@@ -34,7 +36,7 @@ pub struct Guest {
 
 /// A refusal on its way out.
 pub struct Problem {
-    refusal: Refusal,
+    told: Told,
     trace: Option<TraceId>,
 }
 
@@ -51,13 +53,13 @@ struct ProblemBody<'a> {
 impl Problem {
     pub fn new(fault: impl Into<Fault>, trace: Option<TraceId>) -> Self {
         let fault: Fault = fault.into();
-        Self { refusal: fault.refusal(), trace }
+        Self { told: fault.told(), trace }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let trouble = self.refusal.trouble();
+        let Told { status, trouble, retry_after } = self.told;
         let body = ProblemBody {
             code: &trouble.code,
             ja: &trouble.ja,
@@ -66,9 +68,9 @@ impl IntoResponse for Problem {
             remedy_en: &trouble.remedy_en,
             trace: self.trace,
         };
-        let status = StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json(status, &body);
-        if let Some(seconds) = self.refusal.retry_after {
+        if let Some(seconds) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -98,8 +100,20 @@ pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
 }
 
 pub fn html(page: Result<String, askama::Error>, trace: Option<TraceId>) -> Response {
+    html_as(StatusCode::OK, page, trace)
+}
+
+/// After a change: the page that shows it. A reload then changes nothing again.
+pub fn see_other(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
+        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
+        Err(_) => Problem::new(PeopleMessage::Internal, None).into_response(),
+    }
+}
+
+pub fn html_as(status: StatusCode, page: Result<String, askama::Error>, trace: Option<TraceId>) -> Response {
     match page {
-        Ok(page) => with_type(StatusCode::OK, "text/html; charset=utf-8", page.into_bytes()),
+        Ok(page) => with_type(status, "text/html; charset=utf-8", page.into_bytes()),
         Err(error) => {
             log::error!(CODE = "MM-5806"; "a page cannot be written: {error}");
             Problem::new(PeopleMessage::Internal, trace).into_response()
@@ -123,6 +137,24 @@ pub fn read<T: DeserializeOwned>(
     })
 }
 
+/// A form's own fields.
+pub fn read_form<T>(form: Result<Form<T>, FormRejection>) -> Result<T, Fault> {
+    form.map(|Form(fields)| fields).map_err(|_| PeopleMessage::BodyForm.about("form").into())
+}
+
+/// A form's `once`, by which pressing its button twice is one request.
+pub fn once(caller: &Caller, verb: &str, once: &str, about: &[&str]) -> Result<Option<Repeatable>, Fault> {
+    let fingerprint = Hash::of(about.join("\0").as_bytes()).to_string();
+    Repeatable::new(format!("{} {verb}", caller.identity.membership), once, fingerprint).map(Some)
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// The client's key for repeating this request, if it sent one. `about` is what makes two requests the same.
 pub fn repeatable(
     headers: &HeaderMap,
@@ -142,7 +174,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let trace = one(&parts.headers, TRACE_HEADER);
         match one(&parts.headers, IDENTITY_HEADER) {
-            Some(identity) => Ok(Self { identity, trace }),
+            Some(identity) => Ok(Self { identity, trace, page: wants_page(&parts.headers) }),
             None => Err(Problem::new(PeopleMessage::NoIdentity, trace)),
         }
     }

@@ -20,7 +20,7 @@ use crate::office_fault::OfficeFault;
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::store::{self, Conn, transaction};
-use crate::{case_rows, claim_void, slot_rows, world};
+use crate::{case_rows, claim_void, second_device, slot_rows, world};
 
 /// Between two reconciliations when nothing changes: the longest life of an unnoticed drift.
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
@@ -40,6 +40,9 @@ pub async fn run(shared: Arc<Shared>) {
 
 async fn keep(shared: &Shared) {
     loop {
+        if let Err(fault) = second_device::expire(shared).await {
+            log::warn!("QR codes that ran out keep their seats for now: {fault}");
+        }
         let wait = match reconcile(shared).await {
             Ok(()) => RECONCILE_EVERY,
             Err(fault) => {

@@ -2,12 +2,11 @@
 //! It goes by post, by hand or by telephone, never with the bundle (P-05, ruling 5). Pure.
 
 use askama::Template;
-use qrcode::render::svg;
-use qrcode::{EcLevel, QrCode};
 use vpn::slot::SlotNumber;
 
 use crate::bundle::{PrivateFile, claim_url};
 use crate::messages::Message;
+use crate::qr;
 use crate::ticket::{TicketNumber, TicketPassword};
 
 pub struct Sheet<'a> {
@@ -85,7 +84,8 @@ fn page(sheet: &Sheet<'_>) -> Result<String, Message> {
         realm_name: sheet.realm_name,
         number_groups: [left, right],
         password_groups: password.split('-').collect(),
-        qr_svg: qr(&url)?,
+        // The address of the page only, never a secret: a photograph of the code opens nothing.
+        qr_svg: qr::svg(&url)?,
         claim_url: &url,
         issued_on: sheet.issued_on,
         valid_until: sheet.valid_until,
@@ -93,15 +93,6 @@ fn page(sheet: &Sheet<'_>) -> Result<String, Message> {
         office_telephone: sheet.office_telephone,
     };
     page.render().map_err(|error| Message::Internal { what: error.to_string() })
-}
-
-/// Holds the address of the page only, never a secret: a photograph of the code opens nothing.
-fn qr(url: &str) -> Result<String, Message> {
-    let code = QrCode::with_error_correction_level(url, EcLevel::M)
-        .map_err(|error| Message::Internal { what: error.to_string() })?;
-    let drawn = code.render::<svg::Color<'_>>().min_dimensions(168, 168).build();
-    // Inside a page there is no second XML declaration.
-    Ok(drawn.split_once("?>").map_or(drawn.clone(), |(_, svg)| svg.to_owned()))
 }
 
 #[cfg(test)]

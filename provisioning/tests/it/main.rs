@@ -13,3 +13,5 @@ mod claim; // ruling 5 with its crashes
 mod revocation; // ruling 7 with its crashes
 mod accounts; // signing in
 mod console; // the office over HTTP
+mod pages; // the consoles as pages and forms
+mod second_device; // two QR codes (ruling 5)

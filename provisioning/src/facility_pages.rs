@@ -1,0 +1,265 @@
+//! The facility admin's pages: our devices, our people, and the two QR codes of a further device (ruling 5).
+//! First passwords and QR codes are shown once, in the answer to their form. Edge, border: HTTP, forms.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
+use serde::Deserialize;
+use vpn::slot::SlotNumber;
+
+use crate::console::permit;
+use crate::decide::{Action, Object};
+use crate::desk::{self, DeviceLine};
+use crate::fault::Fault;
+use crate::office_fault::OfficeFault;
+use crate::page::{frame, fresh, notice, refuse, show};
+use crate::people::{self, NewPerson, PersonRow};
+use crate::problem::{Caller, html, html_as, once, read_form};
+use crate::second_device::{self, NextPlace};
+use crate::shared::Shared;
+use crate::views::{self, Frame, Notice};
+use crate::{jst, qr, world};
+
+type Room = State<Arc<Shared>>;
+
+pub fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/devices/add", get(confirm_add).post(add_device))
+        .route("/people", get(people_page).post(register))
+}
+
+#[derive(Template)]
+#[template(path = "devices.html")]
+struct DevicesPage {
+    frame: Frame,
+    devices: Vec<DeviceLine>,
+    ended: Vec<DeviceLine>,
+    held: u32,
+    quota: u32,
+}
+
+#[derive(Template)]
+#[template(path = "device_add.html")]
+struct AddPage {
+    frame: Frame,
+    next: Option<NextPlace>,
+    label: String,
+    once: String,
+    held: u32,
+    quota: u32,
+    notice: Option<Notice>,
+}
+
+#[derive(Template)]
+#[template(path = "device_codes.html")]
+struct CodesPage {
+    frame: Frame,
+    slot: SlotNumber,
+    label: String,
+    valid_until: String,
+    profile_qr: String,
+    claim_qr: String,
+    claim_host: String,
+    start_url: String,
+    root_fingerprint: String,
+}
+
+#[derive(Template)]
+#[template(path = "people.html")]
+struct PeoplePage {
+    frame: Frame,
+    people: Vec<PersonRow>,
+    typed: PersonForm,
+    notice: Option<Notice>,
+}
+
+#[derive(Template)]
+#[template(path = "person_made.html")]
+struct MadePage {
+    frame: Frame,
+    name: String,
+    login: String,
+    initial_password: Option<String>,
+    warnings: Vec<Notice>,
+    sns: String,
+}
+
+#[derive(Deserialize)]
+struct AddForm {
+    #[serde(default)]
+    label: String,
+    once: String,
+}
+
+#[derive(Deserialize, Default)]
+struct PersonForm {
+    login: String,
+    name: String,
+    profession: String,
+    pledge_date: String,
+    once: String,
+}
+
+fn own(caller: &Caller) -> Object {
+    Object::Facility(caller.identity.facility.clone())
+}
+
+/// The first page: our devices.
+pub async fn home(shared: &Shared, caller: &Caller) -> Response {
+    let page = async {
+        permit(caller, Action::SeeHome, &own(caller))?;
+        let facility = &caller.identity.facility;
+        let all = desk::devices(shared, Some(facility), "").await?;
+        let (ended, devices) = all.into_iter().partition(|device| device.state == "revoked");
+        let (held, quota) = second_device::held(&mut *shared.store.pool().acquire().await?, facility).await?;
+        Ok(DevicesPage { frame: frame(shared, caller, "/").await?, devices, ended, held, quota })
+    };
+    show(shared, caller, page.await).await
+}
+
+async fn confirm_add(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::AddDevice, &own(&caller))?;
+        add_page(&shared, &caller, String::new(), None).await
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn add_page(
+    shared: &Shared,
+    caller: &Caller,
+    label: String,
+    notice: Option<Notice>,
+) -> Result<AddPage, Fault> {
+    let mut conn = shared.store.pool().acquire().await?;
+    let facility = &caller.identity.facility;
+    let (held, quota) = second_device::held(&mut conn, facility).await?;
+    let (next, refused) = match second_device::next_place(&mut conn, facility, world::now_ms()).await {
+        Ok(next) => (Some(next), None),
+        // The quota is reached: the page says so before anything is pressed.
+        Err(fault @ Fault::Office(OfficeFault::Refused(_))) => (None, Some(crate::page::notice(fault).1)),
+        Err(fault) => return Err(fault),
+    };
+    drop(conn);
+    let frame = frame(shared, caller, "/").await?;
+    Ok(AddPage { frame, next, label, once: fresh()?, held, quota, notice: notice.or(refused) })
+}
+
+async fn add_device(
+    State(shared): Room,
+    caller: Caller,
+    form: Result<Form<AddForm>, FormRejection>,
+) -> Response {
+    let form = async {
+        permit(&caller, Action::AddDevice, &own(&caller))?;
+        read_form(form)
+    };
+    let form = match form.await {
+        Ok(form) => form,
+        Err(fault) => return refuse(&shared, &caller, fault).await,
+    };
+    match codes(&shared, &caller, &form).await {
+        Ok(page) => html(page.render(), caller.trace),
+        Err(fault) if caller.page => {
+            let (status, notice) = notice(fault);
+            match add_page(&shared, &caller, form.label, Some(notice)).await {
+                Ok(page) => html_as(status, page.render(), caller.trace),
+                Err(fault) => refuse(&shared, &caller, fault).await,
+            }
+        }
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
+}
+
+async fn codes(shared: &Shared, caller: &Caller, form: &AddForm) -> Result<CodesPage, Fault> {
+    let request = once(caller, "device", &form.once, &[&form.label])?;
+    let new = second_device::add(shared, &caller.identity, caller.trace, &form.label, request.as_ref());
+    let new = new.await?;
+    Ok(CodesPage {
+        frame: frame(shared, caller, "/").await?,
+        slot: new.slot,
+        label: form.label.trim().to_owned(),
+        valid_until: jst::rfc3339(new.valid_until),
+        profile_qr: qr::svg(&new.profile).map_err(OfficeFault::from)?,
+        claim_qr: qr::svg(&new.claim_url).map_err(OfficeFault::from)?,
+        claim_host: format!("claim.{}", shared.config.zone),
+        start_url: format!("http://{}/", shared.config.plan.gateway_open()),
+        root_fingerprint: shared.config.root_fingerprint.clone(),
+    })
+}
+
+async fn people_page(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::ListPeople, &own(&caller))?;
+        let typed = PersonForm { once: fresh()?, ..PersonForm::default() };
+        people_with(&shared, &caller, typed, None).await
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn people_with(
+    shared: &Shared,
+    caller: &Caller,
+    typed: PersonForm,
+    notice: Option<Notice>,
+) -> Result<PeoplePage, Fault> {
+    let people = people::list(shared, &caller.identity.facility).await?;
+    Ok(PeoplePage { frame: frame(shared, caller, "/people").await?, people, typed, notice })
+}
+
+async fn register(
+    State(shared): Room,
+    caller: Caller,
+    form: Result<Form<PersonForm>, FormRejection>,
+) -> Response {
+    let form = async {
+        permit(&caller, Action::RegisterPerson, &own(&caller))?;
+        read_form(form)
+    };
+    let form = match form.await {
+        Ok(form) => form,
+        Err(fault) => return refuse(&shared, &caller, fault).await,
+    };
+    match made(&shared, &caller, &form).await {
+        Ok(page) => html_as(StatusCode::CREATED, page.render(), caller.trace),
+        Err(fault) if caller.page => {
+            let (status, notice) = notice(fault);
+            let page = async {
+                // Another content is another request.
+                let typed = PersonForm { once: fresh()?, ..form };
+                people_with(&shared, &caller, typed, Some(notice)).await
+            };
+            match page.await {
+                Ok(page) => html_as(status, page.render(), caller.trace),
+                Err(fault) => refuse(&shared, &caller, fault).await,
+            }
+        }
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
+}
+
+async fn made(shared: &Shared, caller: &Caller, form: &PersonForm) -> Result<MadePage, Fault> {
+    let about = [&form.login, &form.name, &form.profession, &form.pledge_date].map(String::as_str);
+    let request = once(caller, "person", &form.once, &about)?;
+    let new = NewPerson {
+        login: form.login.clone(),
+        name: form.name.clone(),
+        profession: form.profession.clone(),
+        pledge_date: form.pledge_date.clone(),
+    };
+    let done = people::register(shared, &caller.identity, caller.trace, new, request.as_ref()).await?;
+    Ok(MadePage {
+        frame: frame(shared, caller, "/people").await?,
+        name: form.name.trim().to_owned(),
+        login: form.login.trim().to_owned(),
+        initial_password: done.initial_password.map(|password| password.to_string()),
+        warnings: done.warnings.iter().map(|warning| warning.trouble().into()).collect(),
+        sns: format!("https://sns.{}/", shared.config.zone),
+    })
+}

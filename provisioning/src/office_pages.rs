@@ -1,0 +1,279 @@
+//! The secretariat's pages: what waits, the cases and their acceptance, facilities, numbers with their history.
+//! Each act has a page that says what it will do, and the CLI's line for it. Edge, border: HTTP, forms.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use vpn::slot::SlotNumber;
+
+use crate::acceptance;
+use crate::case_rows;
+use crate::console::{facility, permit};
+use crate::decide::{Action, Object};
+use crate::desk::{self, DeviceLine, HeldLetter, OpenEnrolment, PendingReceipt};
+use crate::door::{
+    AcceptReport, AcceptedCase, CaseChoice, CaseDetail, CaseRow, FacilityRow, SlotDetail, SlotRow,
+};
+use crate::fault::Fault;
+use crate::messages_people::PeopleMessage;
+use crate::page::{frame, operator, refuse, show};
+use crate::problem::{Caller, see_other};
+use crate::shared::Shared;
+use crate::views::{self, Frame};
+use crate::{registry, world};
+
+type Room = State<Arc<Shared>>;
+
+pub fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/cases", get(cases))
+        .route("/cases/accept", get(confirm_all).post(accept_all))
+        .route("/cases/{case}", get(case))
+        .route("/cases/{case}/accept", post(accept))
+        .route("/facilities", get(facilities))
+        .route("/facilities/{facility}", get(facility_page))
+        .route("/slots", get(slots))
+        .route("/slots/{slot}", get(slot))
+}
+
+#[derive(Template)]
+#[template(path = "office_home.html")]
+struct HomePage {
+    frame: Frame,
+    cases: Vec<CaseRow>,
+    enrolments: Vec<OpenEnrolment>,
+    receipts: Vec<PendingReceipt>,
+    letters: Vec<HeldLetter>,
+    facilities: u32,
+    slots_active: u32,
+}
+
+#[derive(Template)]
+#[template(path = "cases.html")]
+struct CasesPage {
+    frame: Frame,
+    cases: Vec<CaseRow>,
+    waiting: usize,
+}
+
+#[derive(Template)]
+#[template(path = "case.html")]
+struct CasePage {
+    frame: Frame,
+    case: CaseDetail,
+    admin_name: String,
+    admin_address: String,
+    /// What accepting it would do, while it waits.
+    would: Option<AcceptedCase>,
+    /// Why it cannot be accepted, when it cannot.
+    notice: Option<views::Notice>,
+}
+
+#[derive(Template)]
+#[template(path = "cases_accept.html")]
+struct AcceptAllPage {
+    frame: Frame,
+    would: Vec<AcceptedCase>,
+}
+
+#[derive(Template)]
+#[template(path = "facilities.html")]
+struct FacilitiesPage {
+    frame: Frame,
+    facilities: Vec<FacilityRow>,
+}
+
+#[derive(Template)]
+#[template(path = "facility_show.html")]
+struct FacilityPage {
+    frame: Frame,
+    facility: FacilityRow,
+    slots: Vec<SlotRow>,
+    devices: Vec<DeviceLine>,
+}
+
+#[derive(Template)]
+#[template(path = "slots.html")]
+struct SlotsPage {
+    frame: Frame,
+    slots: Vec<SlotRow>,
+}
+
+#[derive(Template)]
+#[template(path = "slot_show.html")]
+struct SlotPage {
+    frame: Frame,
+    slot: SlotDetail,
+    devices: Vec<DeviceLine>,
+}
+
+/// The first page: what needs somebody.
+pub async fn home(shared: &Shared, caller: &Caller) -> Response {
+    let page = async {
+        permit(caller, Action::SeeHome, &Object::Association)?;
+        let pool = shared.store.pool();
+        let status = registry::status(pool).await?;
+        let cases = registry::cases(pool).await?.into_iter().filter(|case| case.state == "received");
+        Ok(HomePage {
+            frame: frame(shared, caller, "/").await?,
+            cases: cases.collect(),
+            enrolments: desk::open_enrolments(shared).await?,
+            receipts: desk::pending_receipts(shared).await?,
+            letters: desk::held_letters(shared).await?,
+            facilities: status.facilities,
+            slots_active: status.slots_active,
+        })
+    };
+    show(shared, caller, page.await).await
+}
+
+async fn cases(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::ListCases, &Object::Association)?;
+        let mut cases = registry::cases(shared.store.pool()).await?;
+        // What waits stands first, the newest of the others next.
+        cases.reverse();
+        cases.sort_by_key(|case| case.state != "received");
+        let waiting = cases.iter().filter(|case| case.state == "received").count();
+        Ok(CasesPage { frame: frame(&shared, &caller, "/cases").await?, cases, waiting })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn case(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Response {
+    let page = async {
+        permit(&caller, Action::ListCases, &Object::Association)?;
+        let case = registry::case(shared.store.pool(), &id).await?;
+        let application = case_rows::find(&mut *shared.store.pool().acquire().await?, &id).await?.application;
+        let (mut would, mut notice) = (None, None);
+        if case.row.state == "received" {
+            match accepted(&shared, &caller, CaseChoice::One(id.clone()), true).await {
+                Ok(report) => would = report.accepted.into_iter().next(),
+                Err(fault) => notice = Some(crate::page::notice(fault).1),
+            }
+        }
+        Ok(CasePage {
+            frame: frame(&shared, &caller, "/cases").await?,
+            case,
+            admin_name: application.admin_name.clone(),
+            admin_address: application.admin_address.clone(),
+            would,
+            notice,
+        })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn accept(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Response {
+    let done = async {
+        permit(&caller, Action::AcceptCase, &Object::Association)?;
+        let case = registry::case(shared.store.pool(), &id).await?;
+        // The button pressed twice: the page shows what the first press did.
+        if case.row.state == "received" {
+            accepted(&shared, &caller, CaseChoice::One(id.clone()), false).await?;
+        }
+        Ok::<_, Fault>(case.row.case)
+    };
+    match done.await {
+        Ok(case) => see_other(&format!("/cases/{case}")),
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
+}
+
+async fn confirm_all(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::AcceptCase, &Object::Association)?;
+        let would = accepted(&shared, &caller, CaseChoice::AllComplete, true).await?.accepted;
+        Ok(AcceptAllPage { frame: frame(&shared, &caller, "/cases").await?, would })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn accept_all(State(shared): Room, caller: Caller) -> Response {
+    let done = async {
+        permit(&caller, Action::AcceptCase, &Object::Association)?;
+        accepted(&shared, &caller, CaseChoice::AllComplete, false).await
+    };
+    match done.await {
+        Ok(_) => see_other("/cases"),
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
+}
+
+/// The same acceptance as the operator's, in the caller's name.
+async fn accepted(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    choice: CaseChoice,
+    dry_run: bool,
+) -> Result<AcceptReport, Fault> {
+    let Shared { store, config, hasher, .. } = &**shared;
+    let operator = operator(caller)?;
+    let outcome =
+        acceptance::accept(store, config, hasher, world::now_ms(), &operator, &choice, dry_run).await;
+    // Rung also after a failure: cases before the failing one are accepted and their letters wait.
+    if !dry_run {
+        shared.bells.outbox.notify_one();
+        shared.bells.seats.notify_one();
+    }
+    let (report, version) = outcome?;
+    if let Some(version) = version {
+        shared.grants_changed(version);
+    }
+    Ok(report)
+}
+
+async fn facilities(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::ListFacilities, &Object::Association)?;
+        let facilities = registry::facilities(shared.store.pool()).await?;
+        Ok(FacilitiesPage { frame: frame(&shared, &caller, "/facilities").await?, facilities })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn facility_page(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Response {
+    let page = async {
+        permit(&caller, Action::ListFacilities, &Object::Association)?;
+        let id = facility(&id)?;
+        let all = registry::facilities(shared.store.pool()).await?;
+        let facility = all.into_iter().find(|row| row.facility == id);
+        let facility = facility.ok_or_else(|| PeopleMessage::FacilityUnknown.about(id.as_str()))?;
+        let slots = registry::slots(shared.store.pool(), None).await?;
+        Ok(FacilityPage {
+            frame: frame(&shared, &caller, "/facilities").await?,
+            slots: slots.into_iter().filter(|slot| slot.facility.as_ref() == Some(&id)).collect(),
+            devices: desk::devices(&shared, Some(&id), "").await?,
+            facility,
+        })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn slots(State(shared): Room, caller: Caller) -> Response {
+    let page = async {
+        permit(&caller, Action::ListSlots, &Object::Association)?;
+        let slots = registry::slots(shared.store.pool(), None).await?;
+        Ok(SlotsPage { frame: frame(&shared, &caller, "/slots").await?, slots })
+    };
+    show(&shared, &caller, page.await).await
+}
+
+async fn slot(State(shared): Room, caller: Caller, Path(number): Path<String>) -> Response {
+    let page = async {
+        permit(&caller, Action::ListSlots, &Object::Association)?;
+        let number: SlotNumber = number
+            .parse()
+            .map_err(|_| PeopleMessage::DeviceUnknown.about(number.chars().take(12).collect::<String>()))?;
+        Ok(SlotPage {
+            frame: frame(&shared, &caller, "/slots").await?,
+            slot: registry::slot(shared.store.pool(), number).await?,
+            devices: desk::devices(&shared, None, &number.to_string()).await?,
+        })
+    };
+    show(&shared, &caller, page.await).await
+}

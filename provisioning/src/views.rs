@@ -1,0 +1,186 @@
+//! Words of the consoles: states, reasons and moments as people here say them, the frame around every page, and what
+//! went wrong above a form. Pure; askama escapes every value.
+
+use pki::identity::Role;
+
+use crate::door::Trouble;
+
+/// What surrounds every page: where one is and where one may go.
+pub struct Frame {
+    pub realm: String,
+    /// 事務局, or the facility's name.
+    pub place: String,
+    pub role: Role,
+    /// The path of the menu's entry that is shown.
+    pub here: &'static str,
+}
+
+/// The secretariat's menu.
+const OFFICE_MENU: &[(&str, &str)] = &[
+    ("/", "ホーム"),
+    ("/cases", "申込"),
+    ("/facilities", "事業所"),
+    ("/slots", "VPN番号"),
+    ("/patients", "患者"),
+];
+/// The facility admin's menu.
+const FACILITY_MENU: &[(&str, &str)] = &[("/", "端末"), ("/people", "利用者"), ("/patients", "患者")];
+
+impl Frame {
+    pub fn menu(&self) -> &'static [(&'static str, &'static str)] {
+        match self.role {
+            Role::Secretariat => OFFICE_MENU,
+            Role::FacilityAdmin => FACILITY_MENU,
+            Role::Staff | Role::Family => &[],
+        }
+    }
+}
+
+/// A bar of what went wrong, where it went wrong.
+pub struct Notice {
+    pub code: String,
+    pub ja: String,
+    pub remedy_ja: String,
+    pub en: String,
+}
+
+impl From<Trouble> for Notice {
+    fn from(trouble: Trouble) -> Self {
+        let Trouble { code, ja, en, remedy_ja, .. } = trouble;
+        Self { code, ja, remedy_ja, en }
+    }
+}
+
+pub fn role(role: &Role) -> &'static str {
+    match role {
+        Role::Secretariat => "SNS事務局",
+        Role::FacilityAdmin => "施設内管理者",
+        Role::Staff => "利用者（職員）",
+        Role::Family => "患者・家族",
+    }
+}
+
+pub fn case_state(state: &str) -> &str {
+    match state {
+        "received" => "受理待ち",
+        "accepted" => "受理済み（送付待ち）",
+        "sent" => "送付済み（本登録待ち）",
+        "claimed" => "本登録済み（利用者登録待ち）",
+        "done" => "完了",
+        "returned" => "差し戻し",
+        other => other,
+    }
+}
+
+pub fn slot_state(state: &str) -> &str {
+    match state {
+        "allotted" => "割当済み（未使用）",
+        "issued" => "登録待ち",
+        "active" => "利用中",
+        "suspended" => "一時停止",
+        "leaving" => "返却手続き中",
+        "revoked" => "利用停止",
+        "cooling" => "再割当待ち",
+        "free" => "空き",
+        other => other,
+    }
+}
+
+pub fn device_state(state: &str) -> &str {
+    match state {
+        "enrolling" => "登録待ち",
+        "claimed" => "切り替え待ち",
+        "active" => "利用中",
+        "revoked" => "利用停止",
+        other => other,
+    }
+}
+
+/// Facilities, memberships and persons.
+pub fn state(state: &str) -> &str {
+    match state {
+        "active" => "利用中",
+        "suspended" => "一時停止",
+        "ended" => "解除",
+        "deleted" => "削除",
+        other => other,
+    }
+}
+
+pub fn reason(reason: &str) -> &str {
+    match reason {
+        "lost" => "紛失",
+        "stolen" => "盗難",
+        "replaced" => "機種変更",
+        "retired" => "使用終了",
+        "leak" => "漏えいのおそれ",
+        other => other,
+    }
+}
+
+/// A point of enforcement, by what it ends.
+pub fn point(point: &str) -> &str {
+    match point {
+        "vpn" => "VPNの接続",
+        "firewall" => "通信の遮断",
+        "pki" => "証明書の失効",
+        "gateway" => "ログインと接続",
+        "sns" => "SNSの画面",
+        "mail" => "未送信の郵便・メール",
+        other => other,
+    }
+}
+
+pub fn letter(kind: &str) -> &str {
+    match kind {
+        "bundle" => "接続設定一式",
+        "sheet" => "番号とパスワードの用紙",
+        other => other,
+    }
+}
+
+/// A state's colour: what waits for somebody, what works, what has ended.
+pub fn tone(state: &str) -> &'static str {
+    match state {
+        "active" | "done" => "good",
+        "revoked" | "suspended" | "returned" | "ended" => "bad",
+        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" => "waits",
+        _ => "plain",
+    }
+}
+
+/// `2026-11-20T21:57:15+09:00` as `2026-11-20 21:57`.
+pub fn when(rfc3339: &str) -> String {
+    rfc3339.chars().take(16).collect::<String>().replace('T', " ")
+}
+
+/// The day of it.
+pub fn day(rfc3339: &str) -> &str {
+    rfc3339.get(..10).unwrap_or(rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::CaseState;
+    use crate::door::RevokeReason;
+    use crate::receipt::PointName;
+    use crate::slots::SlotState;
+
+    #[test]
+    fn no_code_word_reaches_a_clerk() {
+        let words = SlotState::ALL.map(|s| slot_state(s.as_str()).to_owned()).into_iter();
+        let words = words.chain(CaseState::ALL.map(|s| case_state(s.as_str()).to_owned()));
+        let words = words.chain(RevokeReason::ALL.map(|r| reason(r.as_str()).to_owned()));
+        let words = words.chain(PointName::ALL.map(|p| point(p.as_str()).to_owned()));
+        for word in words {
+            assert!(word.chars().any(|c| !c.is_ascii()), "{word}");
+        }
+    }
+
+    #[test]
+    fn moments_are_short() {
+        assert_eq!(when("2026-11-20T21:57:15+09:00"), "2026-11-20 21:57");
+        assert_eq!(day("2026-11-20T21:57:15+09:00"), "2026-11-20");
+    }
+}
