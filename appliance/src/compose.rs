@@ -26,15 +26,16 @@ pub struct Rooms {
 
 /// All of them, for one process.
 pub fn rooms(config: &Config, secrets: Opened) -> Result<Rooms, Message> {
-    let Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key } = secrets;
+    let Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key, database } = secrets;
+    let database = database.as_ref();
     let vpn = vpn(config, &vpn_key)?;
     let public_key = vpn.private_key.public();
     let root_der = certificate(&config.paths.room("gateway").join(pki::folders::ROOT_DER))?;
     publish(config, public_key, &root_der)?;
     Ok(Rooms {
         pki: pki(config, &pki_passphrase)?,
-        sns: sns(config, &sns_epoch)?,
-        gateway: gateway(config, &gateway_key)?,
+        sns: sns(config, &sns_epoch, database)?,
+        gateway: gateway(config, &gateway_key, database)?,
         provisioning: provisioning(config, public_key, &root_der),
         vpn,
     })
@@ -60,16 +61,21 @@ pub fn pki(config: &Config, passphrase: &Secret) -> Result<pki::Config, Message>
     })
 }
 
-pub fn sns(config: &Config, epoch: &Secret) -> Result<sns::Config, Message> {
+pub fn sns(config: &Config, epoch: &Secret, database: Option<&Secret>) -> Result<sns::Config, Message> {
     let key = epoch.expose_key()?;
     Ok(sns::Config {
         dir: config.paths.room("sns"),
-        database: sns::Database::Folder,
+        database: match database {
+            Some(url) => sns::Database::Url(
+                sns::DatabaseUrl::parse(url.expose()).map_err(|error| url.misformed(&error.to_string()))?,
+            ),
+            None => sns::Database::Folder,
+        },
         epoch_secret: sns::Secret::new(*key),
     })
 }
 
-pub fn gateway(config: &Config, key: &Secret) -> Result<gateway::Config, Message> {
+pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Result<gateway::Config, Message> {
     let dir = config.paths.room("gateway");
     let chain = certificate(&dir.join(pki::folders::GATEWAY_CHAIN))?;
     Ok(gateway::Config {
@@ -81,7 +87,13 @@ pub fn gateway(config: &Config, key: &Secret) -> Result<gateway::Config, Message
         tls_key_pem: Zeroizing::new(key.expose().to_owned()),
         device_ca_der: certificate(&dir.join(pki::folders::DEVICE_CA_DER))?,
         dir,
-        database: gateway::Database::Folder,
+        database: match database {
+            Some(url) => gateway::Database::Url(
+                gateway::DatabaseUrl::parse(url.expose())
+                    .map_err(|error| url.misformed(&error.to_string()))?,
+            ),
+            None => gateway::Database::Folder,
+        },
     })
 }
 

@@ -30,6 +30,8 @@ pub struct Opened {
     pub vpn_key: Secret,
     pub sns_epoch: Secret,
     pub gateway_key: Secret,
+    /// The server's URL, where there is one.
+    pub database: Option<Secret>,
 }
 
 impl Secret {
@@ -60,12 +62,18 @@ pub fn open(secrets: &Secrets, credentials: Option<&Path>) -> Result<Opened, Vec
     let vpn_key = read("vpn_key", &secrets.vpn_key, credentials);
     let sns_epoch = read("sns_epoch", &secrets.sns_epoch, credentials);
     let gateway_key = read("gateway_key", &secrets.gateway_key, credentials);
-    match (pki_passphrase, vpn_key, sns_epoch, gateway_key) {
-        (Ok(pki_passphrase), Ok(vpn_key), Ok(sns_epoch), Ok(gateway_key)) => {
-            Ok(Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key })
+    let database = open_database(secrets, credentials);
+    match (pki_passphrase, vpn_key, sns_epoch, gateway_key, database) {
+        (Ok(pki_passphrase), Ok(vpn_key), Ok(sns_epoch), Ok(gateway_key), Ok(database)) => {
+            Ok(Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key, database })
         }
-        (a, b, c, d) => Err([a.err(), b.err(), c.err(), d.err()].into_iter().flatten().collect()),
+        (a, b, c, d, e) => Err([a.err(), b.err(), c.err(), d.err(), e.err()].into_iter().flatten().collect()),
     }
+}
+
+/// For the rooms that may keep their records on a server.
+pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
+    secrets.database.as_ref().map(|place| read("database.url", place, credentials)).transpose()
 }
 
 /// One by its name, for the one process that may have it.

@@ -80,6 +80,7 @@ fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Op
         let wanted = row.secrets.first().copied().unwrap_or_default();
         secrets::open_one(wanted, &config.secrets, credentials)
     };
+    let database = || secrets::open_database(&config.secrets, credentials);
     Ok(match row.name {
         Name::Firewall => Opened::Firewall(firewall(config)?),
         Name::Vpn => {
@@ -92,11 +93,11 @@ fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Op
             Opened::Pki(Box::new(pki::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Sns => {
-            let room = compose::sns(config, &secret()?)?;
+            let room = compose::sns(config, &secret()?, database()?.as_ref())?;
             Opened::Sns(sns::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Gateway => {
-            let room = compose::gateway(config, &secret()?)?;
+            let room = compose::gateway(config, &secret()?, database()?.as_ref())?;
             Opened::Gateway(gateway::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Provisioning => {

@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 23] = [
+pub const KEYS: [Key; 25] = [
     key(
         "realm",
         "zone",
@@ -229,6 +229,22 @@ pub const KEYS: [Key; 23] = [
         "the same, as the name of a systemd credential",
     ),
     key(
+        "database",
+        "url_file",
+        Kind::Text,
+        Need::Optional,
+        "PostgreSQLのURL（postgres://…）を書いたファイル（0600）",
+        "file (mode 0600) that holds the server's URL, postgres://…",
+    ),
+    key(
+        "database",
+        "url_credential",
+        Kind::Text,
+        Need::Optional,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
         "jail",
         "enforce",
         Kind::Truth,
@@ -270,6 +286,10 @@ pub fn section_title(section: &str) -> (&'static str, &'static str) {
         "secrets" => (
             "秘密の置き場所。値は書きません。X_file（0600のファイル）か X_credential（systemdの資格情報）のどちらか一つ",
             "where the secrets are, never what they are: X_file (mode 0600) or X_credential (systemd), one of the two",
+        ),
+        "database" => (
+            "台帳の置き場所。何も書かなければ paths.state の中のSQLite。患者の鍵と認証局の台帳はいつもそこです",
+            "where the records are: SQLite below paths.state unless given; the patients' keys and the authority's ledger stay there",
         ),
         "jail" => ("閉じ込め", "the jail"),
         "process" => ("部屋ごとのプロセス", "separate processes"),

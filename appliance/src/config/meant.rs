@@ -66,6 +66,8 @@ pub struct Secrets {
     pub vpn_key: SecretPlace,
     pub sns_epoch: SecretPlace,
     pub gateway_key: SecretPlace,
+    /// Of the server's URL; none means SQLite (ruling 9).
+    pub database: Option<SecretPlace>,
 }
 
 /// Where a secret is; read by the edge file `secrets`.
@@ -273,17 +275,29 @@ impl Reader {
         let vpn_key = self.secret("vpn_key");
         let sns_epoch = self.secret("sns_epoch");
         let gateway_key = self.secret("gateway_key");
+        let database = self.database();
         Some(Secrets {
             pki_passphrase: pki_passphrase?,
             vpn_key: vpn_key?,
             sns_epoch: sns_epoch?,
             gateway_key: gateway_key?,
+            database,
         })
     }
 
+    /// The one secret that need not be there.
+    fn database(&mut self) -> Option<SecretPlace> {
+        let named = |key| self.typed.get(key).is_some();
+        let wanted = named("database.url_file") || named("database.url_credential");
+        wanted.then(|| self.place("database.url")).flatten()
+    }
+
     fn secret(&mut self, name: &str) -> Option<SecretPlace> {
-        let (file_key, credential_key) =
-            (format!("secrets.{name}_file"), format!("secrets.{name}_credential"));
+        self.place(&format!("secrets.{name}"))
+    }
+
+    fn place(&mut self, key: &str) -> Option<SecretPlace> {
+        let (file_key, credential_key) = (format!("{key}_file"), format!("{key}_credential"));
         let file = self.text(&file_key);
         let credential = self.text(&credential_key);
         // A value that is no place may be the secret itself: it is never repeated.
@@ -305,7 +319,7 @@ impl Reader {
             (None, None) if self.typed.torn => None,
             (file, _) => {
                 let place = if file.is_some() { &file_key } else { "" };
-                self.fault(place, Message::SecretPlaces { key: format!("secrets.{name}") });
+                self.fault(place, Message::SecretPlaces { key: key.to_owned() });
                 None
             }
         }

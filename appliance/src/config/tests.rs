@@ -46,6 +46,24 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(config.paths.operator_socket().to_str(), Some("/run/mimamori/operator.sock"));
 }
 
+#[test]
+fn the_records_are_on_sqlite_unless_a_url_has_a_place_ruling_9() {
+    assert_eq!(read(GOOD).unwrap().secrets.database, None);
+    let with = |line: &str| format!("{GOOD}\n[database]\n{line}\n");
+    let place = SecretPlace::File("/etc/mimamori/db".into());
+    assert_eq!(read(&with("url_file = \"/etc/mimamori/db\"")).unwrap().secrets.database, Some(place));
+    let both = "url_file = \"/etc/mimamori/db\"\nurl_credential = \"db\"";
+    for (line, code) in [
+        ("url_file = \"db\"", "MM-6005"),
+        (both, "MM-6007"),
+        ("url = \"postgres://sns:hidden@localhost/sns\"", "MM-6006"),
+    ] {
+        let found = faults(&with(line));
+        assert_eq!(found[0].message.code(), code, "{line}");
+        assert!(!format!("{found:?}").contains("hidden"));
+    }
+}
+
 /// One change, the line of the fault, its code, and a word of its text.
 #[test]
 fn each_fault_is_named_with_its_line() {

@@ -104,7 +104,7 @@ fn take_section(
 
 /// A key that the table does not know; a secret written out is named as that.
 fn unknown(path: &str) -> Message {
-    if SECRETS.iter().any(|secret| path.strip_prefix("secrets.") == Some(secret)) {
+    if path == "database.url" || SECRETS.iter().any(|secret| path.strip_prefix("secrets.") == Some(secret)) {
         return Message::InlineSecret { key: path.to_owned() };
     }
     Message::UnknownKey { key: shown(path), nearest: keys::nearest(path).unwrap_or_else(|| "–".to_owned()) }
