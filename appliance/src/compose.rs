@@ -111,6 +111,7 @@ pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> 
         root_fingerprint: pki::Hash::of(root_der).to_string(),
         // A configuration has at least one series; facilities get their slots from the first.
         series: config.realm.series[0],
+        mail: None,
     }
 }
 

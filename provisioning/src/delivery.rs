@@ -1,5 +1,6 @@
-//! Letters leave: written below the output folder, for its owner only, whole or not at all.
-//! A sheet is never put beside a bundle (P-05). The worker ends when the room stops. Edge: files, tokio.
+//! Letters leave: written below the output folder, for its owner only, whole or not at all; bundles by mail
+//! where there is a smarthost. A sheet is never put beside a bundle (P-05) and never mailed.
+//! The worker ends when the room stops. Edge: files, tokio.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,20 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::audit::{self, Event};
 use crate::bundle::PrivateFile;
-use crate::case::CaseEvent;
-use crate::case_rows;
+use crate::letters;
+use crate::mailing::{Postman, UnderWay};
 use crate::office_fault::OfficeFault;
-use crate::outbox::{self, Letter, LetterKind};
+use crate::outbox::{self, Lane, Letter, LetterKind};
 use crate::shared::Shared;
 use crate::store::{Store, transaction};
 use crate::world;
 
-/// Who stands in the audit trail for what the outbox does.
-const ACTOR: &str = "outbox";
 /// Failures of one letter after which somebody should be woken: about a minute.
 const WARN_AFTER: u32 = 6;
 /// Longest sleep; a bell or a due letter comes sooner.
@@ -32,15 +28,25 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 pub enum Delivery {
     /// `<folder>/bundles/<slot>/` and `<folder>/sheets/`.
     Folder(PathBuf),
+    /// Bundles to the smarthost and nowhere else; sheets to `<folder>/sheets/`, to be printed.
+    Mail { folder: PathBuf, postman: Arc<Postman> },
     /// Path below the folder, and text; for tests.
     Memory(Arc<Mutex<Vec<(PathBuf, String)>>>),
 }
 
 impl Delivery {
+    /// What this writes itself, without the postman.
+    fn lane(&self) -> Lane {
+        match self {
+            Delivery::Folder(_) | Delivery::Memory(_) => Lane::All,
+            Delivery::Mail { .. } => Lane::Sheets,
+        }
+    }
+
     fn deliver(&self, letter: &Letter) -> io::Result<()> {
         let place = place(letter);
         match self {
-            Delivery::Folder(folder) => {
+            Delivery::Folder(folder) | Delivery::Mail { folder, .. } => {
                 let place = folder.join(place);
                 DirBuilder::new().recursive(true).mode(0o700).create(&place)?;
                 letter.files.iter().try_for_each(|file| write_whole(&place, file))?;
@@ -55,11 +61,12 @@ impl Delivery {
     }
 }
 
-/// Delivers everything that is due; returns how many letters left. A letter that cannot leave waits longer.
+/// Writes everything that is due and is not mailed; returns how many letters left. A letter that cannot leave waits longer.
 pub async fn deliver_due(store: &Store, delivery: &Delivery) -> Result<u32, OfficeFault> {
     let mut left = 0;
     loop {
-        let letters = outbox::due(&mut *store.pool().acquire().await?, world::now_ms()).await?;
+        let letters =
+            outbox::due(&mut *store.pool().acquire().await?, world::now_ms(), delivery.lane()).await?;
         if letters.is_empty() {
             break;
         }
@@ -75,22 +82,41 @@ pub async fn deliver_due(store: &Store, delivery: &Delivery) -> Result<u32, Offi
 
 /// Runs until the room stops.
 pub async fn work(shared: Arc<Shared>, delivery: Delivery) {
+    let mut under_way = UnderWay::default();
     loop {
-        if let Err(fault) = deliver_due(&shared.store, &delivery).await {
+        if let Err(fault) = round(&shared.store, &delivery, &mut under_way).await {
             log::warn!("the outbox cannot be read: {fault}");
         }
-        let sleep = until_next(&shared.store).await;
+        // With every place taken only a landing makes room.
+        let sleep = if under_way.is_full() {
+            SLEEP_MAX
+        } else {
+            until_next(&shared.store, &under_way.letters()).await
+        };
         tokio::select! {
-            () = shared.stopped() => return,
+            () = shared.stopped() => break,
             () = shared.bells.outbox.notified() => {}
+            () = under_way.landed() => {}
             () = tokio::time::sleep(sleep) => {}
         }
     }
+    under_way.end().await;
 }
 
-async fn until_next(store: &Store) -> Duration {
+async fn round(store: &Store, delivery: &Delivery, under_way: &mut UnderWay) -> Result<(), OfficeFault> {
+    deliver_due(store, delivery).await?;
+    if let Delivery::Mail { postman, .. } = delivery {
+        under_way.launch(store, postman).await?;
+    }
+    if transaction!(store, conn => outbox::wipe_stale(conn, world::now_ms()).await)? {
+        store.forget().await?;
+    }
+    Ok(())
+}
+
+async fn until_next(store: &Store, under_way: &[String]) -> Duration {
     let next = match store.pool().acquire().await {
-        Ok(mut conn) => outbox::next_due(&mut conn).await.ok().flatten(),
+        Ok(mut conn) => outbox::next_due(&mut conn, under_way).await.ok().flatten(),
         Err(_) => None,
     };
     let wait = next.map_or(i64::MAX, |at| at.saturating_sub(world::now_ms()).max(0));
@@ -108,34 +134,20 @@ async fn deliver_one(store: &Store, delivery: &Delivery, letter: Letter) -> Resu
     let now_ms = world::now_ms();
     match outcome {
         Ok(()) => {
-            transaction!(store, conn => note_sent(conn, now_ms, &letter).await)?;
+            letters::note_sent(store, now_ms, &letter, "written").await?;
             log::info!(SLOT = letter.slot.to_string().as_str(), KIND = letter.kind.as_str(); "letter delivered");
             Ok(true)
         }
         Err(error) => {
             let why = error.to_string();
-            transaction!(store, conn => {
-                outbox::put_back(conn, now_ms, &letter.message, letter.attempts, &why).await
-            })?;
+            letters::note_delay(store, now_ms, &letter, outbox::folder_wait_ms(letter.attempts), &why)
+                .await?;
             if letter.attempts >= WARN_AFTER {
                 log::warn!(SLOT = letter.slot.to_string().as_str(), KIND = letter.kind.as_str(); "a letter cannot leave: {why}");
             }
             Ok(false)
         }
     }
-}
-
-async fn note_sent(conn: &mut crate::store::Conn, now_ms: i64, letter: &Letter) -> Result<(), OfficeFault> {
-    if !outbox::sent(conn, now_ms, &letter.message, "written").await? {
-        return Ok(());
-    }
-    let detail = json!({ "kind": letter.kind.as_str(), "slot": letter.slot });
-    let event = Event { actor: ACTOR, action: "outbox.sent", object: &letter.message, trace: None, detail };
-    audit::append(conn, now_ms, event).await?;
-    if letter.kind == LetterKind::Bundle {
-        case_rows::advance_of(conn, now_ms, &letter.facility, CaseEvent::BundleSent, ACTOR).await?;
-    }
-    Ok(())
 }
 
 fn place(letter: &Letter) -> PathBuf {
@@ -168,9 +180,11 @@ mod tests {
         Letter {
             message: "o-1".into(),
             kind,
+            recipient: "kanri@sakura.example.jp".into(),
             slot: "18-0042".parse().unwrap(),
             facility: "f-a".parse().unwrap(),
             attempts: 0,
+            created_at: 0,
             files: vec![PrivateFile { name: "18-0042.txt".into(), text: text.into() }],
         }
     }

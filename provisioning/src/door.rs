@@ -53,6 +53,14 @@ pub enum ProvisioningQuestion {
     ReceiptShow {
         receipt: String,
     },
+    /// Every letter with its state and the last answer, without its contents; newest first.
+    OutboxList,
+    /// A letter that failed or waits is tried again at once.
+    OutboxRetry {
+        message: String,
+    },
+    /// The TXT records that make receivers believe our mail.
+    MailDns,
     AuditList {
         after: u64,
         limit: u32,
@@ -111,6 +119,9 @@ pub enum ProvisioningAnswer {
     Slot(SlotDetail),
     Devices(Vec<DeviceRow>),
     Receipt(Receipt),
+    Outbox(Vec<LetterRow>),
+    Letter(LetterRow),
+    MailDns(Vec<DnsRecord>),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },
     Trouble(Trouble),
@@ -146,6 +157,9 @@ pub struct ProvisioningStatus {
     pub slots_allotted: u32,
     pub slots_active: u32,
     pub outbox_waiting: u32,
+    /// Refused or given up; an operator must look.
+    #[serde(default)]
+    pub outbox_failed: u32,
     pub receipts_pending: u32,
     pub audit_entries: u64,
     pub audit_head: String,
@@ -306,6 +320,36 @@ pub struct ReceiptSignature {
     pub ledger_head: String,
     /// Base64, ECDSA P-256 by the device CA's key.
     pub signature: String,
+}
+
+/// A letter without its contents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterRow {
+    pub message: String,
+    /// `bundle` or `sheet`.
+    pub kind: String,
+    /// A mail address, or the name on the envelope.
+    pub recipient: String,
+    pub slot: Option<SlotNumber>,
+    pub facility: Option<FacilityId>,
+    pub facility_name: Option<String>,
+    /// `waiting`, `sent`, `failed`, `cancelled`.
+    pub state: String,
+    pub attempts: u32,
+    pub next_at: Option<String>,
+    pub created_at: String,
+    pub sent_at: Option<String>,
+    /// What the mail server said last, with its code (D-01).
+    pub answer: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsRecord {
+    pub name: String,
+    /// The whole value of the TXT record.
+    pub value: String,
+    /// The same as a zone file's line.
+    pub zone_line: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,11 @@ pub mod bundle;
 pub mod qr;
 pub mod sheet;
 
+// the bundle as a mail
+pub mod post;
+pub mod letter;
+pub mod dkim;
+
 // what a sheet, a person and a receipt may still do
 pub mod claim;
 mod claim_files;
@@ -44,6 +49,10 @@ pub mod shared; // edge: files, tokio
 pub mod slot_rows; // edge: SQL
 pub mod case_rows; // edge: SQL
 pub mod outbox; // edge, border: SQL, stored letters
+pub mod letters; // edge: SQL
+pub mod dkim_key; // edge: files, randomness
+pub mod smtp; // edge: network, clock
+pub mod mailing; // edge: tokio, network, SQL
 pub mod delivery; // edge: files, tokio
 pub mod issue; // edge: SQL, randomness
 pub mod intake; // edge: SQL, tokio

@@ -243,6 +243,23 @@ catalogue! {
         "監査記録の{number}番目が前の記録とつながりません。", "Entry {number} of the audit trail does not follow from what stands before it.",
         "記録に触れず、保守担当と事務局長に知らせてください。", "Touch nothing; tell the engineer and the head of the office."
     }
+    // 534x: letters
+    LetterUnknown { letter: String } => "MM-5341" NotFound {
+        "送信箱に{letter}はありません。", "There is no letter {letter} in the outbox.",
+        "mail list で番号を確かめてください。", "Look at `mail list`."
+    }
+    LetterSent { letter: String } => "MM-5342" Conflict {
+        "{letter}は送信済みで、中身は消去されています。", "Letter {letter} has left and its contents are wiped.",
+        "届いていないときは、端末を交換の手順で発行し直してください。", "If it never arrived, issue the device again as a replacement."
+    }
+    LetterCancelled { letter: String } => "MM-5343" Conflict {
+        "{letter}は取り消されています（利用停止または期限切れ）。", "Letter {letter} was cancelled (revoked or out of date).",
+        "必要なら新しい端末として発行してください。", "Issue a new device if one is needed."
+    }
+    MailOff => "MM-5344" Conflict {
+        "メールの送信サーバーが設定されていません。接続設定一式はフォルダーに書き出されます。", "No smarthost is configured; bundles are written to the folder.",
+        "設定ファイルの [mail] smarthost と from を書いてください。", "Write `smarthost` and `from` in [mail] of the configuration."
+    }
 }
 
 impl Message {

@@ -3,20 +3,22 @@
 
 use std::sync::Arc;
 
-use crate::door::{AuditRow, Operator, ProvisioningAnswer, ProvisioningQuestion, Trouble};
+use crate::door::{AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, Trouble};
+use crate::mailing::Postman;
 use crate::messages::Message;
 use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
-use crate::{acceptance, audit, intake, jst, registry, template, world};
+use crate::{acceptance, audit, intake, jst, letters, registry, template, world};
 
 /// Answers one question; a refusal is an answer too.
 pub async fn answer(
     shared: &Arc<Shared>,
+    postman: Option<&Postman>,
     question: ProvisioningQuestion,
     operator: Operator,
 ) -> ProvisioningAnswer {
-    match decide(shared, question, operator).await {
+    match decide(shared, postman, question, operator).await {
         Ok(answer) => answer,
         Err(trouble) => ProvisioningAnswer::Trouble(trouble),
     }
@@ -24,6 +26,7 @@ pub async fn answer(
 
 async fn decide(
     shared: &Arc<Shared>,
+    postman: Option<&Postman>,
     question: ProvisioningQuestion,
     operator: Operator,
 ) -> Result<ProvisioningAnswer, Trouble> {
@@ -67,6 +70,16 @@ async fn decide(
             .await
             .map(Answer::Receipt)
             .map_err(|fault| fault.refusal().trouble()),
+        Question::OutboxList => {
+            let mut conn = pool.acquire().await.map_err(|error| read(error.into()))?;
+            letters::list(&mut conn).await.map(Answer::Outbox).map_err(read)
+        }
+        Question::OutboxRetry { message } => {
+            let row = letters::retry(&shared.store, world::now_ms(), &message, &operator).await;
+            shared.bells.outbox.notify_one();
+            row.map(Answer::Letter).map_err(read)
+        }
+        Question::MailDns => dns(postman).map_err(read),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
@@ -98,6 +111,17 @@ async fn accept(
         shared.grants_changed(version);
     }
     Ok(ProvisioningAnswer::Accepted(report))
+}
+
+fn dns(postman: Option<&Postman>) -> Result<ProvisioningAnswer, OfficeFault> {
+    let postman = postman.ok_or(Message::MailOff)?;
+    let records = postman.records().map_err(|error| Message::Internal { what: error.to_string() })?;
+    let row = |record: crate::post::TxtRecord| DnsRecord {
+        zone_line: record.zone_line(),
+        name: record.name,
+        value: record.value,
+    };
+    Ok(ProvisioningAnswer::MailDns(records.map(row).into()))
 }
 
 fn audit_row(entry: audit::Entry) -> AuditRow {

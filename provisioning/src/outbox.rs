@@ -1,5 +1,6 @@
 //! What leaves the room waits here, written in the transaction of the change (ruling 11) and wiped
-//! once it has left. `delivery` takes it from here. Edge: SQL; the payload is stored, hence border.
+//! once it has left. `delivery` takes it from here, by lane: what goes into the folder and what goes by
+//! mail do not wait for one another. Edge: SQL; the payload is stored, hence border.
 
 use pki::identity::FacilityId;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,8 @@ use crate::store::Conn;
 
 /// Letters taken at once: bounds the memory that holds their secrets.
 pub const BATCH_MAX: i64 = 16;
-/// First wait after a failure; doubles with each.
+/// First wait after a failure of the folder; doubles with each.
 const RETRY_FIRST_MS: i64 = 1_000;
-/// A full disk is noticed and mended within the hour.
 const RETRY_MAX_MS: i64 = 15 * 60 * 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +38,38 @@ impl LetterKind {
     }
 }
 
+/// A mail that was refused keeps its payload for another try until nobody would open it any more:
+/// as long as a sheet is good (ruling 5).
+const FAILED_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// Which letters somebody takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything goes into the folder.
+    All,
+    Bundles,
+    Sheets,
+}
+
+impl Lane {
+    fn kinds(self) -> [&'static str; 2] {
+        match self {
+            Lane::All => [LetterKind::Bundle.as_str(), LetterKind::Sheet.as_str()],
+            Lane::Bundles => [LetterKind::Bundle.as_str(); 2],
+            Lane::Sheets => [LetterKind::Sheet.as_str(); 2],
+        }
+    }
+}
+
 /// A letter that is due.
 pub struct Letter {
     pub message: String,
     pub kind: LetterKind,
+    pub recipient: String,
     pub slot: SlotNumber,
     pub facility: FacilityId,
     pub attempts: u32,
+    pub created_at: i64,
     pub files: Vec<PrivateFile>,
 }
 
@@ -87,13 +112,16 @@ pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<
     Ok(())
 }
 
-/// The letters whose time has come, oldest first.
-pub async fn due(conn: &mut Conn, now_ms: i64) -> Result<Vec<Letter>, OfficeFault> {
-    let rows: Vec<(String, String, String, String, i64, String)> = sqlx::query_as(
-        "SELECT message, kind, slot, facility, attempts, payload FROM outbox
-         WHERE state = 'waiting' AND kind IN ('bundle', 'sheet') AND next_at <= $1
-         ORDER BY created_at, message LIMIT $2",
+/// The letters of a lane whose time has come, oldest first.
+pub async fn due(conn: &mut Conn, now_ms: i64, lane: Lane) -> Result<Vec<Letter>, OfficeFault> {
+    let [one, other] = lane.kinds();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT message, kind, recipient, slot, facility, attempts, created_at, payload FROM outbox
+         WHERE state = 'waiting' AND (kind = $1 OR kind = $2) AND next_at <= $3
+         ORDER BY created_at, message LIMIT $4",
     )
+    .bind(one)
+    .bind(other)
     .bind(now_ms)
     .bind(BATCH_MAX)
     .fetch_all(conn)
@@ -101,13 +129,18 @@ pub async fn due(conn: &mut Conn, now_ms: i64) -> Result<Vec<Letter>, OfficeFaul
     rows.into_iter().map(read).collect()
 }
 
-/// When the next letter is due; `None` when nothing waits.
-pub async fn next_due(conn: &mut Conn) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT MIN(next_at) FROM outbox WHERE state = 'waiting' AND kind IN ('bundle', 'sheet')",
+/// When the next letter is due, apart from those that are under way; `None` when nothing waits.
+pub async fn next_due(conn: &mut Conn, under_way: &[String]) -> Result<Option<i64>, sqlx::Error> {
+    let soonest: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT message, next_at FROM outbox WHERE state = 'waiting' AND (kind = $1 OR kind = $2)
+         ORDER BY next_at LIMIT $3",
     )
-    .fetch_one(conn)
-    .await
+    .bind(LetterKind::Bundle.as_str())
+    .bind(LetterKind::Sheet.as_str())
+    .bind(BATCH_MAX)
+    .fetch_all(conn)
+    .await?;
+    Ok(soonest.into_iter().find(|(message, _)| !under_way.contains(message)).map(|(_, at)| at))
 }
 
 /// It has left: the payload is wiped in the same statement. False when it was cancelled meanwhile.
@@ -124,19 +157,19 @@ pub async fn sent(conn: &mut Conn, now_ms: i64, message: &str, answer: &str) -> 
     Ok(done.rows_affected() == 1)
 }
 
-/// It could not leave; it is tried again, for ever.
+/// It could not leave; it is tried again after `wait_ms`.
 pub async fn put_back(
     conn: &mut Conn,
     now_ms: i64,
     message: &str,
-    attempts: u32,
+    wait_ms: i64,
     answer: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE outbox SET attempts = attempts + 1, next_at = $1, last_answer = $2
          WHERE message = $3 AND state = 'waiting'",
     )
-    .bind(now_ms + wait_ms(attempts))
+    .bind(now_ms + wait_ms)
     .bind(answer)
     .bind(message)
     .execute(conn)
@@ -144,12 +177,39 @@ pub async fn put_back(
     Ok(())
 }
 
-fn wait_ms(attempts: u32) -> i64 {
+/// It will not leave by itself any more: an operator looks at it. False when it was cancelled meanwhile.
+pub async fn failed(conn: &mut Conn, message: &str, answer: &str) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'failed', attempts = attempts + 1, last_answer = $1
+         WHERE message = $2 AND state = 'waiting'",
+    )
+    .bind(answer)
+    .bind(message)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Failed letters do not keep their secrets for ever. True when something was wiped.
+pub async fn wipe_stale(conn: &mut Conn, now_ms: i64) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state = 'failed' AND created_at <= $1",
+    )
+    .bind(now_ms - FAILED_KEPT_MS)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Wait after a failure of the folder: a full disk is noticed and mended within the hour.
+pub fn folder_wait_ms(attempts: u32) -> i64 {
     RETRY_FIRST_MS.saturating_mul(1 << attempts.min(20)).min(RETRY_MAX_MS)
 }
 
-fn read(row: (String, String, String, String, i64, String)) -> Result<Letter, OfficeFault> {
-    let (message, kind, slot, facility, attempts, payload) = row;
+type Row = (String, String, String, String, String, i64, i64, String);
+
+fn read(row: Row) -> Result<Letter, OfficeFault> {
+    let (message, kind, recipient, slot, facility, attempts, created_at, payload) = row;
     let payload = Zeroizing::new(payload);
     let files: Vec<StoredFile> =
         serde_json::from_str(&payload).map_err(|_| OfficeFault::Row(format!("payload of {message}")))?;
@@ -157,7 +217,9 @@ fn read(row: (String, String, String, String, i64, String)) -> Result<Letter, Of
         kind: LetterKind::parse(&kind).ok_or(OfficeFault::Row(kind))?,
         slot: parse(&slot)?,
         facility: parse(&facility)?,
+        recipient,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        created_at,
         files: files.iter().map(|f| PrivateFile { name: f.name.clone(), text: f.text.clone() }).collect(),
         message,
     })
@@ -169,7 +231,7 @@ mod tests {
 
     #[test]
     fn waits_grow_and_stay_bounded() {
-        assert_eq!([wait_ms(0), wait_ms(1), wait_ms(5)], [1_000, 2_000, 32_000]);
-        assert_eq!(wait_ms(u32::MAX), RETRY_MAX_MS);
+        assert_eq!([folder_wait_ms(0), folder_wait_ms(1), folder_wait_ms(5)], [1_000, 2_000, 32_000]);
+        assert_eq!(folder_wait_ms(u32::MAX), RETRY_MAX_MS);
     }
 }

@@ -22,13 +22,14 @@ use crate::store::{self, GRANTS_VERSION};
 
 pub async fn status(pool: &SqlitePool) -> Result<ProvisioningStatus, OfficeFault> {
     let mut conn = pool.acquire().await?;
-    let counts: (i64, i64, i64, i64, i64, i64) = sqlx::query_as(
+    let counts: (i64, i64, i64, i64, i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM facility WHERE kind <> $1),
                 (SELECT COUNT(*) FROM office_case WHERE state NOT IN ('done', 'returned')),
                 (SELECT COUNT(*) FROM slot WHERE state NOT IN ('free', 'cooling')),
                 (SELECT COUNT(*) FROM slot WHERE state = 'active'),
                 (SELECT COUNT(*) FROM outbox WHERE state = 'waiting'),
-                (SELECT COUNT(*) FROM revocation WHERE completed_at IS NULL)",
+                (SELECT COUNT(*) FROM revocation WHERE completed_at IS NULL),
+                (SELECT COUNT(*) FROM outbox WHERE state = 'failed')",
     )
     .bind(FacilityKind::Office.as_str())
     .fetch_one(&mut *conn)
@@ -40,6 +41,7 @@ pub async fn status(pool: &SqlitePool) -> Result<ProvisioningStatus, OfficeFault
         slots_allotted: narrow(counts.2),
         slots_active: narrow(counts.3),
         outbox_waiting: narrow(counts.4),
+        outbox_failed: narrow(counts.6),
         receipts_pending: narrow(counts.5),
         audit_entries: head.entries,
         audit_head: head.hash.to_string(),

@@ -74,7 +74,7 @@ pub async fn rehearse(shared: &Shared, order: Order) -> Result<Receipt, Fault> {
         return Ok(Receipt { dry_run: true, ..receipt_rows::show(&mut conn, &receipt).await? });
     }
     let waiting: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE slot = $1 AND state = 'waiting'")
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE slot = $1 AND state IN ('waiting', 'failed')")
             .bind(order.slot.to_string())
             .fetch_one(&mut *conn)
             .await?;
@@ -223,7 +223,7 @@ async fn end_enrolments(conn: &mut Conn, device: &str, now: i64) -> Result<(), F
             .await?;
     }
     sqlx::query(
-        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state = 'waiting'
+        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state IN ('waiting', 'failed')
          AND slot = (SELECT slot FROM device WHERE device = $1)",
     )
     .bind(device)

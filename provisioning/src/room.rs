@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 
 use crate::accounts::{AccountCheck, PasswordChange};
 use crate::delivery::{self, Delivery};
+use crate::dkim_key::DkimKeyError;
 use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use crate::fault::Fault;
 use crate::hashing::{Hasher, HashingError};
+use crate::mailing::Postman;
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
 use crate::{accounts, grants, home, operator, revocation, seats};
@@ -25,6 +27,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Hashing(#[from] HashingError),
+    #[error(transparent)]
+    MailKey(#[from] DkimKeyError),
     #[error("MM-5008 the registry cannot be read: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -47,16 +51,23 @@ impl Opened {
         let hasher = Hasher::new()?;
         let grants_version =
             store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;
+        let config = self.config.clone();
+        let postman = tokio::task::spawn_blocking(move || Postman::open(&config)).await;
+        let postman = postman.map_err(|_| DkimKeyError::Making)??.map(Arc::new);
         let shared = Shared::new(self.config, store, needs, hasher, grants_version.unsigned_abs());
         let mut workers = JoinSet::new();
-        spawn_workers(&shared, &mut workers);
-        Ok(Room { shared, workers: Arc::new(Mutex::new(workers)) })
+        spawn_workers(&shared, postman.clone(), &mut workers);
+        Ok(Room { shared, postman, workers: Arc::new(Mutex::new(workers)) })
     }
 }
 
 /// Every worker ends when `Shared::stopped` resolves.
-fn spawn_workers(shared: &Arc<Shared>, workers: &mut JoinSet<()>) {
-    let output = Delivery::Folder(shared.config.output.clone());
+fn spawn_workers(shared: &Arc<Shared>, postman: Option<Arc<Postman>>, workers: &mut JoinSet<()>) {
+    let folder = shared.config.output.clone();
+    let output = match postman {
+        Some(postman) => Delivery::Mail { folder, postman },
+        None => Delivery::Folder(folder),
+    };
     workers.spawn(delivery::work(shared.clone(), output));
     workers.spawn(seats::run(shared.clone()));
     workers.spawn(revocation::run(shared.clone()));
@@ -66,6 +77,7 @@ fn spawn_workers(shared: &Arc<Shared>, workers: &mut JoinSet<()>) {
 #[derive(Clone)]
 pub struct Room {
     shared: Arc<Shared>,
+    postman: Option<Arc<Postman>>,
     workers: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -77,7 +89,7 @@ impl Room {
 
     /// The operator's door. A refusal is an answer too.
     pub async fn operator(&self, question: ProvisioningQuestion, operator: Operator) -> ProvisioningAnswer {
-        operator::answer(&self.shared, question, operator).await
+        operator::answer(&self.shared, self.postman.as_deref(), question, operator).await
     }
 
     /// The versioned feed of slots and memberships (ruling 1).

@@ -15,6 +15,7 @@ use vpn::slot::Series;
 
 use crate::hashing::Hasher;
 use crate::need::{Cuts, Teams, Why};
+use crate::post::MailConfig;
 use crate::store::Store;
 
 /// Everything the room is told before it opens; valid once it exists.
@@ -36,6 +37,8 @@ pub struct Config {
     pub root_fingerprint: String,
     /// The series from which facilities get their slots.
     pub series: Series,
+    /// Bundles go by mail; without it into the output folder.
+    pub mail: Option<MailConfig>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -61,13 +61,13 @@ fn text(status: &Status, out: &Out) -> String {
     let office = status.provisioning.as_ref().map(|office| {
         out.pick(
             format!(
-                "施設 {} 処理中の申請 {} 利用中のVPN番号 {} 送信待ち {} 利用停止の確認待ち {}",
-                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting,
+                "施設 {} 処理中の申請 {} 利用中のVPN番号 {} 送信待ち {} 送れなかったメール {} 利用停止の確認待ち {}",
+                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting, office.outbox_failed,
                 office.receipts_pending
             ),
             format!(
-                "{} facilities, {} open cases, {} active slots, {} waiting in the outbox, {} pending receipts",
-                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting,
+                "{} facilities, {} open cases, {} active slots, {} waiting in the outbox, {} failed, {} pending receipts",
+                office.facilities, office.cases_open, office.slots_active, office.outbox_waiting, office.outbox_failed,
                 office.receipts_pending
             ),
         )

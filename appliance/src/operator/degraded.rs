@@ -69,6 +69,16 @@ pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
             format!("{count} revocations wait for an acknowledgement"),
         );
     }
+    if let Some(office) = &status.provisioning
+        && office.outbox_failed > 0
+    {
+        let count = office.outbox_failed;
+        say(
+            "provisioning",
+            format!("送れなかったメールが{count}通あります（mail list）"),
+            format!("{count} mails could not be sent (mail list)"),
+        );
+    }
     if !status.jail.whole {
         say("appliance", "閉じ込めが完全ではありません".into(), "the jail is not whole".into());
     }
@@ -126,6 +136,7 @@ mod tests {
                 slots_allotted: 0,
                 slots_active: 0,
                 outbox_waiting: 0,
+                outbox_failed: 0,
                 receipts_pending: 0,
                 audit_entries: 0,
                 audit_head: String::new(),

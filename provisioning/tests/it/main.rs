@@ -7,6 +7,7 @@ mod constraints; // what the database itself refuses (G-01, G-03)
 mod intake; // 様式1 becomes cases, all or nothing
 mod acceptance; // cases become facilities, slots and letters
 mod letters; // what leaves, and what must not stay behind
+mod mail; // bundles through a mail server
 mod neighbours; // the neighbours in memory: they work, fail, hang, die
 mod town; // a room among them, which can be killed and started again
 mod claim; // ruling 5 with its crashes

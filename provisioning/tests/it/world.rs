@@ -14,6 +14,7 @@ use provisioning::door::{
 use provisioning::need::{
     Answering, Cut, CutDone, Cuts, NeedUnmet, NewTeam, TeamMember, TeamOutcome, TeamRow, Teams, Why, WhyLine,
 };
+use provisioning::post::MailConfig;
 use provisioning::setup::{NewOffice, OfficeCreated, create_office};
 use provisioning::{Config, Needs, Room};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -48,8 +49,13 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with_mail(None).await
+    }
+
+    /// The room mails; the secretariat's own papers, made before it ran, lie in the folder.
+    pub async fn with_mail(mail: Option<MailConfig>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = config(dir.path().to_owned());
+        let config = Config { mail, ..config(dir.path().to_owned()) };
         let office = create_office(&config, &new_office(), "root").await.unwrap();
         let room = provisioning::open(config.clone()).unwrap().start(needs()).await.unwrap();
         Self { config, office, room, _dir: dir }
@@ -158,10 +164,11 @@ pub fn config(dir: PathBuf) -> Config {
         root_pem: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".into(),
         root_fingerprint: "ab".repeat(32),
         series,
+        mail: None,
     }
 }
 
-fn needs() -> Needs {
+pub fn needs() -> Needs {
     let away = Arc::new(Away);
     Needs { issuing: away.clone(), seats: away.clone(), teams: away.clone(), cuts: away.clone(), why: away }
 }

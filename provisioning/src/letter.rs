@@ -1,0 +1,195 @@
+//! 仮登録完了通知 (M-02, M-02a): the mail that carries a bundle to the facility's admin address. Complete as
+//! text and as HTML, without a link and without anything of the printed sheet. The same letter is the same
+//! octets at every attempt, with the same Message-ID, so that a receiver can tell a copy. Pure.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use askama::Template;
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Body, Mailbox, Message as Mime, MultiPart, SinglePart};
+use vpn::slot::SlotNumber;
+
+use crate::bundle::{GUIDE_FILE, PrivateFile, ROOT_FILE, profile_file};
+use crate::messages::Message;
+
+/// Asked of receivers that answer by machine.
+const AUTOMATIC: [(&str, &str); 3] =
+    [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"), ("Content-Language", "ja")];
+
+/// Everything the mail says, and to whom.
+pub struct BundleMail<'a> {
+    /// The outbox's name of it: the stable part of the Message-ID and of the bounce address.
+    pub message: &'a str,
+    pub recipient: &'a str,
+    pub slot: SlotNumber,
+    pub facility_name: &'a str,
+    pub realm_name: &'a str,
+    pub zone: &'a str,
+    pub from: &'a str,
+    pub office_name: &'a str,
+    pub office_telephone: &'a str,
+    pub valid_until: &'a str,
+    /// When the letter was put into the outbox, Unix milliseconds.
+    pub written_at_ms: i64,
+    pub files: &'a [PrivateFile],
+}
+
+/// Ready to be signed and handed over.
+pub struct Composed {
+    /// A bounce comes back to an address that names the letter (VERP).
+    pub envelope: Envelope,
+    pub octets: Vec<u8>,
+}
+
+pub fn compose(mail: &BundleMail<'_>) -> Result<Composed, Message> {
+    let internal = |error: &dyn std::error::Error| Message::Internal { what: error.to_string() };
+    let from: Address = mail.from.parse().map_err(|error| internal(&error))?;
+    let to = address(mail.recipient)?;
+    let bounce =
+        Address::new(format!("bounce+{}", mail.message), mail.zone).map_err(|error| internal(&error))?;
+    let envelope = Envelope::new(Some(bounce), vec![to.clone()]).map_err(|error| internal(&error))?;
+    let page = LetterPage::of(mail);
+    let text = page.text();
+    let html = page.render().map_err(|error| internal(&error))?;
+    let alternatives = MultiPart::alternative()
+        .boundary(boundary(mail, "text"))
+        .singlepart(part(ContentType::TEXT_PLAIN, &text)?)
+        .singlepart(part(ContentType::TEXT_HTML, &html)?);
+    let mut whole = MultiPart::mixed().boundary(boundary(mail, "all")).multipart(alternatives);
+    for file in mail.files {
+        whole = whole.singlepart(attachment(file)?);
+    }
+    let mut message = Mime::builder()
+        .from(Mailbox::new(Some(mail.realm_name.to_owned()), from))
+        .to(Mailbox::new(None, to))
+        .envelope(envelope.clone())
+        .subject(format!("【{}】仮登録完了のお知らせ（VPN番号 {}）", mail.realm_name, mail.slot))
+        .date(date(mail.written_at_ms))
+        .message_id(Some(format!("<{}@{}>", mail.message, mail.zone)));
+    for (name, value) in AUTOMATIC {
+        message =
+            message.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
+    }
+    let message = message.multipart(whole).map_err(|error| internal(&error))?;
+    Ok(Composed { envelope, octets: message.formatted() })
+}
+
+/// Addresses were read by `MailAddress`. Japanese carriers gave out names such as `a..b` and `a.`, which
+/// RFC 5321 takes only in quotation marks.
+fn address(written: &str) -> Result<Address, Message> {
+    let wrong = || Message::AddressForm { given: crate::messages::shown(written) };
+    let (local, domain) = written.rsplit_once('@').ok_or_else(wrong)?;
+    if local.contains("..") || local.starts_with('.') || local.ends_with('.') {
+        return Address::new(format!("\"{local}\""), domain).map_err(|_| wrong());
+    }
+    Address::new(local, domain).map_err(|_| wrong())
+}
+
+/// Base64 throughout: nothing on the way has a reason to re-encode what is signed.
+fn part(kind: ContentType, text: &str) -> Result<SinglePart, Message> {
+    let lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    Ok(SinglePart::builder().header(kind).body(base64(lines.into_bytes())?))
+}
+
+fn attachment(file: &PrivateFile) -> Result<SinglePart, Message> {
+    let kind = match file.name.as_str() {
+        ROOT_FILE => "application/x-x509-ca-cert",
+        GUIDE_FILE => "text/html; charset=utf-8",
+        // Never shown inline: it is a file to be saved.
+        _ => "application/octet-stream",
+    };
+    let kind = ContentType::parse(kind).map_err(|error| Message::Internal { what: error.to_string() })?;
+    Ok(Attachment::new(file.name.clone()).body(base64(file.text.clone().into_bytes())?, kind))
+}
+
+fn base64(octets: Vec<u8>) -> Result<Body, Message> {
+    Body::new_with_encoding(octets, ContentTransferEncoding::Base64)
+        .map_err(|_| Message::Internal { what: "base64 refuses octets".to_owned() })
+}
+
+/// `=_` stands in no base64 text, so that a boundary is never met inside a part.
+fn boundary(mail: &BundleMail<'_>, part: &str) -> String {
+    format!("=_{}-{part}", mail.message)
+}
+
+fn date(ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+#[derive(Template)]
+#[template(path = "letter.html")]
+struct LetterPage<'a> {
+    slot: SlotNumber,
+    facility_name: &'a str,
+    realm_name: &'a str,
+    profile_file: String,
+    root_file: &'a str,
+    guide_file: &'a str,
+    valid_until: &'a str,
+    office_name: &'a str,
+    office_telephone: &'a str,
+}
+
+impl<'a> LetterPage<'a> {
+    fn of(mail: &BundleMail<'a>) -> Self {
+        Self {
+            slot: mail.slot,
+            facility_name: mail.facility_name,
+            realm_name: mail.realm_name,
+            profile_file: profile_file(mail.slot),
+            root_file: ROOT_FILE,
+            guide_file: GUIDE_FILE,
+            valid_until: mail.valid_until,
+            office_name: mail.office_name,
+            office_telephone: mail.office_telephone,
+        }
+    }
+
+    /// Says everything that the page says.
+    fn text(&self) -> String {
+        format!(
+            "{facility} 施設内管理者様\n\
+             \n\
+             {realm}の仮登録が完了しました。\n\
+             VPN番号は {slot} です。このメールの添付ファイルが、端末1台分の接続設定一式です。\n\
+             \n\
+             ■ 次にしていただくこと\n\
+             1. 端末で {guide} を開き、図のとおりに進めてください。\n\
+             2. 接続設定 {profile} と証明書 {root} を端末に入れてください。\n\
+             3. 別便でお届けする用紙（証明書取得用No・パスワードのお知らせ）を手元に用意し、\n\
+             \u{3000}\u{3000}案内の画面で本登録をしてください。\n\
+             \n\
+             本登録の期限: {valid}\n\
+             \n\
+             ■ 添付ファイル\n\
+             ・{profile}（本登録用の仮の接続設定。本登録が済むと使えなくなります）\n\
+             ・{root}（{realm}の証明書）\n\
+             ・{guide}（図入りの手順書。印刷してお使いになれます）\n\
+             \n\
+             ■ ご注意\n\
+             ・添付ファイルだけでは何も見られません。用紙の番号とパスワードが必要です。\n\
+             ・このメールを転送しないでください。端末は1台だけ登録できます。\n\
+             ・このメールに、押していただくリンクはありません。番号やパスワードをメールや\n\
+             \u{3000}電話でお尋ねすることもありません。\n\
+             ・お心当たりのない方は、開かずに下記へお知らせください。\n\
+             \n\
+             ■ 問い合わせ先\n\
+             {office} {telephone}\n\
+             （このメールは自動で送られています）\n",
+            facility = self.facility_name,
+            realm = self.realm_name,
+            slot = self.slot,
+            guide = self.guide_file,
+            profile = self.profile_file,
+            root = self.root_file,
+            valid = self.valid_until,
+            office = self.office_name,
+            telephone = self.office_telephone,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

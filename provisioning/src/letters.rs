@@ -1,0 +1,175 @@
+//! What became of a letter, written with its audit entry and its case's step in one transaction; and what
+//! an operator may see of the outbox and do about it. Edge: SQL.
+
+use pki::identity::FacilityId;
+use serde_json::json;
+
+use crate::audit::{self, Event};
+use crate::case::CaseEvent;
+use crate::case_rows;
+use crate::door::{LetterRow, Operator};
+use crate::jst;
+use crate::messages::{Message, shown};
+use crate::office_fault::{OfficeFault, parse};
+use crate::outbox::{self, Letter, LetterKind};
+use crate::store::{Conn, Store, transaction};
+
+/// Who stands in the audit trail for what the outbox does by itself.
+const ACTOR: &str = "outbox";
+/// Newest first; more than anybody reads.
+const LISTED_MAX: i64 = 1_000;
+
+/// It has left; `answer` is what the receiver said.
+pub async fn note_sent(store: &Store, now_ms: i64, letter: &Letter, answer: &str) -> Result<(), OfficeFault> {
+    transaction!(store, conn => {
+        if outbox::sent(conn, now_ms, &letter.message, answer).await? {
+            audit(conn, now_ms, "outbox.sent", letter, answer).await?;
+            if letter.kind == LetterKind::Bundle {
+                case_rows::advance_of(conn, now_ms, &letter.facility, CaseEvent::BundleSent, ACTOR).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// It could not leave and waits.
+pub async fn note_delay(
+    store: &Store,
+    now_ms: i64,
+    letter: &Letter,
+    wait_ms: i64,
+    answer: &str,
+) -> Result<(), OfficeFault> {
+    transaction!(store, conn => outbox::put_back(conn, now_ms, &letter.message, wait_ms, answer).await)?;
+    Ok(())
+}
+
+/// It will not leave by itself any more.
+pub async fn note_failed(
+    store: &Store,
+    now_ms: i64,
+    letter: &Letter,
+    answer: &str,
+) -> Result<(), OfficeFault> {
+    transaction!(store, conn => {
+        if outbox::failed(conn, &letter.message, answer).await? {
+            audit(conn, now_ms, "outbox.failed", letter, answer).await?;
+        }
+        Ok(())
+    })
+}
+
+/// The code of an answer: its words may hold an address, which has no place in a trail that is never wiped.
+pub fn code(answer: &str) -> &str {
+    let code = answer.split(' ').next().unwrap_or_default();
+    if code.len() == 3 && code.bytes().all(|octet| octet.is_ascii_digit()) { code } else { "" }
+}
+
+async fn audit(
+    conn: &mut Conn,
+    now_ms: i64,
+    action: &str,
+    letter: &Letter,
+    answer: &str,
+) -> Result<(), OfficeFault> {
+    let detail = json!({ "kind": letter.kind.as_str(), "slot": letter.slot, "answer": code(answer) });
+    let event = Event { actor: ACTOR, action, object: &letter.message, trace: None, detail };
+    audit::append(conn, now_ms, event).await?;
+    Ok(())
+}
+
+type Listed = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    String,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<String>,
+);
+
+const LIST: &str =
+    "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
+            o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
+     FROM outbox o LEFT JOIN facility f ON f.facility = o.facility
+     ORDER BY o.created_at DESC, o.message LIMIT $1";
+const ONE: &str =
+    "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
+            o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
+     FROM outbox o LEFT JOIN facility f ON f.facility = o.facility WHERE o.message = $1";
+
+/// The outbox without its contents, newest first.
+pub async fn list(conn: &mut Conn) -> Result<Vec<LetterRow>, OfficeFault> {
+    let rows: Vec<Listed> = sqlx::query_as(LIST).bind(LISTED_MAX).fetch_all(conn).await?;
+    rows.into_iter().map(row).collect()
+}
+
+/// A waiting letter leaves now, a failed one begins again. The caller rings the outbox's bell.
+pub async fn retry(
+    store: &Store,
+    now_ms: i64,
+    message: &str,
+    operator: &Operator,
+) -> Result<LetterRow, OfficeFault> {
+    transaction!(store, conn => {
+        let found: Option<Listed> = sqlx::query_as(ONE).bind(message).fetch_optional(&mut *conn).await?;
+        let found = found.ok_or_else(|| Message::LetterUnknown { letter: shown(message) })?;
+        match found.6.as_str() {
+            "waiting" | "failed" => {}
+            "sent" => return Err(Message::LetterSent { letter: shown(message) }.into()),
+            _ => return Err(Message::LetterCancelled { letter: shown(message) }.into()),
+        }
+        sqlx::query("UPDATE outbox SET state = 'waiting', attempts = 0, next_at = $1 WHERE message = $2")
+            .bind(now_ms)
+            .bind(message)
+            .execute(&mut *conn)
+            .await?;
+        let detail = json!({ "was": found.6 });
+        let event = Event {
+            actor: &operator.name,
+            action: "outbox.retry",
+            object: message,
+            trace: Some(operator.trace),
+            detail,
+        };
+        audit::append(conn, now_ms, event).await?;
+        let now: Listed = sqlx::query_as(ONE).bind(message).fetch_one(conn).await?;
+        row(now)
+    })
+}
+
+fn row(listed: Listed) -> Result<LetterRow, OfficeFault> {
+    let (message, kind, recipient, slot, facility, facility_name, state, ..) = &listed;
+    let facility: Option<FacilityId> = if facility.is_empty() { None } else { Some(parse(facility)?) };
+    Ok(LetterRow {
+        message: message.clone(),
+        kind: kind.clone(),
+        recipient: recipient.clone(),
+        slot: if slot.is_empty() { None } else { Some(parse(slot)?) },
+        facility,
+        facility_name: facility_name.clone(),
+        state: state.clone(),
+        attempts: u32::try_from(listed.7).unwrap_or(u32::MAX),
+        next_at: (state == "waiting").then(|| jst::rfc3339(listed.8)),
+        created_at: jst::rfc3339(listed.9),
+        sent_at: listed.10.map(jst::rfc3339),
+        answer: listed.11,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_code_of_an_answer_is_kept_for_ever() {
+        assert_eq!(code("550 no such user <kanri@sakura.example.jp>"), "550");
+        assert_eq!(code("Connection refused"), "");
+        assert_eq!(code(""), "");
+    }
+}
