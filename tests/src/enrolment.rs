@@ -33,7 +33,7 @@ impl Devices {
 }
 
 pub fn bring_devices(world: &mut World) -> Told<Devices> {
-    world.needles.secret("an admin's password", ADMIN_PASSWORD);
+    world.needles.forgotten("an admin's password", ADMIN_PASSWORD);
     let devices = Devices {
         office: world.device("18-0000")?,
         clinic: world.device("18-0042")?,

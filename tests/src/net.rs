@@ -15,7 +15,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::fault::{Told, While};
+use crate::fault::{Fault, Told, While};
 use crate::shell::{self, PATIENCE};
 
 pub const APPLIANCE_OUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -102,6 +102,26 @@ impl Net {
     pub fn route_inward(&self, inner: Ipv4Addr) -> Told<()> {
         self.router().sh(&format!("ip route replace {inner} via {APPLIANCE_OUTER}"))?;
         Ok(())
+    }
+
+    /// Counts packets for an inner address that come in on the outer link, before any firewall looks at them.
+    pub fn count_arrivals(&self, inner: Ipv4Addr) -> Told<()> {
+        for line in [
+            "add table inet mms_probe".to_owned(),
+            "add chain inet mms_probe arrivals { type filter hook prerouting priority -300 ; }".to_owned(),
+            format!("add rule inet mms_probe arrivals iifname \"wan\" ip daddr {inner} counter"),
+        ] {
+            let mut nft = self.app.command("nft");
+            nft.arg(&line);
+            shell::run(nft)?.ok(&line)?;
+        }
+        Ok(())
+    }
+
+    pub fn arrivals(&self) -> Told<u64> {
+        let listed = self.app.sh("nft list chain inet mms_probe arrivals")?;
+        let packets = listed.split("packets ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        packets.and_then(|count| count.parse().ok()).ok_or_else(|| Fault::new("nft shows no counter"))
     }
 
     /// At most 15 characters, unique on this machine, short enough for every client.

@@ -63,6 +63,7 @@ pub fn outside_any_tunnel(world: &World, outsider: &Device, victim: &Device) -> 
     let inside = world.plan.gateway();
     outsider.space.sh(&format!("ip route add {inside} via 198.51.100.254"))?;
     world.net.route_inward(inside)?;
+    world.net.count_arrivals(inside)?;
     // A forged source: the victim's inner address, which the gateway would believe.
     let forged = victim.inner()?;
     outsider.space.sh(&format!("ip address add {forged}/32 dev lo"))?;
@@ -78,6 +79,8 @@ pub fn outside_any_tunnel(world: &World, outsider: &Device, victim: &Device) -> 
         let answer = try_from(source, address)?;
         holds!(answer.nothing(), "outside any tunnel {address} answered {} ({source:?})", answer.status);
     }
+    // Without this the attack would have failed by itself.
+    holds!(world.net.arrivals()? >= 2, "the attacker's packets never arrived");
     outsider.space.sh(&format!("ip address delete {forged}/32 dev lo"))?;
     outsider.space.sh(&format!("ip route delete {inside}"))?;
     Ok(())

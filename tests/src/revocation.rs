@@ -20,6 +20,7 @@ use crate::refusals::counted;
 use crate::server::find;
 use crate::shell;
 use crate::stream::Stream;
+use crate::team::REPORT;
 use crate::world::World;
 
 /// The law: tunnel, TLS, sessions and live streams are gone within it.
@@ -199,7 +200,7 @@ pub fn heard_nothing_since(stream: &Stream, from: u32, to: u32) -> Told<()> {
 
 /// No other number contains it.
 fn numbered(number: u32) -> String {
-    format!("経過報告〔{number}〕番")
+    format!("{REPORT}〔{number}〕番")
 }
 
 fn openssl(folder: &Path, words: &[&str]) -> Told<()> {

@@ -18,6 +18,8 @@ const NEEDLE_MIN: usize = 8;
 pub struct Needles {
     secrets: Vec<(String, String)>,
     patient: Vec<(String, String)>,
+    /// Secrets that the appliance verifies but never needs to know again.
+    forgotten: Vec<(String, String)>,
 }
 
 impl Needles {
@@ -25,6 +27,12 @@ impl Needles {
         if value.len() >= NEEDLE_MIN {
             self.secrets.push((what.to_owned(), value.to_owned()));
         }
+    }
+
+    /// A password somebody chose, a session's cookie: not in a log, and not in plain in any file either.
+    pub fn forgotten(&mut self, what: &str, value: &str) {
+        self.secret(what, value);
+        self.forgotten.push((what.to_owned(), value.to_owned()));
     }
 
     /// Words that name a patient or were written about one.
@@ -51,13 +59,14 @@ impl Needles {
         Ok(bytes.iter().filter(|b| **b == b'\n').count() as u64)
     }
 
-    /// No file below `folder` holds a patient's words, plain or in base64 (ruling 10). Returns how many were read.
-    pub fn patients_absent_below(&self, folder: &Path) -> Told<u64> {
+    /// No file below `folder` holds a patient's words (ruling 10) or a forgotten secret, plain or in
+    /// base64. Returns how many were read.
+    pub fn absent_below(&self, folder: &Path) -> Told<u64> {
         let mut read = 0;
         for file in files_below(folder)? {
             let Ok(bytes) = fs::read(&file) else { continue };
             read += 1;
-            for (what, value) in &self.patient {
+            for (what, value) in self.patient.iter().chain(&self.forgotten) {
                 let encoded = BASE64.encode(value.as_bytes());
                 // The last group depends on what follows it.
                 let encoded = &encoded[..encoded.len() - encoded.len() % 4 - 4];
@@ -109,9 +118,9 @@ mod tests {
         needles.patient("the name", "福井花子さん");
         fs::write(folder.path().join("a.log"), "nothing here\n").unwrap();
         assert!(needles.absent_from_log(&folder.path().join("a.log")).is_ok());
-        assert!(needles.patients_absent_below(folder.path()).is_ok());
+        assert!(needles.absent_below(folder.path()).is_ok());
         fs::write(folder.path().join("b.db"), BASE64.encode("福井花子さん、熱".as_bytes())).unwrap();
-        assert!(needles.patients_absent_below(folder.path()).is_err());
+        assert!(needles.absent_below(folder.path()).is_err());
         fs::write(folder.path().join("a.log"), "post 福井花子さん\n").unwrap();
         assert!(needles.absent_from_log(&folder.path().join("a.log")).is_err());
     }

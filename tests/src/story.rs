@@ -100,7 +100,7 @@ fn post(world: &mut World, devices: &Devices) -> Told<(Team, String)> {
     let team = Team::gather(world, devices)?;
     let seen = team::post_is_read_live_and_acknowledged(world, &team, devices)?;
     team::trace_leads_to_the_audit(world, &seen)?;
-    let files = world.needles.patients_absent_below(&world.server.home)?;
+    let files = world.needles.absent_below(&world.server.home)?;
     Ok((
         team,
         format!("posted, read live, 了解; trace {} in the audit; sealed in all {files} files", seen.trace),
@@ -163,7 +163,7 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
 fn finish(world: &mut World) -> Told<()> {
     world.server.ok(&["audit", "verify"])?;
     world.server.stop()?;
-    world.needles.patients_absent_below(&world.server.home)?;
+    world.needles.absent_below(&world.server.home)?;
     world.needles.absent_from_log(&world.server.log)?;
     Ok(())
 }

@@ -17,6 +17,8 @@ use crate::world::World;
 const PATIENT_NAME: &str = "福井 花子（架空）";
 const PATIENT_KANA: &str = "フクイ ハナコ";
 const FIRST_POST: &str = "昨夜より38.2度の発熱あり。右下肺野に湿性ラ音、抗菌薬を開始しました。";
+/// How the numbered posts of s8 begin.
+pub const REPORT: &str = "経過報告";
 /// What the staff choose instead of the password they were handed.
 const STAFF_PASSWORD: &str = "asuwa-gawa-no-sakura-7";
 /// The header in which the gateway says how to find a request again.
@@ -43,10 +45,11 @@ impl Team {
             ("a patient's name", PATIENT_NAME),
             ("a patient's reading", PATIENT_KANA),
             ("a post", FIRST_POST),
+            ("a report", REPORT),
         ] {
             world.needles.patient(what, words);
         }
-        world.needles.secret("a staff password", STAFF_PASSWORD);
+        world.needles.forgotten("a staff password", STAFF_PASSWORD);
         let patient = register_patient(world, &devices.office)?;
         let (writer, reader, stranger) = (
             staff(
@@ -125,7 +128,7 @@ pub fn post_is_read_live_and_acknowledged(world: &mut World, team: &Team, device
     holds!(posts.to_string().matches(FIRST_POST).count() == 1, "the repeated post stands twice: {posts}");
     for person in [&writer, &reader] {
         let cookie = person.cookie().ok_or_else(|| Fault::new("a session without a cookie"))?;
-        world.needles.secret("a session's cookie", &cookie);
+        world.needles.forgotten("a session's cookie", &cookie);
     }
     let trace = answer
         .header(TRACE)
@@ -149,7 +152,7 @@ pub fn trace_leads_to_the_audit(world: &World, seen: &Seen) -> Told<()> {
 fn register_patient(world: &mut World, office: &Device) -> Told<String> {
     let (clerk, _) = Person::sign_in(office, "office", OPERATOR_LOGIN, ADMIN_PASSWORD)?;
     if let Some(cookie) = clerk.cookie() {
-        world.needles.secret("the secretariat's cookie", &cookie);
+        world.needles.forgotten("the secretariat's cookie", &cookie);
     }
     let facilities = clerk.get("/api/facilities")?.expect(&[200])?;
     let id_of = |name: &str| {
@@ -185,7 +188,7 @@ fn staff(
 ) -> Told<Account> {
     let (admin, _) = Person::sign_in(device, "office", &forms::admin_address(facility), ADMIN_PASSWORD)?;
     let mut account = enrol_staff(&admin, patient, login, name, profession)?;
-    world.needles.secret("a handed-over password", &account.password);
+    world.needles.forgotten("a handed-over password", &account.password);
     Person::first_sign_in(device, "sns", &account, STAFF_PASSWORD)?;
     account.password = STAFF_PASSWORD.to_owned();
     Ok(account)

@@ -18,6 +18,9 @@ use crate::shell;
 /// A zone of the association's own (ruling 4); `example.jp` belongs to nobody.
 pub const ZONE: &str = "care.example.jp";
 
+/// How long one world waits for another to end: a few stories.
+const TURN: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// The two programs: the product, and the small client that runs on devices.
 pub struct Tools {
     pub mimamori: PathBuf,
@@ -52,6 +55,7 @@ pub struct World {
     pub folder: PathBuf,
     client: PathBuf,
     pub net: Net,
+    _alone: fs::File,
 }
 
 impl World {
@@ -61,6 +65,7 @@ impl World {
                 "network namespaces need root: use `make test` or `make demo`, which ask sudo",
             ));
         }
+        let alone = alone()?;
         net::clear_leftovers();
         let run = net::fresh_run();
         watch_signals(&run);
@@ -82,7 +87,15 @@ impl World {
             folder.join("appliance"),
             folder.join("appliance.log"),
         );
-        Ok(Self { server, plan, needles: Needles::default(), folder, client: tools.client.clone(), net })
+        Ok(Self {
+            server,
+            plan,
+            needles: Needles::default(),
+            folder,
+            client: tools.client.clone(),
+            net,
+            _alone: alone,
+        })
     }
 
     /// A new device for a slot, with what the secretariat handed over.
@@ -108,6 +121,16 @@ impl World {
             self.needles.secret(&format!("a secret of device {}", device.slot), &secret);
         }
     }
+}
+
+/// One world at a time on this machine, whoever plays it: s8 measures time. Let go when the file is closed.
+fn alone() -> Told<fs::File> {
+    let file = fs::File::create(std::env::temp_dir().join("mms.lock"))?;
+    shell::until("the other world on this machine to end", TURN, || {
+        use rustix::fs::{FlockOperation, flock};
+        Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok().then_some(()))
+    })?;
+    Ok(file)
 }
 
 /// SIGINT, SIGTERM, SIGHUP: processes in our namespaces end, every wait ends, `Drop` clears the rest.
