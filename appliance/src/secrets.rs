@@ -11,6 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::{SecretPlace, Secrets};
 use crate::messages::Message;
+use crate::process::TABLE;
 
 /// The longest is a TLS key in PEM.
 const SECRET_MAX: u64 = 16 << 10;
@@ -143,7 +144,9 @@ fn guarded(name: &str, shown: &str, file: &File) -> Result<(), Message> {
         let mode = format!("{:04o}", found.mode() & 0o7777);
         return Err(Message::SecretOpen { key: key(), place: shown.to_owned(), mode });
     }
-    if found.uid() != 0 && found.uid() != rustix::process::geteuid().as_raw() {
+    let holder = TABLE.iter().find(|row| row.secrets.contains(&name)).map(|row| row.uid);
+    // `check` is also run by root, for processes that have users of their own.
+    if ![Some(0), Some(rustix::process::geteuid().as_raw()), holder].contains(&Some(found.uid())) {
         return Err(Message::SecretOwner {
             key: key(),
             place: shown.to_owned(),
