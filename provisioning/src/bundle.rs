@@ -169,7 +169,7 @@ pub fn claim_url(zone: &str) -> String {
 }
 
 /// 32 octets as four lines of eight pairs: two people can compare them by telephone.
-fn fingerprint_lines(fingerprint: &str) -> Vec<String> {
+pub fn fingerprint_lines(fingerprint: &str) -> Vec<String> {
     let digits: Vec<char> =
         fingerprint.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_uppercase()).collect();
     let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();

@@ -24,7 +24,7 @@ use crate::problem::{Caller, html, html_as, once, read_form};
 use crate::second_device::{self, NextPlace};
 use crate::shared::Shared;
 use crate::views::{self, Frame, Notice};
-use crate::{jst, qr, world};
+use crate::{bundle, jst, qr, world};
 
 type Room = State<Arc<Shared>>;
 
@@ -67,7 +67,7 @@ struct CodesPage {
     claim_qr: String,
     claim_host: String,
     start_url: String,
-    root_fingerprint: String,
+    fingerprint_lines: Vec<String>,
 }
 
 #[derive(Template)]
@@ -190,7 +190,7 @@ async fn codes(shared: &Shared, caller: &Caller, form: &AddForm) -> Result<Codes
         claim_qr: qr::svg(&new.claim_url).map_err(OfficeFault::from)?,
         claim_host: format!("claim.{}", shared.config.zone),
         start_url: format!("http://{}/", shared.config.plan.gateway_open()),
-        root_fingerprint: shared.config.root_fingerprint.clone(),
+        fingerprint_lines: bundle::fingerprint_lines(&shared.config.root_fingerprint),
     })
 }
 

@@ -30,8 +30,8 @@ const BODY_MAX: usize = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// No script at all, nothing from elsewhere, no frame.
-const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; \
+/// Our one script, nothing from elsewhere, no frame.
+const CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; \
                    base-uri 'none'; frame-ancestors 'none'";
 
 type Room = State<Arc<Desk>>;
@@ -39,6 +39,7 @@ type Room = State<Arc<Desk>>;
 pub fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(teams_page))
+        .route("/team.js", get(team_script))
         .route("/teams/{patient}", get(team_page))
         .route("/teams/{patient}/posts", post(post_form))
         .route("/teams/{patient}/posts/{post}/ack", post(ack_form))
@@ -134,6 +135,11 @@ async fn teams_page(State(desk): Room, caller: Caller) -> Result<Response, Refus
     show(page::teams(&teams), &say)
 }
 
+/// The same for everybody who is signed in.
+async fn team_script(_: Caller) -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], page::TEAM_SCRIPT).into_response()
+}
+
 async fn team_page(
     State(desk): Room,
     caller: Caller,
@@ -143,9 +149,10 @@ async fn team_page(
     let say = html(&caller);
     let Query(query) = query.map_err(|_| say(Message::BadPosition))?;
     let patient = patient_of(&caller, &patient).map_err(&say)?;
+    let older = query.before.is_some();
     let timeline = care::read(&desk, &caller, &patient, query.before, query.limit).await.map_err(&say)?;
     let once = PostId::from_random(world::random().map_err(|_| say(Message::Unavailable))?);
-    show(page::team(&timeline, caller.identity.role == Role::Staff, once.as_str()), &say)
+    show(page::team(&timeline, older, caller.identity.role == Role::Staff, once.as_str()), &say)
 }
 
 async fn post_form(

