@@ -9,6 +9,9 @@ pub const STATE: &str = "/var/lib/mimamori";
 /// Where the doors' sockets lie.
 pub const RUN: &str = "/run/mimamori";
 
+/// Where bundles and sheets are written; apart from the state, because it is carried away.
+pub const OUTPUT: &str = "/var/lib/mimamori-output";
+
 /// In tmpfiles.d(5) form.
 pub fn tmpfiles(table: &[Process]) -> String {
     let mut text = String::from("# Rendered from the process table. One folder, one process.\n");
@@ -17,6 +20,9 @@ pub fn tmpfiles(table: &[Process]) -> String {
     for row in table {
         if let Some(state) = row.state {
             let _ = writeln!(text, "d {STATE}/{state} 0700 {} {} -", row.user, row.user);
+        }
+        if row.writes.contains(&"paths.output") {
+            let _ = writeln!(text, "d {OUTPUT} 0700 {} {} -", row.user, row.user);
         }
     }
     text

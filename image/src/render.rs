@@ -9,10 +9,12 @@ use appliance::process::{Process, TABLE, check};
 
 use crate::{folders, unit, users};
 
+const UNITS: &str = "usr/lib/systemd/system";
+
 /// One file of the image: where, and what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    pub path: &'static str,
+    pub path: String,
     pub text: String,
 }
 
@@ -31,18 +33,30 @@ pub fn files(table: &[Process]) -> Result<Vec<Rendered>, RenderError> {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         return Err(RenderError::Table(faults.join("; ")));
     }
-    Ok(vec![
-        Rendered { path: "usr/lib/sysusers.d/mimamori.conf", text: users::sysusers(table) },
-        Rendered { path: "usr/lib/tmpfiles.d/mimamori.conf", text: folders::tmpfiles(table) },
-        Rendered { path: "usr/lib/systemd/system/mimamori.service", text: unit::together(table) },
-    ])
+    let mut files = vec![
+        rendered("usr/lib/sysusers.d", "mimamori.conf", users::sysusers(table)),
+        rendered("usr/lib/tmpfiles.d", "mimamori.conf", folders::tmpfiles(table)),
+        rendered(UNITS, unit::TOGETHER, unit::together(table)),
+        rendered(UNITS, unit::TARGET, unit::target(table)),
+    ];
+    for row in unit::served(table) {
+        files.push(rendered(UNITS, &unit::service_name(row.name), unit::service(table, row)));
+        for (_, arrow) in row.arrows() {
+            files.push(rendered(UNITS, &unit::socket_name(arrow), unit::socket(row, arrow)));
+        }
+    }
+    Ok(files)
+}
+
+fn rendered(folder: &str, name: &str, text: String) -> Rendered {
+    Rendered { path: format!("{folder}/{name}"), text }
 }
 
 /// Renders the one process table below `root`.
 pub fn write(root: &Path) -> Result<Vec<PathBuf>, RenderError> {
     let mut written = Vec::new();
     for file in files(&TABLE)? {
-        let path = root.join(file.path);
+        let path = root.join(&file.path);
         let failed = |source| RenderError::Write { path: path.clone(), source };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;

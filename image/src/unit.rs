@@ -1,16 +1,21 @@
-//! The unit that runs the whole appliance in one process (`mimamori run`), with no more capability
-//! than the rows of the process table name together. Pure text.
+//! The units: one for the whole appliance in one process (`mimamori run`), and one for each room with a
+//! socket for each arrow (`mimamori serve ROOM`). No unit has more capability than its rows. Pure text.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use appliance::process::Process;
+use appliance::process::{Arrow, Family, Name, Process};
 
-use crate::folders::{RUN, STATE};
+use crate::folders::{OUTPUT, RUN, STATE};
 
-/// Where the binary and the configuration lie on the image.
+/// Where the binary, the configuration and the secrets lie on the image.
 const BINARY: &str = "/usr/bin/mimamori";
 const CONFIG: &str = "/etc/mimamori/mimamori.toml";
+const SECRETS: &str = "/etc/mimamori/secrets";
+/// What raises all rooms.
+pub const TARGET: &str = "mimamori-rooms.target";
+/// The form `together`, which never runs beside it.
+pub const TOGETHER: &str = "mimamori.service";
 
 /// What hardens the unit whatever the table says; each line is a systemd.exec(5) setting.
 const HARDENING: &[&str] = &[
@@ -29,12 +34,12 @@ const HARDENING: &[&str] = &[
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
     "RestrictNamespaces=yes",
-    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
     "SystemCallArchitectures=native",
-    "DevicePolicy=closed",
-    "DeviceAllow=/dev/net/tun rw",
     "UMask=0077",
 ];
+
+/// The device through which packets enter the kernel, and no other.
+const TUN_ONLY: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw\n";
 
 /// The service of the form `together`.
 pub fn together(table: &[Process]) -> String {
@@ -44,18 +49,121 @@ pub fn together(table: &[Process]) -> String {
     let mut text = String::from("# Rendered from the process table.\n[Unit]\n");
     text.push_str("Description=mimamori: VPN, authority, gateway, SNS and provisioning in one process\n");
     text.push_str("Wants=network-online.target\nAfter=network-online.target nftables.service\n");
+    let _ = writeln!(text, "Conflicts={TARGET}");
     text.push_str("StartLimitIntervalSec=0\n\n[Service]\nType=notify\n");
     let _ = writeln!(text, "ExecStartPre={BINARY} check --config {CONFIG}");
     let _ = writeln!(text, "ExecStart={BINARY} run --config {CONFIG}");
     text.push_str("Restart=always\nRestartSec=1\nTimeoutStopSec=30\n");
     let _ = writeln!(text, "CapabilityBoundingSet={capabilities}");
     let _ = writeln!(text, "AmbientCapabilities={capabilities}");
-    let _ = writeln!(text, "ReadWritePaths={STATE} {RUN}");
+    let _ = writeln!(text, "ReadWritePaths={STATE} {RUN} -{OUTPUT}");
+    text.push_str("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n");
+    text.push_str(TUN_ONLY);
+    harden(&mut text);
+    text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+    text
+}
+
+/// `mimamori-rooms.target`: every room's service; its sockets come with it.
+pub fn target(table: &[Process]) -> String {
+    let services: Vec<String> = served(table).map(|row| service_name(row.name)).collect();
+    format!(
+        "# Rendered from the process table.\n[Unit]\nDescription=mimamori: every room in its own process\n\
+         Wants={}\nConflicts={TOGETHER}\n\n[Install]\nWantedBy=multi-user.target\n",
+        services.join(" ")
+    )
+}
+
+/// Who has a unit: everybody but the operator.
+pub fn served(table: &[Process]) -> impl Iterator<Item = &Process> {
+    table.iter().filter(|row| row.name != Name::Cli)
+}
+
+pub fn service_name(name: Name) -> String {
+    format!("mimamori-{}.service", name.as_str())
+}
+
+/// The socket's file name with another ending.
+pub fn socket_name(arrow: &Arrow) -> String {
+    format!("mimamori-{}.socket", arrow.socket.trim_end_matches(".sock"))
+}
+
+/// One arrow: open to its group alone, handed to its room under its own name.
+pub fn socket(row: &Process, arrow: &Arrow) -> String {
+    let mut text = String::from("# Rendered from the process table.\n[Unit]\n");
+    let (from, to) = (arrow.from.as_str(), row.name.as_str());
+    let _ = writeln!(text, "Description=mimamori: where {from} knocks at {to}");
+    let _ = writeln!(text, "PartOf={TARGET}\n\n[Socket]\nListenStream={RUN}/{}", arrow.socket);
+    let _ = writeln!(text, "SocketUser={}\nSocketGroup={}\nSocketMode=0660", row.user, arrow.group);
+    let _ = writeln!(text, "DirectoryMode=0711\nRemoveOnStop=yes");
+    let _ = writeln!(text, "FileDescriptorName={}\nService={}", arrow.socket, service_name(row.name));
+    text
+}
+
+/// One room.
+pub fn service(table: &[Process], row: &Process) -> String {
+    let sockets: Vec<String> = row.arrows().map(|(_, arrow)| socket_name(arrow)).collect();
+    let sockets = sockets.join(" ");
+    let mut text = String::from("# Rendered from the process table.\n[Unit]\n");
+    let _ = writeln!(text, "Description=mimamori: {}", row.name.as_str());
+    let _ = writeln!(text, "PartOf={TARGET}\nRequires={sockets}\nAfter={sockets}");
+    // The firewall closes before the tunnels' device exists.
+    if row.knocks.contains(&"firewall.mirror") {
+        let firewall = service_name(Name::Firewall);
+        let _ =
+            writeln!(text, "Wants={firewall} network-online.target\nAfter={firewall} network-online.target");
+    }
+    text.push_str("StartLimitIntervalSec=0\n\n[Service]\nType=notify\n");
+    let _ = writeln!(text, "ExecStart={BINARY} serve {} --config {CONFIG}", row.name.as_str());
+    let _ = writeln!(text, "User={}\nGroup={}", row.user, row.user);
+    let _ = writeln!(text, "SupplementaryGroups={}", groups(table, row).join(" "));
+    let _ = writeln!(text, "Sockets={sockets}\nRestart=always\nRestartSec=100ms\nTimeoutStopSec=30");
+    for secret in row.secrets {
+        let _ = writeln!(text, "LoadCredential={secret}:{SECRETS}/{secret}");
+    }
+    let capabilities: Vec<&str> = row.capabilities.iter().map(|capability| capability.name).collect();
+    let capabilities = capabilities.join(" ");
+    let _ = writeln!(text, "CapabilityBoundingSet={capabilities}\nAmbientCapabilities={capabilities}");
+    if let Some(state) = row.state {
+        let _ = writeln!(text, "ReadWritePaths={STATE}/{state}");
+    }
+    if row.writes.contains(&"paths.output") {
+        let _ = writeln!(text, "ReadWritePaths={OUTPUT}");
+    }
+    let _ = writeln!(text, "RestrictAddressFamilies={}", families(row).join(" "));
+    // Whoever knocks nowhere and listens to nobody outside has no network to see.
+    if row.knocks.is_empty() && row.sockets == [Family::Unix] {
+        text.push_str("PrivateNetwork=yes\n");
+    }
+    text.push_str(if row.name == Name::Vpn { TUN_ONLY } else { "PrivateDevices=yes\n" });
+    harden(&mut text);
+    text
+}
+
+/// Its arrows, both those that start and those that end here.
+fn groups(table: &[Process], row: &Process) -> Vec<&'static str> {
+    let all = table.iter().flat_map(|other| other.arrows().map(move |(_, arrow)| (other.name, arrow)));
+    all.filter(|(offered_by, arrow)| arrow.from == row.name || *offered_by == row.name)
+        .map(|(_, arrow)| arrow.group)
+        .collect()
+}
+
+/// While it opens; afterwards its own jail leaves less.
+fn families(row: &Process) -> Vec<&'static str> {
+    let mut families = vec!["AF_UNIX"];
+    if !row.listens.is_empty() {
+        families.extend(["AF_INET", "AF_INET6"]);
+    }
+    if row.sockets.contains(&Family::Netlink) || row.name == Name::Vpn {
+        families.push("AF_NETLINK");
+    }
+    families
+}
+
+fn harden(text: &mut String) {
     for line in HARDENING {
         let _ = writeln!(text, "{line}");
     }
-    text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
-    text
 }
 
 #[cfg(test)]
@@ -68,5 +176,32 @@ mod tests {
         let text = together(&TABLE);
         assert!(text.contains("CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE\n"));
         assert!(!text.contains("CAP_SYS_"), "{text}");
+    }
+
+    #[test]
+    fn each_room_has_its_rows_capabilities_secret_and_network_and_no_other() {
+        let unit = |name: Name| service(&TABLE, appliance::process::process(name));
+        let pki = unit(Name::Pki);
+        assert!(pki.contains("CapabilityBoundingSet=\nAmbientCapabilities=\n"), "{pki}");
+        assert!(pki.contains("RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\n"), "{pki}");
+        assert_eq!(pki.matches("LoadCredential=").count(), 1, "{pki}");
+        assert!(!unit(Name::Gateway).contains("mm-a-seats"), "the gateway must not reach the seats");
+        assert!(!unit(Name::Provisioning).contains("LoadCredential="));
+        for row in served(&TABLE) {
+            // Doors check uids: a user namespace would lie to them.
+            assert!(!service(&TABLE, row).contains("PrivateUsers"), "{}", row.user);
+        }
+    }
+
+    #[test]
+    fn each_arrow_is_a_socket_for_its_group_alone() {
+        let pki = appliance::process::process(Name::Pki);
+        let (_, arrow) = pki.arrows().next().unwrap();
+        let text = socket(pki, arrow);
+        assert!(text.contains("SocketGroup=mm-a-issuing\nSocketMode=0660\n"), "{text}");
+        assert!(
+            text.contains("FileDescriptorName=pki-issuing.sock\nService=mimamori-pki.service\n"),
+            "{text}"
+        );
     }
 }
