@@ -14,6 +14,7 @@ pub mod facility; // edge: files that the operator names
 pub mod case;
 pub mod slot;
 pub mod device;
+pub mod mail;
 pub mod audit;
 pub mod realm; // edge: init, check and run touch files
 pub mod command; // edge: environment, arguments

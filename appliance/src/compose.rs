@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
+use provisioning::post::{MailConfig, MailLogin, MailTls, Patience};
 use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::files;
 use crate::messages::Message;
-use crate::secrets::{Opened, Secret};
+use crate::secrets::{self, Opened, Secret};
 
 /// In provisioning's folder.
 const VPN_KEY_COPY: &str = "vpn-key.pub";
@@ -36,7 +37,7 @@ pub fn rooms(config: &Config, secrets: Opened) -> Result<Rooms, Message> {
         pki: pki(config, &pki_passphrase)?,
         sns: sns(config, &sns_epoch, database)?,
         gateway: gateway(config, &gateway_key, database)?,
-        provisioning: provisioning(config, public_key, &root_der),
+        provisioning: mailing(config, provisioning(config, public_key, &root_der))?,
         vpn,
     })
 }
@@ -113,6 +114,26 @@ pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> 
         series: config.realm.series[0],
         mail: None,
     }
+}
+
+/// With the way out for mails: only a room that runs has one. The password is read here and handed over.
+pub fn mailing(config: &Config, room: provisioning::Config) -> Result<provisioning::Config, Message> {
+    let Some(mail) = &config.mail else { return Ok(room) };
+    let password = secrets::open_mail(mail)?;
+    let login = mail.login.as_ref().zip(password).map(|(login, password)| MailLogin {
+        username: login.username.clone(),
+        password: Zeroizing::new(password.expose().to_owned()),
+    });
+    let roots_pem = match mail.tls {
+        MailTls::LoopbackOnly => Vec::new(),
+        _ => std::fs::read(&mail.roots).map_err(|error| Message::OpenFailed {
+            room: "provisioning".to_owned(),
+            why: format!("{}: {error}", mail.roots.display()),
+        })?,
+    };
+    let (host, port, tls, from) = (mail.host.clone(), mail.port, mail.tls, mail.from.clone());
+    let mail = MailConfig { host, port, tls, login, from, roots_pem, patience: Patience::RFC_5321 };
+    Ok(provisioning::Config { mail: Some(mail), ..room })
 }
 
 /// What provisioning prints into every bundle is public, but lies in rooms whose folders it cannot enter:

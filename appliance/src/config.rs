@@ -1,14 +1,17 @@
 //! The configuration: one TOML text, read whole and checked whole before anything opens (habit 19).
 //! `keys` says which keys exist, `typed` is what somebody wrote, `meant` is what it means,
-//! `written` is the commented file that `init` leaves behind. All pure: text in, values out.
+//! `mail` is its section of that name, `written` is the commented file that `init` leaves behind.
+//! All pure: text in, values out.
 
 pub mod fault;
 pub mod keys;
 pub mod typed;
+pub mod mail;
 pub mod meant;
 pub mod written;
 
 pub use fault::Fault;
+pub use mail::Mail;
 pub use meant::{Config, Paths, Realm, SecretPlace, Secrets, Vpn, Zone, read};
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::config::Config;
-use crate::process::{self, Family, Process};
+use crate::process::{self, Family, Name, Process};
 
 mod calls; // edge: seccomp
 mod proof; // edge: tries what is given up
@@ -35,6 +35,8 @@ pub struct Jail {
     pub net_admin: bool,
     /// Kinds of socket it may still make; `None` leaves that to Landlock, which forbids TCP.
     pub sockets: Option<Vec<Family>>,
+    /// TCP ports that it may call: the smarthost's, and that of nobody else.
+    pub calls: Vec<u16>,
 }
 
 /// Names, hosts, time zones and certificates: what a C library or a resolver may look up.
@@ -72,7 +74,13 @@ impl Jail {
     pub fn together(read_write: Vec<PathBuf>, nft: PathBuf) -> Self {
         let execute = std::iter::once(nft).chain(LOADERS.map(PathBuf::from)).collect();
         let read = READABLE.map(PathBuf::from).to_vec();
-        Self { read_write, read, execute, net_admin: true, sockets: None }
+        Self { read_write, read, execute, net_admin: true, sockets: None, calls: Vec::new() }
+    }
+
+    /// With a smarthost, its port may be called.
+    pub fn calling(mut self, config: &Config) -> Self {
+        self.calls.extend(config.mail.as_ref().map(|mail| mail.port));
+        self
     }
 
     /// One room in its own process: its row of the process table, and nothing of another row.
@@ -83,7 +91,7 @@ impl Jail {
         let programs: Vec<PathBuf> = row.executes.iter().filter_map(program).collect();
         let loaded = if programs.is_empty() { &[][..] } else { &LOADERS[..] };
         let readable = if programs.is_empty() { &LITTLE[..] } else { &READABLE[..] };
-        Self {
+        let jail = Self {
             read_write: state.into_iter().chain(row.writes.iter().filter_map(folder)).collect(),
             read: readable.iter().map(PathBuf::from).collect(),
             execute: programs.into_iter().chain(loaded.iter().map(PathBuf::from)).collect(),
@@ -92,7 +100,14 @@ impl Jail {
                 .iter()
                 .any(|held| held.name == "CAP_NET_ADMIN" && held.held == process::Held::Always),
             sockets: Some(row.sockets.to_vec()),
+            calls: Vec::new(),
+        };
+        // Names are looked up and the smarthost is called: Landlock keeps it to that one port.
+        if row.name == Name::Provisioning && config.mail.is_some() {
+            let read = READABLE.map(PathBuf::from).to_vec();
+            return Self { read, sockets: None, ..jail }.calling(config);
         }
+        jail
     }
 }
 
@@ -207,7 +222,7 @@ fn landlock(jail: &Jail) -> Result<Landlock, JailError> {
         | AccessFs::Refer;
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
-        // Every listener stands already, and nothing here calls out by TCP.
+        // Every listener stands already, and nothing here calls out by TCP but to the smarthost.
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::Signal)?
         .create()?
@@ -215,6 +230,9 @@ fn landlock(jail: &Jail) -> Result<Landlock, JailError> {
         .add_rules(path_beneath_rules(&jail.execute, AccessFs::Execute | AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
         .add_rules(path_beneath_rules(["/dev/urandom"], AccessFs::ReadFile))?;
+    for port in &jail.calls {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
     for path in &jail.read_write {
         let folder = PathFd::new(path)
             .map_err(|error| JailError::Path { path: path.display().to_string(), why: error.to_string() })?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::config::{SecretPlace, Secrets};
+use crate::config::{Mail, SecretPlace, Secrets};
 use crate::messages::Message;
 use crate::process::TABLE;
 
@@ -75,6 +75,12 @@ pub fn open(secrets: &Secrets, credentials: Option<&Path>) -> Result<Opened, Vec
 /// For the rooms that may keep their records on a server.
 pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
     secrets.database.as_ref().map(|place| read("database.url", place, credentials)).transpose()
+}
+
+/// The password of the smarthost, where the configuration names one.
+pub fn open_mail(mail: &Mail) -> Result<Option<Secret>, Message> {
+    let place = |login: &crate::config::mail::Login| SecretPlace::File(login.password.clone());
+    mail.login.as_ref().map(|login| read("mail.password", &place(login), None)).transpose()
 }
 
 /// One by its name, for the one process that may have it.

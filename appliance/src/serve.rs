@@ -102,7 +102,7 @@ fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Op
         }
         Name::Provisioning => {
             let (key, root) = compose::published(config)?;
-            let room = compose::provisioning(config, key, &root);
+            let room = compose::mailing(config, compose::provisioning(config, key, &root))?;
             Opened::Provisioning(provisioning::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Cli => {

@@ -41,7 +41,7 @@ pub fn run(config: &Config, secrets: Secrets) -> Result<(), Message> {
     let opened = open(compose::rooms(config, secrets)?, &paths.room("vpn"))?;
     let users = Users::read();
     let writable = vec![paths.state.clone(), paths.run.clone(), paths.output.clone()];
-    let held = running::jailed(config, &Jail::together(writable, config.vpn.nft.clone()))?;
+    let held = running::jailed(config, &Jail::together(writable, config.vpn.nft.clone()).calling(config))?;
     running::run(work(opened, &mut socket, users, held))
 }
 

@@ -69,6 +69,9 @@ pub enum Command {
     /// 端末 / devices
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// メール / the outbox
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// 監査記録 / audit trails
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -194,6 +197,16 @@ pub enum DeviceCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum MailCommand {
+    /// 一覧: 状態とサーバーの答え / every letter with its state and the server's answer
+    List,
+    /// 今すぐ送り直す / try one again now
+    Retry { id: String },
+    /// 公開するDNSレコード / the DNS records to publish
+    Dns,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// 一覧（--trace は全室をたどる） / list; a trace is followed through every room
     List {
@@ -271,6 +284,9 @@ mod tests {
             "mimamori device receipt r-1",
             "mimamori audit list --trace 0123456789abcdef --after 7",
             "mimamori audit list --room sns --limit 10",
+            "mimamori mail list",
+            "mimamori mail retry o-bundle-18-0042-1",
+            "mimamori mail dns",
             "mimamori audit verify",
             "mimamori explain MM-6002",
             "mimamori version",

@@ -82,6 +82,9 @@ fn made_text(made: &Made, out: &Out) -> String {
 pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit, Failure> {
     let config = read(path)?;
     secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
+    if let Some(mail) = &config.mail {
+        secrets::open_mail(mail).map_err(|message| secret_faults(vec![message]))?;
+    }
     let shown = path.display().to_string();
     out.result(&json!({ "ok": true, "config": shown }), || {
         out.pick(format!("{shown}: 誤りはありません\n"), format!("{shown}: no faults\n"))

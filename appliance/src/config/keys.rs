@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 32] = [
     key(
         "realm",
         "zone",
@@ -245,6 +245,62 @@ pub const KEYS: [Key; 25] = [
         "the same, as the name of a systemd credential",
     ),
     key(
+        "mail",
+        "smarthost",
+        Kind::Text,
+        Need::Optional,
+        "メールの送信サーバー。無ければ接続設定一式は paths.output に書き出されます",
+        "the mail server that takes our mails; without it bundles are written to paths.output",
+    ),
+    key(
+        "mail",
+        "port",
+        Kind::Number,
+        Need::Default("587"),
+        "そのポート（465 は最初からTLS）",
+        "its port (465: TLS from the first byte)",
+    ),
+    key(
+        "mail",
+        "tls",
+        Kind::Text,
+        Need::Default("\"required\""),
+        "required、opportunistic、または none（localhost だけ）",
+        "required, opportunistic, or none (for localhost only)",
+    ),
+    key(
+        "mail",
+        "from",
+        Kind::Text,
+        Need::Optional,
+        "差出人。realm.zone のアドレスに限ります（ほかのドメインはDMARCで捨てられます）",
+        "the sender, of realm.zone only: receivers' DMARC checks throw away mail from other domains",
+    ),
+    key(
+        "mail",
+        "username",
+        Kind::Text,
+        Need::Optional,
+        "送信サーバーの利用者名",
+        "the account at the mail server",
+    ),
+    key(
+        "mail",
+        "password_file",
+        Kind::Text,
+        Need::Optional,
+        "そのパスワードのファイル（0600）",
+        "file of its password (mode 0600)",
+    ),
+    key(
+        "mail",
+        "ca_file",
+        Kind::Text,
+        Need::Default("\"/etc/ssl/certs/ca-certificates.crt\""),
+        "送信サーバーを確かめる認証局の証明書",
+        "certificates of the authorities by which the mail server is known",
+    ),
+    key(
         "jail",
         "enforce",
         Kind::Truth,
@@ -291,6 +347,7 @@ pub fn section_title(section: &str) -> (&'static str, &'static str) {
             "台帳の置き場所。何も書かなければ paths.state の中のSQLite。患者の鍵と認証局の台帳はいつもそこです",
             "where the records are: SQLite below paths.state unless given; the patients' keys and the authority's ledger stay there",
         ),
+        "mail" => ("メール（接続設定一式の送信。用紙は送りません）", "mail: bundles are sent, sheets never"),
         "jail" => ("閉じ込め", "the jail"),
         "process" => ("部屋ごとのプロセス", "separate processes"),
         "log" => ("記録", "the log"),

@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use vpn::{AddressPlan, Series};
 
 use super::fault::Fault;
 use super::keys::{self, Need};
-use super::typed::{Typed, Value, shown, type_text};
+use super::mail::{self, Mail};
+use super::typed::{Typed, Value, absolute, shown, type_text};
 use crate::messages::Message;
 
 /// Kernel limit of a network device's name (IFNAMSIZ without its zero).
@@ -28,6 +29,8 @@ pub struct Config {
     pub paths: Paths,
     pub vpn: Vpn,
     pub secrets: Secrets,
+    /// None: bundles stay in the output folder.
+    pub mail: Option<Mail>,
     pub jail_enforced: bool,
     /// Separate processes have the users of the process table.
     pub uids_checked: bool,
@@ -153,6 +156,7 @@ impl Reader {
         let paths = self.paths();
         let vpn = self.vpn(realm.as_ref().map(|realm| &realm.zone));
         let secrets = self.secrets();
+        let mail = realm.as_ref().and_then(|realm| self.mail(&realm.zone));
         let jail_enforced = self.truth("jail.enforce");
         let uids_checked = self.truth("process.check_uids");
         let log_level = self.level();
@@ -161,6 +165,7 @@ impl Reader {
             paths: paths?,
             vpn: vpn?,
             secrets: secrets?,
+            mail: mail?,
             jail_enforced: jail_enforced?,
             uids_checked: uids_checked?,
             log_level: log_level?,
@@ -325,6 +330,32 @@ impl Reader {
         }
     }
 
+    /// The outer `None` is a fault.
+    fn mail(&mut self, zone: &Zone) -> Option<Option<Mail>> {
+        let port = match self.value("mail.port") {
+            Some(Value::Number(port)) => port,
+            _ => 0,
+        };
+        let written = mail::Written {
+            smarthost: self.text("mail.smarthost"),
+            port,
+            tls: self.text("mail.tls").unwrap_or_default(),
+            from: self.text("mail.from"),
+            username: self.text("mail.username"),
+            password_file: self.text("mail.password_file"),
+            ca_file: self.text("mail.ca_file").unwrap_or_default(),
+        };
+        match mail::mean(written, zone.as_str()) {
+            Ok(mail) => Some(mail),
+            Err(wrong) => {
+                for (key, value, why) in wrong {
+                    self.wrong::<()>(key, &value, &why);
+                }
+                None
+            }
+        }
+    }
+
     fn level(&mut self) -> Option<log::LevelFilter> {
         let text = self.text("log.level")?;
         match text.parse() {
@@ -434,13 +465,6 @@ impl Reader {
     fn fault(&mut self, key: &str, message: Message) {
         self.faults.push(Fault { line: self.typed.line(key), message });
     }
-}
-
-fn absolute(text: &str) -> Option<PathBuf> {
-    let path = Path::new(text);
-    let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    // Rebuilt from its parts, so that `/a//b/` and `/a/b` are the same place.
-    (path.is_absolute() && plain && !text.contains('\0')).then(|| path.components().collect())
 }
 
 fn endpoint_fits(text: &str) -> bool {

@@ -2,6 +2,7 @@
 //! `Typed` says nothing yet about whether the values make sense. Pure: text in, values and faults out.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -146,6 +147,14 @@ fn number(value: &DeValue<'_>) -> Option<i64> {
 /// A piece of the file, short and in one line.
 pub fn shown(text: &str) -> String {
     text.chars().take(SHOWN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A place without `..`, rebuilt from its parts.
+pub fn absolute(text: &str) -> Option<PathBuf> {
+    let path = Path::new(text);
+    let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    // Rebuilt from its parts, so that `/a//b/` and `/a/b` are the same place.
+    (path.is_absolute() && plain && !text.contains('\0')).then(|| path.components().collect())
 }
 
 fn one_line(text: &str) -> String {

@@ -109,6 +109,29 @@ fn the_kernel_confirms_what_the_jail_says() {
     assert_eq!(held.capabilities.is_empty(), effective == 0);
 }
 
+/// The way out for mails: the smarthost's port and no other, with names still looked up.
+#[test]
+fn the_smarthost_may_be_called_and_nobody_else() {
+    let Some((dir, _)) = inside() else {
+        let dir = tempfile::tempdir().unwrap();
+        let said = child("the_smarthost_may_be_called_and_nobody_else", dir.path(), true);
+        let open = if said.contains("no landlock") { "connected" } else { "PermissionDenied" };
+        assert!(said.contains(&format!("smarthost=connected other={open}")), "{said}");
+        return;
+    };
+    let (smarthost, other) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let calls = vec![smarthost.local_addr().unwrap().port()];
+    let jail = Jail { calls, ..Jail::together(vec![dir], PathBuf::from("/usr/sbin/nft")) };
+    println!("{}", enter(&jail).unwrap());
+    let call = |listener: &TcpListener| {
+        let port = listener.local_addr().unwrap().port();
+        let called = TcpStream::connect(("localhost", port));
+        called.map_or_else(|error| format!("{:?}", error.kind()), |_| "connected".to_owned())
+    };
+    println!("smarthost={} other={}", call(&smarthost), call(&other));
+}
+
 #[test]
 fn nft_still_runs_inside() {
     let Some((dir, _)) = inside() else {

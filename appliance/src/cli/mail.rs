@@ -1,0 +1,78 @@
+//! `mail`: the outbox, what the mail server said, and the DNS records that make receivers believe us.
+
+use provisioning::door::{DnsRecord, LetterRow, ProvisioningAnswer, ProvisioningQuestion};
+
+use super::args::MailCommand;
+use super::ask::{Door, odd_kind};
+use super::failure::Failure;
+use super::out::Out;
+use super::table::Table;
+use crate::exit::Exit;
+
+pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failure> {
+    match command {
+        MailCommand::List => {
+            let ProvisioningAnswer::Outbox(rows) = door.provisioning(ProvisioningQuestion::OutboxList)?
+            else {
+                return Err(odd_kind("provisioning"));
+            };
+            out.result(&rows, || rows_text(&rows, out))?;
+        }
+        MailCommand::Retry { id } => {
+            let ProvisioningAnswer::Letter(row) =
+                door.provisioning(ProvisioningQuestion::OutboxRetry { message: id })?
+            else {
+                return Err(odd_kind("provisioning"));
+            };
+            out.result(&row, || rows_text(std::slice::from_ref(&row), out))?;
+        }
+        MailCommand::Dns => {
+            let ProvisioningAnswer::MailDns(records) = door.provisioning(ProvisioningQuestion::MailDns)?
+            else {
+                return Err(odd_kind("provisioning"));
+            };
+            out.result(&records, || records_text(&records))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn rows_text(rows: &[LetterRow], out: &Out) -> String {
+    let mut table = Table::new(&[
+        out.pick("番号", "letter"),
+        out.pick("状態", "state"),
+        out.pick("宛先", "to"),
+        out.pick("施設名", "facility"),
+        out.pick("試行", "attempts"),
+        out.pick("次回", "next"),
+        out.pick("サーバーの答え", "answer"),
+    ]);
+    for row in rows {
+        table.row([
+            row.message.clone(),
+            state(row, out),
+            row.recipient.clone(),
+            row.facility_name.clone().unwrap_or_default(),
+            row.attempts.to_string(),
+            row.next_at.clone().unwrap_or_default(),
+            row.answer.clone().unwrap_or_default(),
+        ]);
+    }
+    table.text()
+}
+
+fn state(row: &LetterRow, out: &Out) -> String {
+    let ja = match row.state.as_str() {
+        "waiting" => "送信待ち",
+        "sent" => "送信済み",
+        "failed" => "送れません",
+        "cancelled" => "取り消し",
+        other => other,
+    };
+    out.pick(ja.to_owned(), row.state.clone())
+}
+
+/// Lines of a zone file and nothing else, so that they can be copied.
+fn records_text(records: &[DnsRecord]) -> String {
+    records.iter().map(|record| format!("{}\n", record.zone_line)).collect()
+}
