@@ -57,7 +57,7 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
         }
         return Ok(None);
     };
-    let mut say = |key, value: &str, why: String| wrong.push((key, value.to_owned(), why));
+    let mut say = |key: &'static str, value: &str, why: String| wrong.push((key, value.to_owned(), why));
     let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1");
     if !loopback && !host_fits(&host) {
         say(
@@ -88,9 +88,29 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
         );
         say("mail.from", &from, why);
     }
-    let login = match (username, password_file.as_deref().map(|text| (text, absolute(text)))) {
+    let login = login(username, password_file, tls, &mut say);
+    let roots = absolute(&ca_file);
+    if roots.is_none() {
+        say("mail.ca_file", &ca_file, "絶対パス / an absolute path".into());
+    }
+    match (port, roots) {
+        (Some(port), Some(roots)) if wrong.is_empty() => {
+            Ok(Some(Mail { host, port, tls, from, login, roots }))
+        }
+        _ => Err(wrong),
+    }
+}
+
+/// Both or neither, and never in the clear. `say` takes what is wrong.
+fn login(
+    username: Option<String>,
+    password_file: Option<String>,
+    tls: MailTls,
+    say: &mut impl FnMut(&'static str, &str, String),
+) -> Option<Login> {
+    match (username, password_file.as_deref().map(absolute)) {
         (None, None) => None,
-        (Some(username), Some((_, Some(password)))) => {
+        (Some(username), Some(Some(password))) => {
             if username.is_empty() || username.len() > USERNAME_MAX || username.contains(char::is_control) {
                 say("mail.username", "…", "1–254文字 / 1 to 254 characters".into());
             }
@@ -101,7 +121,7 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
             Some(Login { username, password })
         }
         // A value that is no place may be the password itself: it is never repeated.
-        (_, Some((_, None))) => {
+        (_, Some(None)) => {
             say("mail.password_file", "…", "絶対パス / an absolute path".into());
             None
         }
@@ -111,16 +131,6 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
             say("mail.username", "…", why.into());
             None
         }
-    };
-    let roots = absolute(&ca_file);
-    if roots.is_none() {
-        say("mail.ca_file", &ca_file, "絶対パス / an absolute path".into());
-    }
-    match (port, roots) {
-        (Some(port), Some(roots)) if wrong.is_empty() => {
-            Ok(Some(Mail { host, port, tls, from, login, roots }))
-        }
-        _ => Err(wrong),
     }
 }
 

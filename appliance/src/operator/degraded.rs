@@ -1,6 +1,8 @@
 //! What of a status is not as it should be, and why somebody should care. Pure: a status and the time in,
 //! a list out.
 
+use provisioning::door::ProvisioningStatus;
+
 use super::question::{Degraded, Status};
 
 /// A certificate of the authority that ends within this many days needs a ceremony soon.
@@ -59,25 +61,8 @@ pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
             "a feed is stale: no new connections".into(),
         );
     }
-    if let Some(office) = &status.provisioning
-        && office.receipts_pending > 0
-    {
-        let count = office.receipts_pending;
-        say(
-            "provisioning",
-            format!("確認待ちの利用停止が{count}件あります"),
-            format!("{count} revocations wait for an acknowledgement"),
-        );
-    }
-    if let Some(office) = &status.provisioning
-        && office.outbox_failed > 0
-    {
-        let count = office.outbox_failed;
-        say(
-            "provisioning",
-            format!("送れなかったメールが{count}通あります（mail list）"),
-            format!("{count} mails could not be sent (mail list)"),
-        );
+    if let Some(office) = &status.provisioning {
+        judge_office(office, &mut say);
     }
     if !status.jail.whole {
         say("appliance", "閉じ込めが完全ではありません".into(), "the jail is not whole".into());
@@ -85,10 +70,27 @@ pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
     found
 }
 
+fn judge_office(office: &ProvisioningStatus, say: &mut impl FnMut(&str, String, String)) {
+    let (receipts, mails) = (office.receipts_pending, office.outbox_failed);
+    if receipts > 0 {
+        say(
+            "provisioning",
+            format!("確認待ちの利用停止が{receipts}件あります"),
+            format!("{receipts} revocations wait for an acknowledgement"),
+        );
+    }
+    if mails > 0 {
+        say(
+            "provisioning",
+            format!("送れなかったメールが{mails}通あります（mail list）"),
+            format!("{mails} mails could not be sent (mail list)"),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gateway::door::GatewayStatus;
-    use provisioning::door::ProvisioningStatus;
 
     use super::*;
     use crate::operator::question::{JailStatus, SnsStatus};
