@@ -32,6 +32,9 @@ const AGAIN_LONGEST: Duration = Duration::from_secs(2);
 const LIVED: Duration = Duration::from_secs(5);
 /// A room stops within this, or is killed.
 const STOP: Duration = Duration::from_secs(20);
+/// Secrets outside the process table, and who needs a copy: the engine's URL, the smarthost's password.
+const SHARED: [(&str, &[Name]); 2] =
+    [("url_file", &[Name::Sns, Name::Gateway, Name::Provisioning]), ("password_file", &[Name::Provisioning])];
 /// The first descriptor of LISTEN_FDS, and where they wait until the child takes them over.
 const FIRST: usize = 3;
 const WAITING: i32 = 100;
@@ -45,7 +48,7 @@ pub struct Launcher {
 struct Inner {
     space: Namespace,
     binary: PathBuf,
-    config: PathBuf,
+    configs: BTreeMap<Name, PathBuf>,
     log: File,
     sockets: BTreeMap<Name, Vec<(&'static str, UnixListener)>>,
     running: Mutex<BTreeMap<Name, State>>,
@@ -67,14 +70,15 @@ impl Launcher {
         let text = fs::read_to_string(&config_path)?;
         let config = config::read(&text).map_err(|faults| Fault::new(format!("{faults:?}")))?;
         let binary = settle(&config, home, binary)?;
-        let mut sockets = BTreeMap::new();
+        let (mut sockets, mut configs) = (BTreeMap::new(), BTreeMap::new());
         for name in Name::SERVED {
             sockets.insert(name, listeners(process(name), &config)?);
+            configs.insert(name, own_config(process(name), home, &text)?);
         }
         let inner = Arc::new(Inner {
             space: space.clone(),
             binary,
-            config: config_path,
+            configs,
             log: fs::OpenOptions::new().create(true).append(true).open(log)?,
             sockets,
             running: Mutex::default(),
@@ -189,6 +193,8 @@ impl Inner {
         let _birth = self.births.lock().unwrap_or_else(PoisonError::into_inner);
         let row = process(name);
         let listeners = self.sockets.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let config =
+            self.configs.get(&name).ok_or_else(|| Fault::new("a process without a configuration"))?;
         // Kept over `exec` until the child is born; at numbers above those that it will use.
         let mut handed: Vec<OwnedFd> = Vec::new();
         for (_, listener) in listeners {
@@ -200,7 +206,7 @@ impl Inner {
         let mut command = self.space.command("bash");
         command.arg("-c").arg(script(&handed)).arg("bash");
         command.args(privileges(row)).arg(&self.binary);
-        command.arg("--config").arg(&self.config).args(["serve", name.as_str()]);
+        command.arg("--config").arg(config).args(["serve", name.as_str()]);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("LISTEN_FDNAMES", names.join(":"));
         command.stdin(Stdio::null()).stdout(self.log.try_clone()?).stderr(self.log.try_clone()?);
@@ -314,11 +320,46 @@ fn settle(config: &Config, home: &Path, binary: &Path) -> Told<PathBuf> {
             }
         }
     }
-    let program = home.join("mimamori");
+    // Beside the realm, whose files are searched for secrets.
+    let folder = home.with_file_name("bin");
+    fs::create_dir_all(&folder)?;
+    mode(&folder, 0o755)?;
+    let program = folder.join("mimamori");
+    let _ = fs::remove_file(&program);
     if fs::hard_link(binary, &program).is_err() {
         fs::copy(binary, &program).while_(|| program.display().to_string())?;
     }
     Ok(program)
+}
+
+/// The one configuration, with this process's own copy of a secret that several need (on the image systemd's
+/// credentials do that).
+fn own_config(row: &Process, home: &Path, text: &str) -> Told<PathBuf> {
+    let folder = home.join("config").join(row.name.as_str());
+    fs::create_dir_all(&folder)?;
+    let mut own = String::new();
+    for line in text.lines() {
+        let found = line.split_once('=').and_then(|(key, place)| {
+            let shared =
+                SHARED.iter().find(|(known, rooms)| *known == key.trim() && rooms.contains(&row.name))?;
+            Some((shared.0, PathBuf::from(place.trim().trim_matches('"'))))
+        });
+        match found {
+            Some((key, place)) => {
+                let copy = folder.join(key);
+                fs::copy(&place, &copy).while_(|| place.display().to_string())?;
+                fs::set_permissions(&copy, Permissions::from_mode(0o600))?;
+                own.push_str(&format!("{key} = \"{}\"\n", copy.display()));
+            }
+            None => own.push_str(&format!("{line}\n")),
+        }
+    }
+    let file = folder.join("mimamori.toml");
+    fs::write(&file, own)?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    fs::set_permissions(home.join("config"), Permissions::from_mode(0o711))?;
+    give(&folder, row)?;
+    Ok(file)
 }
 
 /// A folder with everything below it.
@@ -349,6 +390,23 @@ pub fn as_user(space: &Namespace, uid: u32, groups: &[u32], program: &Path) -> C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Needs root, which gives the copies away.
+    #[test]
+    fn root_a_shared_secret_is_copied_for_those_who_need_it_and_nobody_else() {
+        let home = tempfile::tempdir().unwrap();
+        let url = home.path().join("url");
+        fs::write(&url, "postgres://").unwrap();
+        let text = format!("[database]\nurl_file = \"{}\"\n", url.display());
+        let config = |name: Name| own_config(process(name), home.path(), &text).unwrap();
+        assert_eq!(fs::read_to_string(config(Name::Pki)).unwrap(), text);
+        let sns = config(Name::Sns);
+        let copy = sns.with_file_name("url_file");
+        assert!(fs::read_to_string(&sns).unwrap().contains(&copy.display().to_string()));
+        let meta = fs::metadata(&copy).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (process(Name::Sns).uid, 0o600));
+    }
 
     #[test]
     fn each_process_gets_its_rows_privileges_and_no_other() {

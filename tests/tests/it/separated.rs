@@ -42,7 +42,7 @@ fn raised() -> Separated {
     let launcher = Launcher::start(&world.net.app, &tools.mimamori, &world.server.home, &world.server.log)
         .unwrap_or_else(|fault| panic!("{fault}"));
     // Where every user can run it.
-    let probe = world.server.home.join("probe");
+    let probe = world.server.home.with_file_name("bin").join("probe");
     fs::copy(env!("CARGO_BIN_EXE_probe"), &probe).unwrap();
     let separated = Separated { launcher, probe, world };
     separated.whole().unwrap_or_else(|fault| panic!("{}", separated.world.with_last_words(&fault)));
@@ -151,8 +151,12 @@ fn root_a_wrong_uid_is_refused_at_every_door() {
 #[test]
 fn root_a_room_refuses_to_run_as_somebody_else() {
     let all = raised();
-    let mut command =
-        as_user(&all.world.net.app, process(Name::Sns).uid, &[], &all.world.server.home.join("mimamori"));
+    let mut command = as_user(
+        &all.world.net.app,
+        process(Name::Sns).uid,
+        &[],
+        &all.world.server.home.with_file_name("bin").join("mimamori"),
+    );
     command.arg("--config").arg(all.world.server.config()).args(["serve", "pki"]);
     let done = shell::run(command).unwrap();
     assert_eq!(done.code, Some(5), "{}", done.stderr);
