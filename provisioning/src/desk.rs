@@ -83,7 +83,8 @@ pub async fn pending_receipts(shared: &Shared) -> Result<Vec<PendingReceipt>, Fa
 
 /// Letters that could not leave.
 pub async fn held_letters(shared: &Shared) -> Result<Vec<HeldLetter>, Fault> {
-    let rows: Vec<(String, Option<String>, String, i64, Option<String>)> = sqlx::query_as(
+    type Row = (String, Option<String>, String, i64, Option<String>);
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT kind, slot, recipient, attempts, last_answer FROM outbox
          WHERE state = 'failed' OR (state = 'waiting' AND attempts >= $1) ORDER BY created_at LIMIT $2",
     )
@@ -91,16 +92,13 @@ pub async fn held_letters(shared: &Shared) -> Result<Vec<HeldLetter>, Fault> {
     .bind(SHOWN_MAX)
     .fetch_all(shared.store.pool())
     .await?;
-    let held =
-        |(kind, slot, recipient, attempts, answer): (String, Option<String>, String, i64, Option<String>)| {
-            HeldLetter {
-                kind,
-                slot: slot.unwrap_or_default(),
-                recipient,
-                attempts,
-                answer: answer.unwrap_or_default(),
-            }
-        };
+    let held = |(kind, slot, recipient, attempts, answer): Row| HeldLetter {
+        kind,
+        slot: slot.unwrap_or_default(),
+        recipient,
+        attempts,
+        answer: answer.unwrap_or_default(),
+    };
     Ok(rows.into_iter().map(held).collect())
 }
 
