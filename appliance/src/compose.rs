@@ -102,6 +102,7 @@ pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Resu
 pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> provisioning::Config {
     provisioning::Config {
         dir: config.paths.room("provisioning"),
+        database: provisioning::Database::Folder,
         output: config.paths.output.clone(),
         plan: config.realm.plan.clone(),
         zone: config.realm.zone.to_string(),

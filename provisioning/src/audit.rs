@@ -5,9 +5,8 @@ use futures_util::TryStreamExt;
 use pki::chain::{Hash, Head};
 use pki::identity::TraceId;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqlitePool;
 
-use crate::store::Conn;
+use crate::store::{Conn, Pool};
 
 /// Rows per answer of `list`: a page of the console, and well below the frame limit of the operator's door.
 pub const LIST_MAX: u32 = 1_000;
@@ -86,7 +85,7 @@ pub async fn head(conn: &mut Conn) -> Result<Head, sqlx::Error> {
 
 /// Rows after number `after`, oldest first; only those of one trace when it is given.
 pub async fn list(
-    pool: &SqlitePool,
+    pool: &Pool,
     after: u64,
     limit: u32,
     trace: Option<TraceId>,
@@ -104,7 +103,7 @@ pub async fn list(
 }
 
 /// Recomputes the chain from its first row; also finds rows whose columns no longer say what the body says.
-pub async fn verify(pool: &SqlitePool) -> Result<Head, AuditError> {
+pub async fn verify(pool: &Pool) -> Result<Head, AuditError> {
     let mut rows = sqlx::query_as::<_, (i64, i64, String, String, String, Option<String>, String, String)>(
         "SELECT number, at, actor, action, object, trace, body, hash FROM audit ORDER BY number",
     )
@@ -150,30 +149,34 @@ fn signed(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::stores;
     use crate::store::{Store, transaction};
 
-    async fn trail() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("registry.db")).await.unwrap();
-        for (action, object) in
-            [("case.accept", "2026-00001"), ("slot.allot", "18-0001"), ("device.revoke", "18-0001")]
-        {
-            let written: Result<Head, sqlx::Error> = transaction!(store, conn => {
-                let trace = Some(TraceId::from_random([7; 8]));
-                append(conn, 1_000, Event { actor: "op", action, object, trace, detail: json!({"n": 1}) }).await
-            });
-            written.unwrap();
+    /// Three entries, once per engine.
+    async fn trails() -> [(Store, Box<dyn std::any::Any>); 2] {
+        let stores = stores().await;
+        for (store, _) in &stores {
+            for (action, object) in
+                [("case.accept", "2026-00001"), ("slot.allot", "18-0001"), ("device.revoke", "18-0001")]
+            {
+                let written: Result<Head, sqlx::Error> = transaction!(store, conn => {
+                    let trace = Some(TraceId::from_random([7; 8]));
+                    append(conn, 1_000, Event { actor: "op", action, object, trace, detail: json!({"n": 1}) }).await
+                });
+                written.unwrap();
+            }
         }
-        (dir, store)
+        stores
     }
 
     #[tokio::test]
     async fn an_untouched_trail_verifies_and_lists() {
-        let (_dir, store) = trail().await;
-        assert_eq!(verify(store.pool()).await.unwrap().entries, 3);
-        let after_first = list(store.pool(), 1, 10, None).await.unwrap();
-        assert_eq!(after_first.iter().map(|e| e.number).collect::<Vec<_>>(), [2, 3]);
-        assert_eq!(list(store.pool(), 0, 10, Some(TraceId::from_random([8; 8]))).await.unwrap(), []);
+        for (store, _alive) in trails().await {
+            assert_eq!(verify(store.pool()).await.unwrap().entries, 3);
+            let after_first = list(store.pool(), 1, 10, None).await.unwrap();
+            assert_eq!(after_first.iter().map(|e| e.number).collect::<Vec<_>>(), [2, 3]);
+            assert_eq!(list(store.pool(), 0, 10, Some(TraceId::from_random([8; 8]))).await.unwrap(), []);
+        }
     }
 
     /// The attacker has the file: whatever is changed, one row is named.
@@ -184,13 +187,14 @@ mod tests {
             ("UPDATE audit SET body = '{}' WHERE number = 3", 3),
             ("DELETE FROM audit WHERE number = 1", 1),
         ] {
-            let (_dir, store) = trail().await;
-            sqlx::query(attack).execute(store.pool()).await.unwrap();
-            let found = verify(store.pool()).await;
-            assert!(
-                matches!(found, Err(AuditError::Broken { number }) if number == at),
-                "{attack}: {found:?}"
-            );
+            for (store, _alive) in trails().await {
+                sqlx::query(attack).execute(store.pool()).await.unwrap();
+                let found = verify(store.pool()).await;
+                assert!(
+                    matches!(found, Err(AuditError::Broken { number }) if number == at),
+                    "{attack}: {found:?}"
+                );
+            }
         }
     }
 }

@@ -39,7 +39,8 @@ pub mod receipt;
 // what everything below stands on
 pub mod world; // edge: clock, randomness
 pub mod hashing; // edge: threads
-pub mod store; // edge: SQL, files
+pub mod engine; // edge: SQL, files (a file, or a PostgreSQL server)
+pub mod store; // edge: SQL
 pub mod audit; // edge: SQL
 pub mod office_fault; // edge: SQL
 pub mod fault; // edge: SQL
@@ -95,5 +96,6 @@ pub mod home; // edge: HTTP
 pub mod operator; // edge: SQL
 mod room; // edge: tokio, SQL
 
+pub use engine::{Database, DatabaseUrl, UrlError};
 pub use room::{OpenError, Opened, Room, StartError, open};
 pub use shared::{Config, Needs};

@@ -3,7 +3,6 @@
 use pki::door::Attestation;
 use pki::identity::PersonId;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqlitePool;
 use vpn::slot::SlotNumber;
 
 use crate::door::{Receipt, ReceiptPoint, ReceiptSignature, RevokeReason};
@@ -11,7 +10,7 @@ use crate::fault::{Fault, parse};
 use crate::jst;
 use crate::messages_people::PeopleMessage;
 use crate::receipt::{PointName, Statement};
-use crate::store::Conn;
+use crate::store::{Conn, Pool};
 
 /// What is to be driven.
 #[derive(Clone)]
@@ -75,7 +74,7 @@ pub(crate) async fn of_device(
 }
 
 /// Receipts that still miss something, oldest first.
-pub(crate) async fn pending(pool: &SqlitePool) -> Result<Vec<String>, Fault> {
+pub(crate) async fn pending(pool: &Pool) -> Result<Vec<String>, Fault> {
     Ok(sqlx::query_scalar("SELECT receipt FROM revocation WHERE completed_at IS NULL ORDER BY committed_at")
         .fetch_all(pool)
         .await?)

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use pki::identity::FacilityId;
-use sqlx::sqlite::SqlitePool;
 use vpn::slot::{Series, SlotNumber};
 
 use crate::audit;
@@ -20,7 +19,7 @@ use crate::messages::Message;
 use crate::office_fault::{OfficeFault, parse};
 use crate::store::{self, GRANTS_VERSION};
 
-pub async fn status(pool: &SqlitePool) -> Result<ProvisioningStatus, OfficeFault> {
+pub async fn status(pool: &store::Pool) -> Result<ProvisioningStatus, OfficeFault> {
     let mut conn = pool.acquire().await?;
     let counts: (i64, i64, i64, i64, i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM facility WHERE kind <> $1),
@@ -50,7 +49,7 @@ pub async fn status(pool: &SqlitePool) -> Result<ProvisioningStatus, OfficeFault
 }
 
 /// All facilities but the secretariat's own, by code.
-pub async fn facilities(pool: &SqlitePool) -> Result<Vec<FacilityRow>, OfficeFault> {
+pub async fn facilities(pool: &store::Pool) -> Result<Vec<FacilityRow>, OfficeFault> {
     let rows: Vec<(String, String, String, String, String, i64, String)> = sqlx::query_as(
         "SELECT f.facility, f.code, f.name, f.kind, COALESCE(MIN(a.written), ''), f.vpn_requested, f.state
          FROM facility f
@@ -86,7 +85,7 @@ pub async fn facilities(pool: &SqlitePool) -> Result<Vec<FacilityRow>, OfficeFau
         .collect()
 }
 
-pub async fn cases(pool: &SqlitePool) -> Result<Vec<CaseRow>, OfficeFault> {
+pub async fn cases(pool: &store::Pool) -> Result<Vec<CaseRow>, OfficeFault> {
     let rows: Vec<StoredCase> = sqlx::query_as(
         "SELECT case_id, flow, facility_name, facility_code, state, received_at FROM office_case ORDER BY case_id",
     )
@@ -96,7 +95,7 @@ pub async fn cases(pool: &SqlitePool) -> Result<Vec<CaseRow>, OfficeFault> {
 }
 
 /// A case with its whole checklist, the open steps too.
-pub async fn case(pool: &SqlitePool, case: &str) -> Result<CaseDetail, OfficeFault> {
+pub async fn case(pool: &store::Pool, case: &str) -> Result<CaseDetail, OfficeFault> {
     let mut conn = pool.acquire().await?;
     let found = case_rows::find(&mut conn, case).await?;
     let row: StoredCase = sqlx::query_as(
@@ -122,7 +121,7 @@ pub async fn case(pool: &SqlitePool, case: &str) -> Result<CaseDetail, OfficeFau
     Ok(CaseDetail { row: case_row(row), steps: steps.to_vec() })
 }
 
-pub async fn slots(pool: &SqlitePool, series: Option<Series>) -> Result<Vec<SlotRow>, OfficeFault> {
+pub async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<Vec<SlotRow>, OfficeFault> {
     let rows: Vec<StoredSlot> = sqlx::query_as(
         "SELECT s.slot, s.state, s.facility, f.name, s.meetings, s.generation
          FROM slot s LEFT JOIN facility f ON f.facility = s.facility
@@ -134,7 +133,7 @@ pub async fn slots(pool: &SqlitePool, series: Option<Series>) -> Result<Vec<Slot
     rows.into_iter().map(slot_row).collect()
 }
 
-pub async fn slot(pool: &SqlitePool, slot: SlotNumber) -> Result<SlotDetail, OfficeFault> {
+pub async fn slot(pool: &store::Pool, slot: SlotNumber) -> Result<SlotDetail, OfficeFault> {
     let row: Option<StoredSlot> = sqlx::query_as(
         "SELECT s.slot, s.state, s.facility, f.name, s.meetings, s.generation
          FROM slot s LEFT JOIN facility f ON f.facility = s.facility WHERE s.slot = $1",
@@ -163,7 +162,7 @@ pub async fn slot(pool: &SqlitePool, slot: SlotNumber) -> Result<SlotDetail, Off
 }
 
 pub async fn devices(
-    pool: &SqlitePool,
+    pool: &store::Pool,
     facility: Option<&FacilityId>,
 ) -> Result<Vec<DeviceRow>, OfficeFault> {
     let rows: Vec<StoredDevice> = sqlx::query_as(

@@ -47,7 +47,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
 impl Opened {
     /// Opens the registry and starts the workers.
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
-        let store = Store::open(&self.config.registry()).await?;
+        let store = Store::open(&self.config.database, &self.config.registry()).await?;
         let hasher = Hasher::new()?;
         let grants_version =
             store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;

@@ -61,7 +61,7 @@ pub async fn create_office(
     by: &str,
 ) -> Result<OfficeCreated, SetupError> {
     config.make_folders()?;
-    let store = Store::open(&config.registry()).await?;
+    let store = Store::open(&config.database, &config.registry()).await?;
     let created = create(&store, config, office, by).await;
     let delivered = delivery::deliver_due(&store, &Delivery::Folder(config.output.clone())).await;
     store.close().await;

@@ -13,6 +13,7 @@ use vpn::address::AddressPlan;
 use vpn::key::PublicKey;
 use vpn::slot::Series;
 
+use crate::engine::Database;
 use crate::hashing::Hasher;
 use crate::need::{Cuts, Teams, Why};
 use crate::post::MailConfig;
@@ -21,8 +22,10 @@ use crate::store::Store;
 /// Everything the room is told before it opens; valid once it exists.
 #[derive(Clone)]
 pub struct Config {
-    /// Holds the registry.
+    /// Holds the registry, unless it is on a server.
     pub dir: PathBuf,
+    /// Where the registry is.
+    pub database: Database,
     /// `bundles/` and `sheets/` are written below it.
     pub output: PathBuf,
     pub plan: AddressPlan,

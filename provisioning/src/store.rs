@@ -1,23 +1,12 @@
 //! The registry's database: opened once, migrated, then written only through `transaction!`,
 //! which runs its body in one serializable transaction and runs it again when another writer won.
-//! Closed by `Store::close`. Edge: SQL, files.
+//! Closed by `Store::close`. Edge: SQL.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+pub use crate::engine::{Conn, Pool, Transaction};
+use crate::engine::{Database, Engine, EngineError};
 
-/// Where every query runs: a transaction's connection or a reader's.
-pub type Conn = sqlx::SqliteConnection;
-
-/// Readers at once; SQLite has one writer in any case.
-const CONNECTIONS_MAX: u32 = 6;
-/// A writer waits this long for another before the attempt counts as lost.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts of one transaction; more means that something else is wrong.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -26,10 +15,10 @@ pub const GRANTS_VERSION: &str = "grants_version";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("MM-5002 the registry {path} cannot be opened: {source}")]
-    Open { path: PathBuf, source: sqlx::Error },
-    #[error("MM-5003 the registry {path} cannot be brought to this version: {source}")]
-    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
+    #[error("MM-5002 the registry cannot be opened: {0}")]
+    Open(#[from] EngineError),
+    #[error("MM-5003 the registry cannot be brought to this version: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
 /// An error of a transaction's closure, which must be able to hold what the database says:
@@ -43,9 +32,6 @@ impl Transactional for sqlx::Error {
         Some(self)
     }
 }
-
-/// An open transaction; dropping it takes everything back.
-pub type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
 
 /// One transaction, all of it or nothing: `transaction!(store, conn => body)` gives the body's `Result`.
 /// The body may run again, so it only touches `conn`; its `?` leaves the body, not the function.
@@ -84,58 +70,34 @@ pub fn again<E: Transactional>(error: &E, attempt: u32) -> bool {
 
 #[derive(Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    engine: Engine,
 }
 
 impl Store {
-    /// Creates the file when there is none, and brings it to this version.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let unopened = |source| StoreError::Open { path: path.to_owned(), source };
-        // Made here so that nobody else can read it; the write-ahead log inherits the mode.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| unopened(sqlx::Error::Io(error)))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            // Passwords wait in the outbox: what is wiped must be gone from the file.
-            .pragma("secure_delete", "ON");
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .connect_with(options)
-            .await
-            .map_err(unopened)?;
-        sqlx::migrate!("./migrations")
-            .run(&pool)
-            .await
-            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
-        Ok(Self { pool })
+    /// Creates what is missing, and brings it to this version. `file` is for SQLite.
+    pub async fn open(database: &Database, file: &Path) -> Result<Self, StoreError> {
+        let engine = Engine::open(database, file).await?;
+        sqlx::migrate!("./migrations").run(engine.pool()).await?;
+        Ok(Self { engine })
     }
 
     /// For reading only; every write goes through `transaction!`.
-    pub fn pool(&self) -> &SqlitePool {
-        &self.pool
+    pub fn pool(&self) -> &Pool {
+        self.engine.pool()
     }
 
     /// What `transaction!` begins with; a rehearsal (dry run) begins and never commits.
     pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        self.engine.begin().await
     }
 
-    /// Makes wiped secrets leave the write-ahead log as well.
+    /// Makes wiped secrets leave more than the tables.
     pub async fn forget(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map(|_| ())
+        self.engine.forget().await
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.engine.close().await;
     }
 }
 
@@ -171,41 +133,53 @@ fn lost_race(error: &sqlx::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
 
-    async fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("registry.db")).await.unwrap();
-        (dir, store)
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::engine::DatabaseUrl;
+
+    /// One folder and one server's database, both empty; dropped last.
+    pub async fn stores() -> [(Store, Box<dyn std::any::Any>); 2] {
+        let server = postgres::database();
+        let url = Database::Url(DatabaseUrl::parse(&server.url()).unwrap());
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = |dir: &tempfile::TempDir| dir.path().join("registry.db");
+        let on_file = Store::open(&Database::Folder, &file(&dir)).await.unwrap();
+        let on_server = Store::open(&url, &file(&other)).await.unwrap();
+        [(on_file, Box::new(dir)), (on_server, Box::new((other, server)))]
     }
 
     #[tokio::test]
     async fn a_failed_change_leaves_nothing_behind() {
-        let (_dir, store) = store().await;
-        let failed: Result<(), sqlx::Error> = transaction!(store, conn => {
-            bump_grants(conn).await?;
-            Err(sqlx::Error::RowNotFound)
-        });
-        assert!(failed.is_err());
-        let version = current(&mut store.pool().acquire().await.unwrap(), GRANTS_VERSION).await.unwrap();
-        assert_eq!(version, 0);
+        for (store, _alive) in stores().await {
+            let failed: Result<(), sqlx::Error> = transaction!(store, conn => {
+                bump_grants(conn).await?;
+                Err(sqlx::Error::RowNotFound)
+            });
+            assert!(failed.is_err());
+            let version = current(&mut store.pool().acquire().await.unwrap(), GRANTS_VERSION).await.unwrap();
+            assert_eq!(version, 0);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn writers_at_once_each_get_their_own_number() {
-        let (_dir, store) = store().await;
-        let writers: Vec<_> = (0..16)
-            .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move { transaction!(store, conn => bump_grants(conn).await).unwrap() })
-            })
-            .collect();
-        let mut seen = Vec::new();
-        for writer in writers {
-            seen.push(writer.await.unwrap());
+        for (store, _alive) in stores().await {
+            let writers: Vec<_> = (0..16)
+                .map(|_| {
+                    let store = store.clone();
+                    tokio::spawn(async move { transaction!(store, conn => bump_grants(conn).await).unwrap() })
+                })
+                .collect();
+            let mut seen = Vec::new();
+            for writer in writers {
+                seen.push(writer.await.unwrap());
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (1..=16).collect::<Vec<i64>>());
         }
-        seen.sort_unstable();
-        assert_eq!(seen, (1..=16).collect::<Vec<i64>>());
     }
 }

@@ -3,7 +3,7 @@
 use provisioning::accounts::{AccountCheck, PasswordChange};
 use serde_json::json;
 
-use crate::town::{OWN_PASSWORD, Town, slot};
+use super::town::{OWN_PASSWORD, Town, slot};
 
 const OFFICE: &str = "jimukyoku@mimamori.example.jp";
 

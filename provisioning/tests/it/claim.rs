@@ -5,8 +5,8 @@ use provisioning::accounts::AccountCheck;
 use serde_json::{Value, json};
 use vpn::slot::SeatClass;
 
-use crate::neighbours::Mode;
-use crate::town::{OWN_PASSWORD, Town, claim_request, slot};
+use super::neighbours::Mode;
+use super::town::{OWN_PASSWORD, Town, claim_request, slot};
 use pki::door::{IssuingQuestion, RevocationReason};
 use vpn::door::SeatsQuestion;
 
@@ -85,7 +85,10 @@ async fn every_wrong_entry_answers_alike_and_is_counted_first() {
         texts.push(answer.text);
     }
     assert!(texts.windows(2).all(|pair| pair[0] == pair[1]));
-    assert_eq!(town.number("SELECT sum(failures) FROM enrolment WHERE slot <> '18-0001'").await, 0);
+    assert_eq!(
+        town.number("SELECT CAST(sum(failures) AS BIGINT) FROM enrolment WHERE slot <> '18-0001'").await,
+        0
+    );
 
     let fifth = town.claim(ours, with(right.clone(), "number", "")).await;
     assert_eq!(
@@ -195,7 +198,7 @@ async fn the_admins_own_password_is_asked_for_checked_and_works() {
         "MM-5504"
     );
     assert_eq!(
-        town.number("SELECT sum(claims) + sum(failures) FROM enrolment").await,
+        town.number("SELECT CAST(sum(claims) + sum(failures) AS BIGINT) FROM enrolment").await,
         0,
         "no claim, no wrong entry"
     );

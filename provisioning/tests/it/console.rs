@@ -5,8 +5,8 @@ use pki::identity::{FacilityId, Identity, Role};
 use serde_json::{Value, json};
 use vpn::slot::SlotNumber;
 
-use crate::neighbours::Mode;
-use crate::town::Town;
+use super::neighbours::Mode;
+use super::town::Town;
 
 type Place = (FacilityId, SlotNumber);
 

@@ -1,6 +1,6 @@
 //! What the database refuses by itself, whoever writes to it: G-01, G-03, I-01.
 
-use crate::world::World;
+use super::world::World;
 
 const FACILITY: &str = "INSERT INTO facility (facility, code, kind, name, state, created_at) VALUES ($1, $2, $3, 'x', 'active', 0)";
 

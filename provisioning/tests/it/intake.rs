@@ -3,7 +3,7 @@
 use provisioning::door::CaseChoice;
 use provisioning::{sheet_file, template};
 
-use crate::world::{SAMPLE, World, sample_with};
+use super::world::{SAMPLE, World, sample_with};
 
 #[tokio::test]
 async fn the_sample_becomes_thirty_cases_once_in_every_form_of_file() {

@@ -1,18 +1,48 @@
-//! The room as its neighbours and operators see it: one binary, a module per concern.
+//! The room as its neighbours and operators see it: one binary, a module per concern,
+//! and all of them once per engine (ruling 9).
 // Helpers of tests are tests: they may end by panicking.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::duplicate_mod)] // the same tests on both engines
 
-mod world; // a whole room in a temporary folder, its neighbours away
-mod constraints; // what the database itself refuses (G-01, G-03)
-mod intake; // 様式1 becomes cases, all or nothing
-mod acceptance; // cases become facilities, slots and letters
-mod letters; // what leaves, and what must not stay behind
-mod mail; // bundles through a mail server
-mod neighbours; // the neighbours in memory: they work, fail, hang, die
-mod town; // a room among them, which can be killed and started again
-mod claim; // ruling 5 with its crashes
-mod revocation; // ruling 7 with its crashes
-mod accounts; // signing in
-mod console; // the office over HTTP
-mod pages; // the consoles as pages and forms
-mod second_device; // two QR codes (ruling 5)
+#[path = "../../../tests/support/postgres.rs"]
+mod postgres_server;
+
+#[path = "."]
+mod sqlite {
+    mod world; // a whole room in a temporary folder, its neighbours away
+    mod constraints; // what the database itself refuses (G-01, G-03)
+    mod intake; // 様式1 becomes cases, all or nothing
+    mod acceptance; // cases become facilities, slots and letters
+    mod letters; // what leaves, and what must not stay behind
+    mod mail; // bundles through a mail server
+    mod neighbours; // the neighbours in memory: they work, fail, hang, die
+    mod town; // a room among them, which can be killed and started again
+    mod claim; // ruling 5 with its crashes
+    mod revocation; // ruling 7 with its crashes
+    mod accounts; // signing in
+    mod console; // the office over HTTP
+    mod pages; // the consoles as pages and forms
+    mod second_device; // two QR codes (ruling 5)
+
+    const ON_SERVER: bool = false;
+}
+
+#[path = "."]
+mod postgres {
+    mod world; // a whole room in a temporary folder, its neighbours away
+    mod constraints; // what the database itself refuses (G-01, G-03)
+    mod intake; // 様式1 becomes cases, all or nothing
+    mod acceptance; // cases become facilities, slots and letters
+    mod letters; // what leaves, and what must not stay behind
+    mod mail; // bundles through a mail server
+    mod neighbours; // the neighbours in memory: they work, fail, hang, die
+    mod town; // a room among them, which can be killed and started again
+    mod claim; // ruling 5 with its crashes
+    mod revocation; // ruling 7 with its crashes
+    mod accounts; // signing in
+    mod console; // the office over HTTP
+    mod pages; // the consoles as pages and forms
+    mod second_device; // two QR codes (ruling 5)
+
+    const ON_SERVER: bool = true;
+}

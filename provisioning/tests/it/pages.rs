@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use pki::identity::{Identity, Role};
 
-use crate::town::{Answer, Town};
+use super::town::{Answer, Town};
 
 async fn send(town: &Town, who: &Identity, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
     let coded =

@@ -5,8 +5,8 @@ use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion, Receipt, Revo
 use vpn::door::SeatsQuestion;
 use vpn::slot::SlotNumber;
 
-use crate::neighbours::Mode;
-use crate::town::{Town, claim_request, slot};
+use super::neighbours::Mode;
+use super::town::{Town, claim_request, slot};
 
 const POINTS: [&str; 6] = ["vpn", "firewall", "pki", "gateway", "sns", "mail"];
 
@@ -53,7 +53,7 @@ async fn one_action_one_receipt_every_point_signed() {
     assert_eq!(cut, provisioning::need::Cut::Slot { slot: place, generation: grant.generation });
     assert_eq!(town.text("SELECT state FROM slot").await, "cooling");
     assert_eq!(
-        town.text("SELECT group_concat(state) FROM slot_history").await,
+        town.text("SELECT string_agg(state, ',') FROM slot_history").await,
         "allotted,issued,active,revoked,cooling"
     );
 
@@ -125,7 +125,7 @@ async fn a_crash_after_the_intent_loses_nothing() {
         note: None,
         dry_run: false,
     };
-    town.begin(async move { room.operator(question, crate::world::operator()).await });
+    town.begin(async move { room.operator(question, super::world::operator()).await });
     town.until("committed", async || town.number("SELECT count(*) FROM revocation").await == 1).await;
     town.crash();
     assert_eq!(town.text("SELECT state FROM slot").await, "revoked");

@@ -5,7 +5,7 @@ use provisioning::door::RevokeReason;
 use serde_json::{Value, json};
 use vpn::slot::SlotNumber;
 
-use crate::town::{Answer, Town};
+use super::town::{Answer, Town};
 
 /// The second code's words as the claim page sends them.
 fn words(new: &Value, seed: u8) -> (SlotNumber, Value) {

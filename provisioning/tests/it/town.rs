@@ -13,13 +13,15 @@ use provisioning::grants::Changes;
 use provisioning::setup::{OfficeCreated, create_office};
 use provisioning::{Config, Room};
 use serde_json::{Value, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::AnyPool;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use vpn::slot::SlotNumber;
 
-use crate::neighbours::Neighbours;
-use crate::world::{SAMPLE, config, new_office, operator};
+use super::ON_SERVER;
+use super::neighbours::Neighbours;
+use super::world::{SAMPLE, config, new_office, operator, registry};
+use crate::postgres_server::{self, Temporary};
 
 pub const OWN_PASSWORD: &str = "かわずとびこむ水の音-2026";
 
@@ -28,6 +30,8 @@ pub struct Town {
     pub office: OfficeCreated,
     pub around: Arc<Neighbours>,
     running: Option<(Runtime, Room)>,
+    /// Where the registry is when it is not in the folder.
+    server: Option<Temporary>,
     _dir: tempfile::TempDir,
 }
 
@@ -52,11 +56,12 @@ impl Answer {
 impl Town {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = config(dir.path().to_owned());
+        let server = ON_SERVER.then(postgres_server::database);
+        let config = config(dir.path().to_owned(), server.as_ref());
         provisioning::open(config.clone()).unwrap();
         let office = create_office(&config, &new_office(), "root").await.unwrap();
         let around = Arc::new(Neighbours::default());
-        let mut town = Self { config, office, around, running: None, _dir: dir };
+        let mut town = Self { config, office, around, running: None, server, _dir: dir };
         town.start().await;
         town
     }
@@ -142,9 +147,8 @@ impl Town {
         self.begin(async move { room.grants(0, 0).await.unwrap() }).await.unwrap()
     }
 
-    pub async fn registry(&self) -> SqlitePool {
-        let options = SqliteConnectOptions::new().filename(self.config.registry()).foreign_keys(true);
-        SqlitePool::connect_with(options).await.unwrap()
+    pub async fn registry(&self) -> AnyPool {
+        registry(&self.config, self.server.as_ref()).await
     }
 
     pub async fn text(&self, query: &'static str) -> String {

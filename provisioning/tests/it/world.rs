@@ -16,11 +16,14 @@ use provisioning::need::{
 };
 use provisioning::post::MailConfig;
 use provisioning::setup::{NewOffice, OfficeCreated, create_office};
-use provisioning::{Config, Needs, Room};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use provisioning::{Config, Database, DatabaseUrl, Needs, Room};
+use sqlx::AnyPool;
 use vpn::AddressPlan;
 use vpn::key::PublicKey;
 use vpn::slot::{Series, SlotNumber};
+
+use super::ON_SERVER;
+use crate::postgres_server::{self, Temporary};
 
 pub const SAMPLE: &[u8] = include_bytes!("../../samples/facilities.csv");
 
@@ -44,6 +47,8 @@ pub struct World {
     pub config: Config,
     pub office: OfficeCreated,
     pub room: Room,
+    /// Where the registry is when it is not in the folder.
+    pub server: Option<Temporary>,
     _dir: tempfile::TempDir,
 }
 
@@ -55,10 +60,11 @@ impl World {
     /// The room mails; the secretariat's own papers, made before it ran, lie in the folder.
     pub async fn with_mail(mail: Option<MailConfig>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { mail, ..config(dir.path().to_owned()) };
+        let server = ON_SERVER.then(postgres_server::database);
+        let config = Config { mail, ..config(dir.path().to_owned(), server.as_ref()) };
         let office = create_office(&config, &new_office(), "root").await.unwrap();
         let room = provisioning::open(config.clone()).unwrap().start(needs()).await.unwrap();
-        Self { config, office, room, _dir: dir }
+        Self { config, office, room, server, _dir: dir }
     }
 
     pub async fn ask(&self, question: ProvisioningQuestion) -> ProvisioningAnswer {
@@ -107,9 +113,8 @@ impl World {
     }
 
     /// The registry as a stranger with the file would read it.
-    pub async fn registry(&self) -> SqlitePool {
-        let options = SqliteConnectOptions::new().filename(self.config.registry()).foreign_keys(true);
-        SqlitePool::connect_with(options).await.unwrap()
+    pub async fn registry(&self) -> AnyPool {
+        registry(&self.config, self.server.as_ref()).await
     }
 
     /// How many rows each table holds.
@@ -151,11 +156,13 @@ pub fn sample_with(from: &str, to: &str) -> Vec<u8> {
     text.replacen(from, to, 1).into_bytes()
 }
 
-pub fn config(dir: PathBuf) -> Config {
+pub fn config(dir: PathBuf, server: Option<&Temporary>) -> Config {
+    let url = server.map(|server| DatabaseUrl::parse(&server.url()).unwrap());
     let series = Series::parse("18").unwrap();
     Config {
         output: dir.join("output"),
         dir: dir.join("provisioning"),
+        database: url.map_or(Database::Folder, Database::Url),
         plan: AddressPlan::new(10, vec![(series, 18)]).unwrap(),
         zone: "mimamori.example.jp".into(),
         realm_name: "ふくいみまもり（試験）".into(),
@@ -166,6 +173,15 @@ pub fn config(dir: PathBuf) -> Config {
         series,
         mail: None,
     }
+}
+
+/// The tables as a stranger with the file or the server's password would read them.
+pub async fn registry(config: &Config, server: Option<&Temporary>) -> AnyPool {
+    let url = match server {
+        Some(server) => format!("{}&options=-c%20search_path%3Dprovisioning", server.url()),
+        None => format!("sqlite://{}", config.registry().display()),
+    };
+    AnyPool::connect(&url).await.unwrap()
 }
 
 pub fn needs() -> Needs {
