@@ -124,15 +124,16 @@ fn read_xlsx(bytes: &[u8]) -> Result<Vec<Row>, Message> {
 /// Unpacks everything once into nothing: sizes that an archive declares are only claims.
 fn refuse_bomb(bytes: &[u8]) -> Result<(), Message> {
     let unreadable = |why: String| Message::FileUnreadable { why: shown(&why) };
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| unreadable(error.to_string()))?;
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| unreadable(error.to_string()))?;
     let mut left = UNPACKED_MAX;
     if archive.len() > PARTS_MAX {
         return Err(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 });
     }
     for place in 0..archive.len() {
         let part = archive.by_index(place).map_err(|error| unreadable(error.to_string()))?;
-        let unpacked =
-            io::copy(&mut part.take(left + 1), &mut io::sink()).map_err(|error| unreadable(error.to_string()))?;
+        let unpacked = io::copy(&mut part.take(left + 1), &mut io::sink())
+            .map_err(|error| unreadable(error.to_string()))?;
         left = left.checked_sub(unpacked).ok_or(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 })?;
     }
     Ok(())
