@@ -26,8 +26,7 @@ const ROOM_CONNECTIONS_MAX: usize = 64;
 /// By the door's name (`seats`).
 pub struct Doors {
     open: BTreeMap<&'static str, (UnixListener, Guard)>,
-    /// Held where sockets were made here, so that nobody takes them from a process that runs.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Doors {
@@ -48,7 +47,14 @@ impl Doors {
             listener.set_nonblocking(true).map_err(|error| failed(&config.paths.run, &error))?;
             open.insert(door.name, (listener, guard(door.name, arrow, config)));
         }
-        Ok(Self { open, _lock: lock })
+        Ok(Self { open, lock })
+    }
+
+    /// Where sockets were made here: to be held as long as they are served, so that nobody takes them from
+    /// a process that runs.
+    #[must_use]
+    pub fn lock(&mut self) -> Option<File> {
+        self.lock.take()
     }
 
     /// A door that the row of this process does not have is a fault of ours.
@@ -133,4 +139,26 @@ fn bind(run: &Path, arrow: &Arrow) -> Result<UnixListener, Message> {
 
 fn failed(path: &Path, error: &std::io::Error) -> Message {
     Message::FolderFailed { path: path.display().to_string(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn sockets_made_here_are_closed_to_others_and_never_taken_from_a_running_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = locked(dir.path(), Name::Pki).unwrap();
+        assert_eq!(locked(dir.path(), Name::Pki).err().map(|message| message.code()), Some("MM-6043"));
+        drop(lock);
+        assert!(locked(dir.path(), Name::Pki).is_ok());
+        for (_, arrow) in process(Name::Pki).arrows() {
+            // What a crash leaves behind is no obstacle.
+            drop(bind(dir.path(), arrow).unwrap());
+            let _listener = bind(dir.path(), arrow).unwrap();
+            assert_eq!(std::fs::metadata(dir.path().join(arrow.socket)).unwrap().mode() & 0o007, 0);
+        }
+    }
 }

@@ -149,6 +149,7 @@ async fn work(
     held: Held,
 ) -> Result<(), Message> {
     let mut signals = Signals::listen()?;
+    let _lock = doors.lock();
     let operator = doors.take("operator")?;
     let mut running = Running::default();
     let rooms = door::Rooms::none(door::SEPARATED, users, held, now_ms());
