@@ -1,8 +1,6 @@
 //! What we render is read by the real systemd tools: users are made with the table's numbers, folders
 //! belong to them, and the unit has no mistake. Needs root (folders change their owner) and systemd.
 
-#![allow(clippy::unwrap_used)] // a test's helpers fail as its tests do
-
 // All of it is tests, helpers included; clippy.toml exempts only functions marked as such.
 #![allow(clippy::unwrap_used)]
 
