@@ -239,7 +239,8 @@ impl Device {
         secrets
     }
 
-    fn raise(&self, profile: &str) -> Told<()> {
+    /// Any profile: one that a browser saved, one that was scanned.
+    pub fn raise(&self, profile: &str) -> Told<()> {
         self.lower()?;
         crate::secrets::write_private(&self.conf(), profile)?;
         self.wg_quick("up")?;

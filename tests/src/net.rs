@@ -49,6 +49,11 @@ impl Namespace {
         command
     }
 
+    /// What its programs see in `/etc`: `ip netns exec` lays each entry over the one of that name. Goes with the run.
+    pub fn etc(&self) -> PathBuf {
+        Path::new(HOSTS).join(&self.name)
+    }
+
     /// A command line without quotes, whose failure is a fault.
     pub fn sh(&self, line: &str) -> Told<String> {
         let mut words = line.split_whitespace();
