@@ -1,5 +1,7 @@
 //! A temporary PostgreSQL for tests (ruling 9): one cluster for all test processes that run at the same
 //! time, on a Unix socket below /tmp, no TCP. Included with `#[path]` by the rooms' tests; std only.
+//! As an association's server would be: any local user may knock, a password lets in, and the rooms' role
+//! owns its database and nothing else.
 //!
 //! Every user holds a shared lock on a file; the server's guardian, a small shell, waits for the exclusive
 //! one and then stops its server by pid. So it ends with its last user, also with one that was killed.
@@ -8,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "between two looks at a server that is starting")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,13 +19,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Short, because a socket's path may have 107 bytes.
-const PLACE: &str = "/tmp/mimamori-pg";
+const PLACE: &str = "/tmp/mimamori-db";
+/// The rooms' role.
 const USER: &str = "mimamori";
+/// Makes databases, which the rooms' role may not.
+const ADMIN: &str = "mm_admin";
 /// Starting takes a quarter of a second; a loaded machine may need much more.
 const START_TRIES: u32 = 600;
 /// $1 server, $2 data, $3 socket folder, $4 the users' lock. The pause spares a restart between two tests.
 const GUARDIAN: &str = r#"
-"$1" -D "$2" -k "$3" -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=300 \
+"$1" -D "$2" -k "$3" -c listen_addresses= -c unix_socket_permissions=0777 -c max_connections=300 \
   -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c shared_buffers=32MB -c jit=off &
 server=$!
 exec 9<"$4"
@@ -34,6 +40,8 @@ wait $server
 struct Cluster {
     bin: PathBuf,
     socket: PathBuf,
+    /// Of both roles.
+    password: String,
     /// Held until this process ends.
     _users: File,
 }
@@ -53,14 +61,32 @@ pub fn database() -> Temporary {
 pub fn database_with(options: &str) -> Temporary {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("t{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let sql = format!("CREATE DATABASE {name} {options}");
+    let sql = format!("CREATE DATABASE {name} OWNER {USER} {options}");
     cluster().psql("postgres", &sql);
     Temporary { name }
 }
 
 impl Temporary {
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@localhost/{}?host={}", self.name, cluster().socket.display())
+        let cluster = cluster();
+        let (password, socket) = (&cluster.password, cluster.socket.display());
+        format!("postgres://{USER}:{password}@localhost/{}?host={socket}", self.name)
+    }
+
+    pub fn password(&self) -> &'static str {
+        &cluster().password
+    }
+
+    /// The file of the server's socket.
+    pub fn socket(&self) -> PathBuf {
+        cluster().socket.join(".s.PGSQL.5432")
+    }
+
+    /// The server hangs up on everybody, as a restart would.
+    pub fn hang_up(&self) {
+        let sql =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);
+        cluster().psql("postgres", &sql);
     }
 
     /// What a backup would hold. Nobody may be connected.
@@ -91,7 +117,8 @@ impl Drop for Temporary {
 impl Cluster {
     fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
-        command.arg("-h").arg(&self.socket).args(["-U", USER]).stdin(Stdio::null());
+        command.arg("-h").arg(&self.socket).args(["-U", ADMIN]).stdin(Stdio::null());
+        command.env("PGPASSWORD", &self.password);
         command
     }
 
@@ -114,7 +141,8 @@ fn cluster() -> &'static Cluster {
         turn.lock().expect("start.lock");
         let users = lock_file(&place.join("users.lock"));
         users.lock_shared().expect("users.lock");
-        let cluster = Cluster { bin, socket: place.join("socket"), _users: users };
+        let cluster =
+            Cluster { bin, socket: place.join("socket"), password: password(&place), _users: users };
         if !is_ready(&cluster) {
             start(&cluster, &place, if me == 0 { unprivileged() } else { None });
         }
@@ -130,15 +158,19 @@ fn start(cluster: &Cluster, place: &Path, user: Option<(u32, u32)>) {
     }
     if !template.join("done").exists() {
         let _ = fs::remove_dir_all(&template);
-        own_folder(&template, user);
+        own_folder(&template, user, 0o700);
         let mut initdb = as_user(Command::new(cluster.bin.join("initdb")), user);
-        initdb.arg("-D").arg(template.join("data"));
-        initdb.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        initdb.arg("-D").arg(template.join("data")).args(["-U", ADMIN, "-A", "scram-sha-256"]);
+        // Below a folder that only the server's user enters, and gone when the cluster is made.
+        let pwfile = template.join("password");
+        fs::write(&pwfile, &cluster.password).expect("the password for initdb");
+        initdb.arg("--pwfile").arg(&pwfile).args(["-E", "UTF8", "--locale=C", "--no-sync"]);
         let made = initdb.current_dir("/").output().expect("initdb");
+        let _ = fs::remove_file(&pwfile);
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         File::create(template.join("done")).expect("done");
     }
-    own_folder(&cluster.socket, user);
+    own_folder(&cluster.socket, user, 0o755);
     let copied = Command::new("cp").arg("-a").arg(template.join("data")).arg(&data).status().expect("cp");
     assert!(copied.success(), "the template could not be copied");
     let mut guardian = as_user(Command::new("/bin/sh"), user);
@@ -150,6 +182,7 @@ fn start(cluster: &Cluster, place: &Path, user: Option<(u32, u32)>) {
     guardian.spawn().expect("the guardian");
     for _ in 0..START_TRIES {
         if is_ready(cluster) {
+            cluster.psql("postgres", &format!("CREATE ROLE {USER} LOGIN PASSWORD '{}'", cluster.password));
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -160,6 +193,22 @@ fn start(cluster: &Cluster, place: &Path, user: Option<(u32, u32)>) {
 fn is_ready(cluster: &Cluster) -> bool {
     let asked = cluster.tool("pg_isready").args(["-q", "-d", "postgres"]).status();
     asked.is_ok_and(|status| status.success())
+}
+
+/// Made once; for whoever runs the tests alone.
+fn password(place: &Path) -> String {
+    let path = place.join("password");
+    if let Ok(password) = fs::read_to_string(&path) {
+        return password;
+    }
+    let mut random = [0; 16];
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).expect("randomness");
+    let password: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A template with another password would let nobody in.
+    let _ = fs::remove_dir_all(place.join("template"));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(password.as_bytes())).expect("the password's file");
+    password
 }
 
 /// The newest that Debian's package `postgresql` put there.
@@ -191,8 +240,8 @@ fn as_user(mut command: Command, user: Option<(u32, u32)>) -> Command {
     command
 }
 
-fn own_folder(folder: &Path, user: Option<(u32, u32)>) {
-    DirBuilder::new().mode(0o700).create(folder).expect("a folder");
+fn own_folder(folder: &Path, user: Option<(u32, u32)>, mode: u32) {
+    DirBuilder::new().mode(mode).create(folder).expect("a folder");
     if let Some((uid, gid)) = user {
         chown(folder, Some(uid), Some(gid)).expect("chown");
     }
