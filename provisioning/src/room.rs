@@ -12,7 +12,7 @@ use crate::delivery::{self, Delivery};
 use crate::dkim_key::DkimKeyError;
 use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use crate::fault::Fault;
-use crate::hashing::{Hasher, HashingError};
+use crate::hashing::{Cost, Hasher, HashingError};
 use crate::mailing::Postman;
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
@@ -47,8 +47,13 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
 impl Opened {
     /// Opens the registry and starts the workers.
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
+        let hasher = Hasher::new(Cost::FULL)?;
+        self.start_with(needs, hasher).await
+    }
+
+    /// As `start`, with a hasher of the caller's: room tests bring a cheap one.
+    pub async fn start_with(self, needs: Needs, hasher: Hasher) -> Result<Room, StartError> {
         let store = Store::open(&self.config.database, &self.config.registry()).await?;
-        let hasher = Hasher::new()?;
         let grants_version =
             store::current(&mut *store.pool().acquire().await?, store::GRANTS_VERSION).await?;
         let config = self.config.clone();

@@ -11,7 +11,7 @@ use crate::acceptance::{insert_membership, insert_person};
 use crate::audit::{self, Event};
 use crate::delivery::{self, Delivery};
 use crate::facility::{self, FacilityKind, MailAddress, OFFICE_CODE};
-use crate::hashing::Hasher;
+use crate::hashing::{Cost, Hasher};
 use crate::issue::{self, Prepared, Recipient};
 use crate::messages::Message;
 use crate::office_fault::OfficeFault;
@@ -60,9 +60,20 @@ pub async fn create_office(
     office: &NewOffice,
     by: &str,
 ) -> Result<OfficeCreated, SetupError> {
+    let hasher = Hasher::new(Cost::FULL).map_err(OfficeFault::from)?;
+    create_office_with(config, office, by, &hasher).await
+}
+
+/// As `create_office`, with a hasher of the caller's: room tests bring a cheap one.
+pub async fn create_office_with(
+    config: &Config,
+    office: &NewOffice,
+    by: &str,
+    hasher: &Hasher,
+) -> Result<OfficeCreated, SetupError> {
     config.make_folders()?;
     let store = Store::open(&config.database, &config.registry()).await?;
-    let created = create(&store, config, office, by).await;
+    let created = create(&store, config, office, by, hasher).await;
     let delivered = delivery::deliver_due(&store, &Delivery::Folder(config.output.clone())).await;
     store.close().await;
     let created = created?;
@@ -77,12 +88,12 @@ async fn create(
     config: &Config,
     office: &NewOffice,
     by: &str,
+    hasher: &Hasher,
 ) -> Result<OfficeCreated, OfficeFault> {
     let address = MailAddress::parse(&office.login)?;
     let name = facility::line(&office.name)?;
     let operator_name = facility::line(&office.operator_name)?;
-    let hasher = Hasher::new()?;
-    let prepared = Prepared::new(&hasher).await?;
+    let prepared = Prepared::new(hasher).await?;
     let facility = FacilityId::from_random(*world::random()?);
     let person = PersonId::from_random(*world::random()?);
     let membership = MembershipId::from_random(*world::random()?);

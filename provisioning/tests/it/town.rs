@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use pki::identity::{FacilityId, Identity, MembershipId, PersonId, Role};
 use provisioning::door::{CaseChoice, ProvisioningAnswer, ProvisioningQuestion, Receipt, RevokeReason};
 use provisioning::grants::Changes;
-use provisioning::setup::{OfficeCreated, create_office};
+use provisioning::setup::{OfficeCreated, create_office_with};
 use provisioning::{Config, Room};
 use serde_json::{Value, json};
 use sqlx::AnyPool;
@@ -20,7 +20,7 @@ use vpn::slot::SlotNumber;
 
 use super::ON_SERVER;
 use super::neighbours::Neighbours;
-use super::world::{SAMPLE, config, new_office, operator, registry};
+use super::world::{SAMPLE, cheap, config, new_office, operator, registry};
 use crate::postgres_server::{self, Temporary};
 
 pub const OWN_PASSWORD: &str = "かわずとびこむ水の音-2026";
@@ -59,7 +59,7 @@ impl Town {
         let server = ON_SERVER.then(postgres_server::database);
         let config = config(dir.path().to_owned(), server.as_ref());
         provisioning::open(config.clone()).unwrap();
-        let office = create_office(&config, &new_office(), "root").await.unwrap();
+        let office = create_office_with(&config, &new_office(), "root", &cheap()).await.unwrap();
         let around = Arc::new(Neighbours::default());
         let mut town = Self { config, office, around, running: None, server, _dir: dir };
         town.start().await;
@@ -71,7 +71,8 @@ impl Town {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let opened = provisioning::open(self.config.clone()).unwrap();
         let needs = self.around.needs();
-        let room = runtime.spawn(async move { opened.start(needs).await.unwrap() }).await.unwrap();
+        let room =
+            runtime.spawn(async move { opened.start_with(needs, cheap()).await.unwrap() }).await.unwrap();
         self.running = Some((runtime, room));
     }
 
