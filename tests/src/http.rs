@@ -13,7 +13,7 @@ use crate::shell;
 /// curl's own bound for one answer; the slow ones are password hashes on a busy machine.
 const ANSWER_WITHIN_S: &str = "30";
 /// When a connection must not come up, this is how long an attacker tries.
-const ATTACK_FOR_S: &str = "2";
+const ATTACK_FOR_S: &str = "1";
 
 /// What a caller shows: nothing, or a certificate and its key.
 #[derive(Clone, Default)]
