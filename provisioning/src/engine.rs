@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -56,7 +56,19 @@ pub enum Database {
 
 /// It may hold a password: no `Debug`, wiped.
 #[derive(Clone)]
-pub struct DatabaseUrl(Zeroizing<String>);
+pub struct DatabaseUrl {
+    url: Zeroizing<String>,
+    server: Server,
+}
+
+/// How the server of a URL is reached; nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// A socket of this machine.
+    Socket(PathBuf),
+    /// `reads`: the certificates and keys that the URL names, opened anew for each connection.
+    Tcp { host: String, port: u16, reads: Vec<PathBuf> },
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
@@ -96,8 +108,47 @@ impl DatabaseUrl {
         if !here && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
             return Err(UrlError::Unprotected);
         }
-        Ok(Self(Zeroizing::new(url.to_owned())))
+        let port = options.get_port();
+        let folder = options.get_socket().cloned().or_else(|| host.starts_with('/').then(|| host.into()));
+        let server = match folder {
+            Some(folder) => Server::Socket(folder.join(format!(".s.PGSQL.{port}"))),
+            None => Server::Tcp { host: host.to_owned(), port, reads: reads(url) },
+        };
+        Ok(Self { url: Zeroizing::new(url.to_owned()), server })
     }
+
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// For whoever opens a connection.
+    pub(crate) fn options(&self) -> Result<AnyConnectOptions, sqlx::Error> {
+        sqlx::any::install_default_drivers();
+        AnyConnectOptions::from_str(&self.url)
+    }
+}
+
+/// The files that a URL's parameters name.
+fn reads(url: &str) -> Vec<PathBuf> {
+    const FILES: [&str; 7] =
+        ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| FILES.contains(key)).map(|(_, path)| PathBuf::from(unescaped(path))).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut plain = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2).unwrap_or(("", part));
+        match u8::from_str_radix(code, 16) {
+            Ok(byte) => plain.push(byte),
+            Err(_) => plain.extend(format!("%{code}").into_bytes()),
+        }
+        plain.extend(rest.bytes());
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[derive(Clone)]
@@ -125,7 +176,7 @@ impl Engine {
     }
 
     async fn server(url: &DatabaseUrl) -> Result<Self, EngineError> {
-        let options = AnyConnectOptions::from_str(&url.0)?;
+        let options = url.options()?;
         let mut first = AnyConnection::connect_with(&options).await?;
         prepare(&mut first).await?;
         first.close().await?;
@@ -232,6 +283,28 @@ mod tests {
             let error = DatabaseUrl::parse(url).err().map(|error| error.to_string());
             assert!(error.is_some_and(|error| !error.contains("hidden")), "{url}");
         }
+    }
+
+    /// The jail lets through what this says, and nothing else.
+    #[test]
+    fn a_url_says_how_its_server_is_reached() {
+        let server = |url: &str| DatabaseUrl::parse(url).unwrap().server().clone();
+        let socket = |path: &str| Server::Socket(path.into());
+        assert_eq!(
+            server("postgres://a@localhost/b?host=/run/postgresql"),
+            socket("/run/postgresql/.s.PGSQL.5432")
+        );
+        assert_eq!(server("postgres://a@%2Frun%2Fpg:5433/b"), socket("/run/pg/.s.PGSQL.5433"));
+        let tcp = |host: &str, port, reads: &[&str]| Server::Tcp {
+            host: host.to_owned(),
+            port,
+            reads: reads.iter().map(PathBuf::from).collect(),
+        };
+        assert_eq!(server("postgres://a:b@127.0.0.1:5433/b"), tcp("127.0.0.1", 5433, &[]));
+        assert_eq!(
+            server("postgres://a@db.example.jp/b?sslmode=verify-full&sslrootcert=/etc/ssl/a%20b.pem"),
+            tcp("db.example.jp", 5432, &["/etc/ssl/a b.pem"])
+        );
     }
 
     #[tokio::test]

@@ -41,6 +41,7 @@ pub mod world; // edge: clock, randomness
 pub mod hashing; // edge: threads
 pub mod engine; // edge: SQL, files (a file, or a PostgreSQL server)
 pub mod store; // edge: SQL
+pub mod look; // edge: SQL, clock (what stands at a URL)
 pub mod audit; // edge: SQL
 pub mod office_fault; // edge: SQL
 pub mod fault; // edge: SQL
@@ -96,6 +97,6 @@ pub mod home; // edge: HTTP
 pub mod operator; // edge: SQL
 mod room; // edge: tokio, SQL
 
-pub use engine::{Database, DatabaseUrl, UrlError};
+pub use engine::{Database, DatabaseUrl, Server, UrlError};
 pub use room::{OpenError, Opened, Room, StartError, open};
 pub use shared::{Config, Needs};

@@ -134,7 +134,7 @@ fn lost_race(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 #[path = "../../tests/support/postgres.rs"]
-mod postgres;
+pub(crate) mod postgres;
 
 #[cfg(test)]
 pub(crate) mod tests {
