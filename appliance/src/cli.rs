@@ -11,10 +11,10 @@ pub mod catalogue;
 pub mod explain;
 pub mod status;
 pub mod facility; // edge: files that the operator names
+pub mod mail;
 pub mod case;
 pub mod slot;
 pub mod device;
-pub mod mail;
 pub mod audit;
 pub mod realm; // edge: init, check and run touch files
 pub mod command; // edge: environment, arguments

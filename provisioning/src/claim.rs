@@ -11,6 +11,8 @@
 //!  locked                          void
 //! ```
 //! Five wrong entries in a row pause it for 15 minutes. A lock ends entries, not a claim already made.
+//! The secretariat may give an open sheet more time (延長), and anything that is not done another bundle with
+//! another key (再発行): the sheet begins anew, with the number and password that it has.
 
 use std::net::SocketAddr;
 
@@ -92,6 +94,10 @@ pub enum Event {
     BootstrapSeen { at: SocketAddr },
     /// The slot was revoked.
     Revoked,
+    /// 延長: 30 more days, and 24 hours anew from the next right entry.
+    Extended { valid_until: i64 },
+    /// 再発行: the bundle has another key; what was tried and claimed with the old one is forgotten.
+    Reissued { valid_until: i64 },
 }
 
 /// What must happen with the new state, in its transaction or after it.
@@ -118,6 +124,8 @@ pub fn step(enrolment: Enrolment, event: &Event, now: i64) -> Result<(Enrolment,
         Event::FirstHandshake => Ok(first_handshake(enrolment)),
         Event::BootstrapSeen { at } => Ok(bootstrap_seen(enrolment, *at)),
         Event::Revoked => Ok((revoked(enrolment), vec![])),
+        Event::Extended { valid_until } => Ok((extended(enrolment, *valid_until)?, vec![])),
+        Event::Reissued { valid_until } => reissued(enrolment, *valid_until),
     }
 }
 
@@ -135,6 +143,16 @@ impl Enrolment {
         let left = self.paused_until.saturating_sub(now);
         let seconds = u32::try_from((left + 999) / 1000).unwrap_or(u32::MAX);
         (left > 0).then(|| Refusal::paused(PeopleMessage::ClaimPaused, seconds))
+    }
+
+    /// Neither the 30 days nor the 24 hours have passed.
+    pub fn in_time(&self, now: i64) -> bool {
+        now < self.valid_until && self.window_until().is_none_or(|until| now < until)
+    }
+
+    /// 24 hours after the first right entry.
+    pub fn window_until(&self) -> Option<i64> {
+        self.opened_at.map(|at| at.saturating_add(WINDOW_MS))
     }
 
     /// Why a right entry is of no use any more.
@@ -260,6 +278,40 @@ fn revoked(mut enrolment: Enrolment) -> Enrolment {
         enrolment.state = EnrolmentState::Void;
     }
     enrolment
+}
+
+/// Wrong entries stay counted: more time is no more guesses.
+fn extended(mut enrolment: Enrolment, valid_until: i64) -> Result<Enrolment, Refusal> {
+    match enrolment.state {
+        EnrolmentState::Open => {
+            enrolment.valid_until = enrolment.valid_until.max(valid_until);
+            enrolment.opened_at = None;
+            Ok(enrolment)
+        }
+        EnrolmentState::Done => Err(PeopleMessage::RenewalDone.into()),
+        // Time is not what is missing here.
+        EnrolmentState::Claimed | EnrolmentState::Void | EnrolmentState::Locked => {
+            Err(PeopleMessage::RenewalReissue.into())
+        }
+    }
+}
+
+/// Who guessed, guessed through a tunnel whose key is dead now.
+fn reissued(enrolment: Enrolment, valid_until: i64) -> Result<(Enrolment, Vec<Effect>), Refusal> {
+    if enrolment.state == EnrolmentState::Done {
+        return Err(PeopleMessage::RenewalDone.into());
+    }
+    let anew = Enrolment {
+        state: EnrolmentState::Open,
+        failures: 0,
+        paused_until: 0,
+        valid_until,
+        opened_at: None,
+        claims: 0,
+        claimed_at: None,
+        bootstrap_from: None,
+    };
+    Ok((anew, vec![Effect::VoidClaim]))
 }
 
 #[cfg(test)]

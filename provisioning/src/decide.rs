@@ -25,10 +25,14 @@ pub enum Action {
     RevokeDevice,
     SeeReceipt,
     AddDevice,
+    SeeLetters,
+    SendLetter,
+    ChangeAdmin,
+    RenewBundle,
 }
 
 impl Action {
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 20] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -45,6 +49,10 @@ impl Action {
         RevokeDevice,
         SeeReceipt,
         AddDevice,
+        SeeLetters,
+        SendLetter,
+        ChangeAdmin,
+        RenewBundle,
     ];
 }
 
@@ -125,6 +133,10 @@ const RULES: &[Rule] = &[
     rule("B-28", SeeReceipt, Secretariat, ANY),
     rule("B-28", SeeReceipt, FacilityAdmin, OWN),
     rule("B-06", AddDevice, FacilityAdmin, OWN),
+    rule("B-07", SeeLetters, Secretariat, ANY),
+    rule("B-07", SendLetter, Secretariat, ANY),
+    rule("B-02", ChangeAdmin, Secretariat, ANY),
+    rule("B-03", RenewBundle, Secretariat, ANY),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -175,7 +187,7 @@ mod tests {
         match action {
             SeeHome => "Sa",
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
-            | RevokeDevice => "S",
+            | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle => "S",
             ListPatients | ListDevices | SeeReceipt => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice => "a",
             ReportLost => "Sas",

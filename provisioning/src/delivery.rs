@@ -26,9 +26,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// Where letters go.
 #[derive(Clone)]
 pub enum Delivery {
-    /// `<folder>/bundles/<slot>/` and `<folder>/sheets/`.
+    /// `<folder>/bundles/<slot>/`, `<folder>/sheets/` and `<folder>/notices/`.
     Folder(PathBuf),
-    /// Bundles to the smarthost and nowhere else; sheets to `<folder>/sheets/`, to be printed.
+    /// Everything to the smarthost and nowhere else but sheets; these to `<folder>/sheets/`, to be printed.
     Mail { folder: PathBuf, postman: Arc<Postman> },
     /// Path below the folder, and text; for tests.
     Memory(Arc<Mutex<Vec<(PathBuf, String)>>>),
@@ -152,7 +152,8 @@ async fn deliver_one(store: &Store, delivery: &Delivery, letter: Letter) -> Resu
 
 fn place(letter: &Letter) -> PathBuf {
     match letter.kind {
-        LetterKind::Bundle => Path::new("bundles").join(letter.slot.to_string()),
+        LetterKind::Bundle | LetterKind::Reissue => Path::new("bundles").join(letter.slot.to_string()),
+        LetterKind::Extension => PathBuf::from("notices"),
         LetterKind::Sheet => PathBuf::from("sheets"),
     }
 }

@@ -4,9 +4,12 @@
 use pki::identity::FacilityId;
 use vpn::slot::SlotNumber;
 
+use crate::claim::WINDOW_MS;
 use crate::fault::{Fault, parse};
 use crate::jst;
+use crate::reply;
 use crate::shared::Shared;
+use crate::world;
 
 /// Rows of one list on the first page; the rest is one link further.
 const SHOWN_MAX: i64 = 50;
@@ -20,6 +23,8 @@ pub struct OpenEnrolment {
     pub valid_until: String,
     /// 15 wrong entries, or used from two places: somebody will call.
     pub locked: bool,
+    /// The 30 days or the 24 hours are over.
+    pub late: bool,
 }
 
 pub struct PendingReceipt {
@@ -29,11 +34,15 @@ pub struct PendingReceipt {
 }
 
 pub struct HeldLetter {
+    pub message: String,
+    pub facility_name: String,
     pub kind: String,
     pub slot: String,
     pub recipient: String,
-    pub attempts: i64,
+    /// It waits for somebody, not for the next attempt.
+    pub failed: bool,
     pub answer: String,
+    pub meaning: &'static str,
 }
 
 /// A facility's device with what its admin needs to know.
@@ -47,21 +56,26 @@ pub struct DeviceLine {
 }
 
 pub async fn open_enrolments(shared: &Shared) -> Result<Vec<OpenEnrolment>, Fault> {
-    let rows: Vec<(String, String, i64, String)> = sqlx::query_as(
-        "SELECT e.slot, f.name, e.valid_until, e.state
+    type Row = (String, String, i64, Option<i64>, String);
+    let now = world::now_ms();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT e.slot, f.name, e.valid_until, e.opened_at, e.state
          FROM enrolment e JOIN device d ON d.device = e.device JOIN facility f ON f.facility = d.facility
-         WHERE e.state IN ('open', 'claimed', 'locked') AND d.state IN ('enrolling', 'claimed')
+         WHERE (e.state IN ('open', 'claimed', 'locked') OR (e.state = 'void' AND e.admin_person IS NOT NULL))
+           AND d.state IN ('enrolling', 'claimed')
          ORDER BY e.valid_until, e.slot LIMIT $1",
     )
     .bind(SHOWN_MAX)
     .fetch_all(shared.store.pool())
     .await?;
-    let open = |(slot, facility_name, valid_until, state): (String, String, i64, String)| {
+    let open = |(slot, facility_name, valid_until, opened_at, state): Row| {
+        let until = opened_at.map_or(valid_until, |at| valid_until.min(at.saturating_add(WINDOW_MS)));
         Ok(OpenEnrolment {
             slot: parse(&slot)?,
             facility_name,
-            valid_until: jst::rfc3339(valid_until),
-            locked: state == "locked",
+            valid_until: jst::rfc3339(until),
+            locked: matches!(state.as_str(), "locked" | "void"),
+            late: until <= now,
         })
     };
     rows.into_iter().map(open).collect()
@@ -83,21 +97,29 @@ pub async fn pending_receipts(shared: &Shared) -> Result<Vec<PendingReceipt>, Fa
 
 /// Letters that could not leave.
 pub async fn held_letters(shared: &Shared) -> Result<Vec<HeldLetter>, Fault> {
-    type Row = (String, Option<String>, String, i64, Option<String>);
+    type Row = (String, String, Option<String>, String, Option<String>, String, Option<String>);
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT kind, slot, recipient, attempts, last_answer FROM outbox
-         WHERE state = 'failed' OR (state = 'waiting' AND attempts >= $1) ORDER BY created_at LIMIT $2",
+        "SELECT o.message, o.kind, o.slot, o.recipient, f.name, o.state, o.last_answer
+         FROM outbox o LEFT JOIN facility f ON f.facility = o.facility
+         WHERE o.state = 'failed' OR (o.state = 'waiting' AND o.attempts >= $1)
+         ORDER BY CASE WHEN o.state = 'failed' THEN 0 ELSE 1 END, o.created_at LIMIT $2",
     )
     .bind(FAILED_FROM)
     .bind(SHOWN_MAX)
     .fetch_all(shared.store.pool())
     .await?;
-    let held = |(kind, slot, recipient, attempts, answer): Row| HeldLetter {
-        kind,
-        slot: slot.unwrap_or_default(),
-        recipient,
-        attempts,
-        answer: answer.unwrap_or_default(),
+    let held = |(message, kind, slot, recipient, facility_name, state, answer): Row| {
+        let answer = answer.unwrap_or_default();
+        HeldLetter {
+            message,
+            facility_name: facility_name.unwrap_or_default(),
+            kind,
+            slot: slot.unwrap_or_default(),
+            recipient,
+            failed: state == "failed",
+            meaning: reply::explain(&state, &answer).map_or("", |meaning| meaning.ja),
+            answer,
+        }
     };
     Ok(rows.into_iter().map(held).collect())
 }
@@ -123,6 +145,18 @@ pub async fn devices(
         Ok(DeviceLine { slot: parse(&slot)?, label, state, certificate_ends: end.map(jst::rfc3339), receipt })
     };
     rows.into_iter().map(line).collect()
+}
+
+/// Where a facility's admin is written to; empty when there is none.
+pub async fn admin_address(shared: &Shared, facility: &str) -> Result<String, Fault> {
+    let address: Option<String> = sqlx::query_scalar(
+        "SELECT MIN(a.written) FROM membership m JOIN address a ON a.person = m.person AND a.use_as = 'admin'
+         WHERE m.facility = $1 AND m.role = 'facility-admin' AND m.state = 'active'",
+    )
+    .bind(facility)
+    .fetch_one(shared.store.pool())
+    .await?;
+    Ok(address.unwrap_or_default())
 }
 
 /// A facility's name; empty when there is none.

@@ -24,6 +24,12 @@ pub enum ProvisioningQuestion {
     FacilityList,
     /// The blank 様式1 as `.xlsx`.
     FacilityTemplate,
+    /// 様式3: another address for the admin, and for the letters that have not left.
+    FacilityAdminAddress {
+        facility: FacilityId,
+        address: String,
+        dry_run: bool,
+    },
     CaseList,
     CaseShow {
         case: String,
@@ -38,6 +44,16 @@ pub enum ProvisioningQuestion {
     },
     SlotShow {
         slot: SlotNumber,
+    },
+    /// 延長: 30 days from today for a number and a sheet that were not used in time (ruling 5).
+    SlotExtend {
+        slot: SlotNumber,
+        dry_run: bool,
+    },
+    /// 再発行: another bundle with another key; number and sheet stay (ruling 5).
+    SlotReissue {
+        slot: SlotNumber,
+        dry_run: bool,
     },
     DeviceList {
         facility: Option<FacilityId>,
@@ -111,12 +127,14 @@ pub enum ProvisioningAnswer {
     Status(ProvisioningStatus),
     Import(ImportReport),
     Facilities(Vec<FacilityRow>),
+    AddressChanged(AddressChange),
     File { name: String, bytes: Vec<u8> },
     Cases(Vec<CaseRow>),
     Case(CaseDetail),
     Accepted(AcceptReport),
     Slots(Vec<SlotRow>),
     Slot(SlotDetail),
+    Renewed(Renewal),
     Devices(Vec<DeviceRow>),
     Receipt(Receipt),
     Outbox(Vec<LetterRow>),
@@ -221,6 +239,9 @@ pub struct CaseRow {
 pub struct CaseDetail {
     pub row: CaseRow,
     pub steps: Vec<CaseStep>,
+    /// What was sent to this facility, and what the mail server said (D-01).
+    #[serde(default)]
+    pub letters: Vec<LetterRow>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,6 +284,50 @@ pub struct SlotDetail {
     pub row: SlotRow,
     /// Who held the number, from when to when; never rewritten (I-05).
     pub history: Vec<SlotHistory>,
+    /// The number and password that wait to be used, never themselves.
+    #[serde(default)]
+    pub enrolment: Option<EnrolmentRow>,
+}
+
+/// 本登録 of a slot: what it waits for and how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolmentRow {
+    /// `open`, `claimed`, `done`, `void`, `locked`.
+    pub state: String,
+    pub valid_until: String,
+    /// 24 hours after the first right entry.
+    pub window_until: Option<String>,
+    /// Neither of the two has passed.
+    pub in_time: bool,
+    /// By a sheet, or by codes on a screen.
+    pub sheet: bool,
+}
+
+/// 延長 or 再発行 of a slot's enrolment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    pub slot: SlotNumber,
+    pub facility_name: String,
+    /// Whom the letter goes to.
+    pub recipient: String,
+    pub valid_until: String,
+    /// The outbox's name of the letter; `None` when nothing was left to do.
+    pub letter: Option<String>,
+    pub dry_run: bool,
+}
+
+/// An admin's new address, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressChange {
+    pub facility: FacilityId,
+    pub facility_name: String,
+    pub from: String,
+    pub to: String,
+    /// Letters that had not left and go to the new address.
+    pub letters: Vec<String>,
+    /// Unclaimed slots whose bundle has left already, to the old address: reissue them.
+    pub gone: Vec<SlotNumber>,
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,7 +391,7 @@ pub struct ReceiptSignature {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterRow {
     pub message: String,
-    /// `bundle` or `sheet`.
+    /// `bundle`, `reissue`, `extension` or `sheet`.
     pub kind: String,
     /// A mail address, or the name on the envelope.
     pub recipient: String,
@@ -341,6 +406,11 @@ pub struct LetterRow {
     pub sent_at: Option<String>,
     /// What the mail server said last, with its code (D-01).
     pub answer: Option<String>,
+    /// The same for a clerk, with the next step.
+    #[serde(default)]
+    pub meaning_ja: Option<String>,
+    #[serde(default)]
+    pub meaning_en: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -115,7 +115,7 @@ pub async fn state(conn: &mut Conn, number: &str) -> Result<Enrolment, Fault> {
 pub async fn store(conn: &mut Conn, number: &str, enrolment: &Enrolment) -> Result<(), Fault> {
     sqlx::query(
         "UPDATE enrolment SET state = $2, failures = $3, paused_until = $4, opened_at = $5, claims = $6,
-             claimed_at = $7, bootstrap_from = $8 WHERE number = $1",
+             claimed_at = $7, bootstrap_from = $8, valid_until = $9 WHERE number = $1",
     )
     .bind(number)
     .bind(enrolment.state.as_str())
@@ -125,6 +125,7 @@ pub async fn store(conn: &mut Conn, number: &str, enrolment: &Enrolment) -> Resu
     .bind(i64::from(enrolment.claims))
     .bind(enrolment.claimed_at)
     .bind(enrolment.bootstrap_from.map(|from| from.to_string()))
+    .bind(enrolment.valid_until)
     .execute(conn)
     .await?;
     Ok(())

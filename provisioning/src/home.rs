@@ -13,7 +13,10 @@ use crate::messages_people::PeopleMessage;
 use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
-use crate::{claim_http, console, device_pages, facility_pages, office_pages, patient_pages};
+use crate::{
+    claim_http, console, device_pages, facility_pages, letter_pages, office_pages, patient_pages,
+    renewal_pages,
+};
 
 /// Largest body of any request: a name, an address, a certificate request.
 const BODY_MAX: usize = 64 * 1024;
@@ -28,6 +31,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(facility_pages::router())
         .merge(patient_pages::router())
         .merge(device_pages::router())
+        .merge(letter_pages::router())
+        .merge(renewal_pages::router())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)

@@ -20,7 +20,7 @@ use crate::slot_rows;
 use crate::slots::SlotState;
 use crate::store::{Conn, bump_grants};
 use crate::ticket::{PASSWORD_LENGTH, TicketNumber, TicketPassword};
-use crate::world;
+use crate::world::{self, NoRandomness};
 
 /// Ruling 5: a sheet is good for 30 days.
 pub const VALID_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -28,8 +28,7 @@ pub const VALID_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// Keys, number and password of one device to be.
 pub struct Prepared {
     device: String,
-    key: BootstrapKey,
-    psk: PresharedKey,
+    connection: Connection,
     number: TicketNumber,
     password: TicketPassword,
     password_hash: String,
@@ -50,11 +49,25 @@ impl Prepared {
                 "d-{}",
                 BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase()
             ),
-            key: BootstrapKey::from_random(&*world::random()?),
-            psk: PresharedKey::from_bytes(*world::random()?),
+            connection: Connection::new()?,
             number: TicketNumber::from_random(*world::random()?),
             password: TicketPassword::from_random(&*world::random::<PASSWORD_LENGTH>()?),
             password_hash: String::new(),
+        })
+    }
+}
+
+/// What a bootstrap tunnel is opened with.
+pub struct Connection {
+    pub key: BootstrapKey,
+    pub psk: PresharedKey,
+}
+
+impl Connection {
+    pub fn new() -> Result<Self, NoRandomness> {
+        Ok(Self {
+            key: BootstrapKey::from_random(&*world::random()?),
+            psk: PresharedKey::from_bytes(*world::random()?),
         })
     }
 }
@@ -92,10 +105,11 @@ pub async fn issue(
     slot_rows::record(conn, now_ms, slot, generation, SlotState::Issued, Some(to.facility), "").await?;
     insert_device(conn, now_ms, slot, generation, to, prepared).await?;
     for (kind, recipient, files) in [
-        (LetterKind::Bundle, to.admin_address, bundle_files(now_ms, config, slot, to, prepared)?),
+        (LetterKind::Bundle, to.admin_address, bundle_files(now_ms, config, slot, to, &prepared.connection)?),
         (LetterKind::Sheet, to.facility_name, sheet_files(now_ms, config, slot, to, prepared)?),
     ] {
-        let letter = NewLetter { kind, slot, generation, facility: to.facility, recipient, files: &files };
+        let nth = generation;
+        let letter = NewLetter { kind, slot, nth, facility: to.facility, recipient, files: &files };
         outbox::put(conn, now_ms, letter).await?;
     }
     Ok(version)
@@ -120,17 +134,7 @@ async fn insert_device(
     .bind(now_ms)
     .execute(&mut *conn)
     .await?;
-    sqlx::query(
-        "INSERT INTO seat (slot, place, class, public_key, psk, generation)
-         VALUES ($1, 'enrolling', $2, $3, $4, $5)",
-    )
-    .bind(slot.to_string())
-    .bind(SeatClass::Enrolling.as_str())
-    .bind(prepared.key.public().to_string())
-    .bind(prepared.psk.expose_base64())
-    .bind(generation)
-    .execute(&mut *conn)
-    .await?;
+    seat(conn, slot, generation, &prepared.connection).await?;
     sqlx::query(
         "INSERT INTO enrolment (number, slot, device, password_hash, admin_person, state, valid_until, generation)
          VALUES ($1, $2, $3, $4, $5, 'open', $6, $7)",
@@ -147,12 +151,36 @@ async fn insert_device(
     Ok(())
 }
 
-fn bundle_files(
+/// The bootstrap tunnel's seat; a predecessor's key is nobody's from then on.
+pub async fn seat(
+    conn: &mut Conn,
+    slot: SlotNumber,
+    generation: i64,
+    connection: &Connection,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO seat (slot, place, class, public_key, psk, generation)
+         VALUES ($1, 'enrolling', $2, $3, $4, $5)
+         ON CONFLICT (slot, place) DO UPDATE SET class = excluded.class, public_key = excluded.public_key,
+             psk = excluded.psk, generation = excluded.generation",
+    )
+    .bind(slot.to_string())
+    .bind(SeatClass::Enrolling.as_str())
+    .bind(connection.key.public().to_string())
+    .bind(connection.psk.expose_base64())
+    .bind(generation)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// 接続設定一式, good for 30 days from now.
+pub fn bundle_files(
     now_ms: i64,
     config: &Config,
     slot: SlotNumber,
     to: &Recipient<'_>,
-    prepared: &Prepared,
+    connection: &Connection,
 ) -> Result<Vec<bundle::PrivateFile>, Message> {
     let address = config
         .plan
@@ -165,8 +193,8 @@ fn bundle_files(
         zone: &config.zone,
         endpoint: &config.endpoint,
         server_public_key: config.server_public_key,
-        key: &prepared.key,
-        psk: &prepared.psk,
+        key: &connection.key,
+        psk: &connection.psk,
         address,
         gateway_open: config.plan.gateway_open(),
         root_pem: &config.root_pem,

@@ -1,5 +1,5 @@
-//! 仮登録完了通知 (M-02, M-02a): the mail that carries a bundle to the facility's admin address. Complete as
-//! text and as HTML, without a link and without anything of the printed sheet. The same letter is the same
+//! 仮登録完了通知 (M-02, M-02a): the mail that carries a bundle to the facility's admin address; 再発行 carries
+//! another one, 延長 only a word. Complete as text and as HTML, without a link and without anything of the printed sheet. The same letter is the same
 //! octets at every attempt, with the same Message-ID, so that a receiver can tell a copy. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,21 +18,28 @@ use crate::messages::Message;
 const AUTOMATIC: [(&str, &str); 3] =
     [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"), ("Content-Language", "ja")];
 
-/// Everything the mail says, and to whom.
-pub struct BundleMail<'a> {
+/// What every letter has outside: who writes, to whom, about which slot.
+pub struct Cover<'a> {
     /// The outbox's name of it: the stable part of the Message-ID and of the bounce address.
     pub message: &'a str,
     pub recipient: &'a str,
     pub slot: SlotNumber,
-    pub facility_name: &'a str,
     pub realm_name: &'a str,
     pub zone: &'a str,
     pub from: &'a str,
+    /// When the letter was put into the outbox, Unix milliseconds.
+    pub written_at_ms: i64,
+}
+
+/// Everything a bundle's mail says, and to whom.
+pub struct BundleMail<'a> {
+    pub cover: Cover<'a>,
+    /// With another key, because something went wrong with the first one.
+    pub reissued: bool,
+    pub facility_name: &'a str,
     pub office_name: &'a str,
     pub office_telephone: &'a str,
     pub valid_until: &'a str,
-    /// When the letter was put into the outbox, Unix milliseconds.
-    pub written_at_ms: i64,
     pub files: &'a [PrivateFile],
 }
 
@@ -44,36 +51,60 @@ pub struct Composed {
 }
 
 pub fn compose(mail: &BundleMail<'_>) -> Result<Composed, Message> {
-    let internal = |error: &dyn std::error::Error| Message::Internal { what: error.to_string() };
-    let from: Address = mail.from.parse().map_err(|error| internal(&error))?;
-    let to = address(mail.recipient)?;
-    let bounce =
-        Address::new(format!("bounce+{}", mail.message), mail.zone).map_err(|error| internal(&error))?;
-    let envelope = Envelope::new(Some(bounce), vec![to.clone()]).map_err(|error| internal(&error))?;
     let page = LetterPage::of(mail);
-    let text = page.text();
     let html = page.render().map_err(|error| internal(&error))?;
-    let alternatives = MultiPart::alternative()
-        .boundary(boundary(mail, "text"))
-        .singlepart(part(ContentType::TEXT_PLAIN, &text)?)
-        .singlepart(part(ContentType::TEXT_HTML, &html)?);
-    let mut whole = MultiPart::mixed().boundary(boundary(mail, "all")).multipart(alternatives);
+    let bodies = bodies(&mail.cover, &page.text(), &html)?;
+    let mut whole = MultiPart::mixed().boundary(boundary(&mail.cover, "all")).multipart(bodies);
     for file in mail.files {
         whole = whole.singlepart(attachment(file)?);
     }
+    let subject = if mail.reissued {
+        "接続設定の再発行のお知らせ"
+    } else {
+        "仮登録完了のお知らせ"
+    };
+    enclose(&mail.cover, subject, whole)
+}
+
+/// 延長: `files` are its text and its page, as `notice.rs` makes them.
+pub fn compose_extension(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Composed, Message> {
+    let [text, html] = files else {
+        return Err(Message::Internal { what: format!("{} has {} files", cover.message, files.len()) });
+    };
+    enclose(cover, "本登録の期限を延長しました", bodies(cover, &text.text, &html.text)?)
+}
+
+fn bodies(cover: &Cover<'_>, text: &str, html: &str) -> Result<MultiPart, Message> {
+    Ok(MultiPart::alternative()
+        .boundary(boundary(cover, "text"))
+        .singlepart(part(ContentType::TEXT_PLAIN, text)?)
+        .singlepart(part(ContentType::TEXT_HTML, html)?))
+}
+
+/// Into its envelope, with every header.
+fn enclose(cover: &Cover<'_>, subject: &str, whole: MultiPart) -> Result<Composed, Message> {
+    let from: Address = cover.from.parse().map_err(|error| internal(&error))?;
+    let to = address(cover.recipient)?;
+    let bounce =
+        Address::new(format!("bounce+{}", cover.message), cover.zone).map_err(|error| internal(&error))?;
+    let envelope = Envelope::new(Some(bounce), vec![to.clone()]).map_err(|error| internal(&error))?;
     let mut message = Mime::builder()
-        .from(Mailbox::new(Some(mail.realm_name.to_owned()), from))
+        .from(Mailbox::new(Some(cover.realm_name.to_owned()), from))
         .to(Mailbox::new(None, to))
         .envelope(envelope.clone())
-        .subject(format!("【{}】仮登録完了のお知らせ（VPN番号 {}）", mail.realm_name, mail.slot))
-        .date(date(mail.written_at_ms))
-        .message_id(Some(format!("<{}@{}>", mail.message, mail.zone)));
+        .subject(format!("【{}】{subject}（VPN番号 {}）", cover.realm_name, cover.slot))
+        .date(date(cover.written_at_ms))
+        .message_id(Some(format!("<{}@{}>", cover.message, cover.zone)));
     for (name, value) in AUTOMATIC {
         message =
             message.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
     }
     let message = message.multipart(whole).map_err(|error| internal(&error))?;
     Ok(Composed { envelope, octets: message.formatted() })
+}
+
+fn internal(error: &dyn std::error::Error) -> Message {
+    Message::Internal { what: error.to_string() }
 }
 
 /// Addresses were read by `MailAddress`. Japanese carriers gave out names such as `a..b` and `a.`, which
@@ -110,8 +141,8 @@ fn base64(octets: Vec<u8>) -> Result<Body, Message> {
 }
 
 /// `=_` stands in no base64 text, so that a boundary is never met inside a part.
-fn boundary(mail: &BundleMail<'_>, part: &str) -> String {
-    format!("=_{}-{part}", mail.message)
+fn boundary(cover: &Cover<'_>, part: &str) -> String {
+    format!("=_{}-{part}", cover.message)
 }
 
 fn date(ms: i64) -> SystemTime {
@@ -121,6 +152,11 @@ fn date(ms: i64) -> SystemTime {
 #[derive(Template)]
 #[template(path = "letter.html")]
 struct LetterPage<'a> {
+    title: &'a str,
+    /// What has happened.
+    news: String,
+    /// What became of the sheet.
+    sheet: &'a str,
     slot: SlotNumber,
     facility_name: &'a str,
     realm_name: &'a str,
@@ -134,11 +170,30 @@ struct LetterPage<'a> {
 
 impl<'a> LetterPage<'a> {
     fn of(mail: &BundleMail<'a>) -> Self {
+        let realm = mail.cover.realm_name;
+        let (title, news, sheet) = if mail.reissued {
+            (
+                "接続設定の再発行のお知らせ",
+                format!(
+                    "{realm}の接続設定を再発行しました。先にお届けした接続設定は、もう使えません。端末から削除してください。"
+                ),
+                "先にお届けした用紙（証明書取得用No・パスワードのお知らせ）は、そのまま使えます。手元に用意し、",
+            )
+        } else {
+            (
+                "仮登録完了のお知らせ",
+                format!("{realm}の仮登録が完了しました。"),
+                "別便でお届けする用紙（証明書取得用No・パスワードのお知らせ）を手元に用意し、",
+            )
+        };
         Self {
-            slot: mail.slot,
+            title,
+            news,
+            sheet,
+            slot: mail.cover.slot,
             facility_name: mail.facility_name,
-            realm_name: mail.realm_name,
-            profile_file: profile_file(mail.slot),
+            realm_name: realm,
+            profile_file: profile_file(mail.cover.slot),
             root_file: ROOT_FILE,
             guide_file: GUIDE_FILE,
             valid_until: mail.valid_until,
@@ -152,13 +207,13 @@ impl<'a> LetterPage<'a> {
         format!(
             "{facility} 施設内管理者様\n\
              \n\
-             {realm}の仮登録が完了しました。\n\
+             {news}\n\
              VPN番号は {slot} です。このメールの添付ファイルが、端末1台分の接続設定一式です。\n\
              \n\
              ■ 次にしていただくこと\n\
              1. 端末で {guide} を開き、図のとおりに進めてください。\n\
              2. 接続設定 {profile} と証明書 {root} を端末に入れてください。\n\
-             3. 別便でお届けする用紙（証明書取得用No・パスワードのお知らせ）を手元に用意し、\n\
+             3. {sheet}\n\
              \u{3000}\u{3000}案内の画面で本登録をしてください。\n\
              \n\
              本登録の期限: {valid}\n\
@@ -179,6 +234,8 @@ impl<'a> LetterPage<'a> {
              {office} {telephone}\n\
              （このメールは自動で送られています）\n",
             facility = self.facility_name,
+            news = self.news,
+            sheet = self.sheet,
             realm = self.realm_name,
             slot = self.slot,
             guide = self.guide_file,

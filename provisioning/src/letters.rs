@@ -11,7 +11,8 @@ use crate::door::{LetterRow, Operator};
 use crate::jst;
 use crate::messages::{Message, shown};
 use crate::office_fault::{OfficeFault, parse};
-use crate::outbox::{self, Letter, LetterKind};
+use crate::outbox::{self, Letter};
+use crate::reply;
 use crate::store::{Conn, Store, transaction};
 
 /// Who stands in the audit trail for what the outbox does by itself.
@@ -22,9 +23,9 @@ const LISTED_MAX: i64 = 1_000;
 /// It has left; `answer` is what the receiver said.
 pub async fn note_sent(store: &Store, now_ms: i64, letter: &Letter, answer: &str) -> Result<(), OfficeFault> {
     transaction!(store, conn => {
-        if outbox::sent(conn, now_ms, &letter.message, answer).await? {
+        if outbox::sent(conn, now_ms, letter, answer).await? {
             audit(conn, now_ms, "outbox.sent", letter, answer).await?;
-            if letter.kind == LetterKind::Bundle {
+            if letter.kind.is_bundle() {
                 case_rows::advance_of(conn, now_ms, &letter.facility, CaseEvent::BundleSent, ACTOR).await?;
             }
         }
@@ -40,7 +41,7 @@ pub async fn note_delay(
     wait_ms: i64,
     answer: &str,
 ) -> Result<(), OfficeFault> {
-    transaction!(store, conn => outbox::put_back(conn, now_ms, &letter.message, wait_ms, answer).await)?;
+    transaction!(store, conn => outbox::put_back(conn, now_ms, letter, wait_ms, answer).await)?;
     Ok(())
 }
 
@@ -52,7 +53,7 @@ pub async fn note_failed(
     answer: &str,
 ) -> Result<(), OfficeFault> {
     transaction!(store, conn => {
-        if outbox::failed(conn, &letter.message, answer).await? {
+        if outbox::failed(conn, letter, answer).await? {
             audit(conn, now_ms, "outbox.failed", letter, answer).await?;
         }
         Ok(())
@@ -98,6 +99,11 @@ const LIST: &str =
             o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
      FROM outbox o LEFT JOIN facility f ON f.facility = o.facility
      ORDER BY o.created_at DESC, o.message LIMIT $1";
+const OF_FACILITY: &str =
+    "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
+            o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
+     FROM outbox o JOIN facility f ON f.facility = o.facility WHERE o.facility = $1
+     ORDER BY CASE WHEN o.state = 'failed' THEN 0 ELSE 1 END, o.created_at DESC, o.message LIMIT $2";
 const ONE: &str =
     "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
             o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
@@ -107,6 +113,18 @@ const ONE: &str =
 pub async fn list(conn: &mut Conn) -> Result<Vec<LetterRow>, OfficeFault> {
     let rows: Vec<Listed> = sqlx::query_as(LIST).bind(LISTED_MAX).fetch_all(conn).await?;
     rows.into_iter().map(row).collect()
+}
+
+/// A facility's letters (D-01): what failed first, then the newest.
+pub async fn of_facility(conn: &mut Conn, facility: &str) -> Result<Vec<LetterRow>, OfficeFault> {
+    let rows: Vec<Listed> =
+        sqlx::query_as(OF_FACILITY).bind(facility).bind(LISTED_MAX).fetch_all(conn).await?;
+    rows.into_iter().map(row).collect()
+}
+
+pub async fn one(conn: &mut Conn, message: &str) -> Result<LetterRow, OfficeFault> {
+    let found: Option<Listed> = sqlx::query_as(ONE).bind(message).fetch_optional(conn).await?;
+    row(found.ok_or_else(|| Message::LetterUnknown { letter: shown(message) })?)
 }
 
 /// A waiting letter leaves now, a failed one begins again. The caller rings the outbox's bell.
@@ -145,6 +163,7 @@ pub async fn retry(
 
 fn row(listed: Listed) -> Result<LetterRow, OfficeFault> {
     let (message, kind, recipient, slot, facility, facility_name, state, ..) = &listed;
+    let meaning = listed.11.as_deref().and_then(|answer| reply::explain(state, answer));
     let facility: Option<FacilityId> = if facility.is_empty() { None } else { Some(parse(facility)?) };
     Ok(LetterRow {
         message: message.clone(),
@@ -159,6 +178,8 @@ fn row(listed: Listed) -> Result<LetterRow, OfficeFault> {
         created_at: jst::rfc3339(listed.9),
         sent_at: listed.10.map(jst::rfc3339),
         answer: listed.11,
+        meaning_ja: meaning.map(|meaning| meaning.ja.to_owned()),
+        meaning_en: meaning.map(|meaning| meaning.en.to_owned()),
     })
 }
 

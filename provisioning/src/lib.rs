@@ -27,6 +27,8 @@ pub mod sheet;
 
 // the bundle as a mail
 pub mod post;
+pub mod reply;
+pub mod notice;
 pub mod letter;
 pub mod dkim;
 
@@ -67,6 +69,7 @@ pub mod idempotency; // edge: SQL
 pub mod grants; // edge: SQL, tokio
 pub mod accounts; // edge: SQL
 pub mod people; // edge: SQL
+pub mod admin_address; // edge: SQL
 pub mod patients; // edge: SQL
 pub mod devices; // edge: SQL
 pub mod second_device; // edge: SQL, randomness
@@ -77,6 +80,7 @@ mod claim_seat; // edge: SQL
 mod claim_void; // edge: SQL, tokio
 pub mod claim_work; // edge: SQL, tokio
 pub mod seats; // edge: SQL, tokio
+pub mod renewal; // edge: SQL, randomness
 mod receipt_rows; // edge: SQL
 mod points; // edge: SQL, tokio
 pub mod revocation; // edge: SQL, tokio
@@ -90,6 +94,8 @@ mod views;
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod office_pages; // edge, border: HTTP, forms
+mod letter_pages; // edge, border: HTTP, forms
+mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP

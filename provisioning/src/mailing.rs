@@ -12,10 +12,10 @@ use crate::dkim;
 use crate::dkim_key::{DkimKey, DkimKeyError};
 use crate::facility::FacilityKind;
 use crate::jst;
-use crate::letter::{self, BundleMail, Composed};
+use crate::letter::{self, BundleMail, Composed, Cover};
 use crate::letters;
 use crate::office_fault::OfficeFault;
-use crate::outbox::{self, Lane, Letter};
+use crate::outbox::{self, Lane, Letter, LetterKind};
 use crate::post::{self, Handed, MailConfig, SELECTOR, TxtRecord};
 use crate::shared::Config;
 use crate::smtp;
@@ -88,18 +88,25 @@ impl Postman {
                 .bind(letter.slot.to_string())
                 .fetch_one(&mut *conn)
                 .await?;
-        Ok(letter::compose(&BundleMail {
+        let cover = Cover {
             message: &letter.message,
             recipient: &letter.recipient,
             slot: letter.slot,
-            facility_name: &facility_name,
             realm_name: &self.realm_name,
             zone: &self.zone,
             from: &self.mail.from,
+            written_at_ms: letter.created_at,
+        };
+        if letter.kind == LetterKind::Extension {
+            return Ok(letter::compose_extension(&cover, &letter.files));
+        }
+        Ok(letter::compose(&BundleMail {
+            cover,
+            reissued: letter.kind == LetterKind::Reissue,
+            facility_name: &facility_name,
             office_name: &office_name,
             office_telephone: &office_telephone,
             valid_until: &jst::date(valid_until.unwrap_or(letter.created_at)),
-            written_at_ms: letter.created_at,
             files: &letter.files,
         }))
     }
@@ -118,7 +125,7 @@ impl UnderWay {
         if self.is_full() {
             return Ok(());
         }
-        let due = outbox::due(&mut *store.pool().acquire().await?, world::now_ms(), Lane::Bundles).await?;
+        let due = outbox::due(&mut *store.pool().acquire().await?, world::now_ms(), Lane::Mails).await?;
         for letter in due {
             if self.is_full() {
                 break;

@@ -204,6 +204,10 @@ catalogue! {
         "「{}」は登録済みです。", "`{}` is registered already.",
         "利用者の一覧を確かめてください。", "See the list of people."
     }
+    AddressesDiffer => "MM-5616" 422 {
+        "二つのアドレスが違います。", "The two addresses differ.",
+        "正しいアドレスを確かめ、二つとも入力し直してください。", "Make sure of the right one and type it twice."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",
@@ -217,6 +221,24 @@ catalogue! {
         "この画面のQRコードは、もう一度は出せません。", "These QR codes were shown once and are stored nowhere.",
         "「端末を追加」から作り直してください。前のQRコードで登録していない番号は、そのまま使われます。",
         "Begin again with 端末を追加; a number that was not claimed is used again."
+    }
+    RenewalDone => "MM-5711" 409 {
+        "VPN番号 {} の本登録は済んでいます。", "The device of slot {} is enrolled.",
+        "延長も再発行も要りません。端末が替わるときは、利用停止のあとで登録し直します。",
+        "Nothing is left to renew; a replaced device is revoked and enrolled again."
+    }
+    RenewalReissue => "MM-5712" 409 {
+        "VPN番号 {} は、延長しても登録できません（登録の途中・入力ちがいで停止・無効）。",
+        "More time does not help slot {}: it is half claimed, locked or void.",
+        "再発行してください（slot reissue）。お手元の用紙はそのまま使えます。", "Reissue it (`slot reissue`); the sheet stays good."
+    }
+    RenewalCodes => "MM-5713" 409 {
+        "VPN番号 {} は、画面のQRコードで登録する端末です。", "Slot {} is enrolled by QR codes on a screen.",
+        "施設内管理者に「端末を追加」からやり直すよう伝えてください。", "Have the administrator add the device again."
+    }
+    RenewalNone => "MM-5714" 404 {
+        "VPN番号 {} に、本登録を待つ端末はありません。", "No device waits to be enrolled in slot {}.",
+        "番号を確かめてください。", "Check the number."
     }
     // 58xx: the console's own
     NotPermitted => "MM-5801" 403 {

@@ -24,7 +24,7 @@ use crate::page::{frame, operator, refuse, show};
 use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
 use crate::views::{self, Frame};
-use crate::{registry, world};
+use crate::{registry, renewal, world};
 
 type Room = State<Arc<Shared>>;
 
@@ -148,7 +148,12 @@ async fn case(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Re
     let page = async {
         permit(&caller, Action::ListCases, &Object::Association)?;
         let case = registry::case(shared.store.pool(), &id).await?;
-        let application = case_rows::find(&mut *shared.store.pool().acquire().await?, &id).await?.application;
+        let found = case_rows::find(&mut *shared.store.pool().acquire().await?, &id).await?;
+        // The address of the form, until there is an admin who may have another one since.
+        let admin_address = match &found.facility {
+            Some(facility) => desk::admin_address(&shared, facility).await?,
+            None => found.application.admin_address.clone(),
+        };
         let (mut would, mut notice) = (None, None);
         if case.row.state == "received" {
             match accepted(&shared, &caller, CaseChoice::One(id.clone()), true).await {
@@ -159,8 +164,8 @@ async fn case(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Re
         Ok(CasePage {
             frame: frame(&shared, &caller, "/cases").await?,
             case,
-            admin_name: application.admin_name.clone(),
-            admin_address: application.admin_address.clone(),
+            admin_name: found.application.admin_name.clone(),
+            admin_address,
             would,
             notice,
         })
@@ -271,7 +276,10 @@ async fn slot(State(shared): Room, caller: Caller, Path(number): Path<String>) -
             .map_err(|_| PeopleMessage::DeviceUnknown.about(number.chars().take(12).collect::<String>()))?;
         Ok(SlotPage {
             frame: frame(&shared, &caller, "/slots").await?,
-            slot: registry::slot(shared.store.pool(), number).await?,
+            slot: SlotDetail {
+                enrolment: renewal::shown(&shared, number).await?,
+                ..registry::slot(shared.store.pool(), number).await?
+            },
             devices: desk::devices(&shared, None, &number.to_string()).await?,
         })
     };

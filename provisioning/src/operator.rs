@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use crate::door::{AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, Trouble};
+use crate::door::{
+    AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, SlotDetail, Trouble,
+};
+use crate::fault::Fault;
 use crate::mailing::Postman;
 use crate::messages::Message;
 use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
-use crate::{acceptance, audit, intake, jst, letters, registry, template, world};
+use crate::{acceptance, admin_address, audit, intake, jst, letters, registry, renewal, template, world};
 
 /// Answers one question; a refusal is an answer too.
 pub async fn answer(
@@ -34,6 +37,7 @@ async fn decide(
     use ProvisioningQuestion as Question;
     let pool = shared.store.pool();
     let read = OfficeFault::trouble;
+    let told = |fault: Fault| fault.told().trouble;
     match question {
         Question::Status => registry::status(pool).await.map(Answer::Status).map_err(read),
         Question::FacilityImport { file_name: _, bytes, dry_run } => {
@@ -47,13 +51,30 @@ async fn decide(
         Question::FacilityTemplate => template::blank()
             .map(|bytes| Answer::File { name: template::FILE_NAME.to_owned(), bytes })
             .map_err(|error| Message::Internal { what: error.to_string() }.trouble()),
+        Question::FacilityAdminAddress { facility, address, dry_run } => {
+            let now_ms = world::now_ms();
+            let changed =
+                admin_address::correct(&shared.store, now_ms, &operator, &facility, &address, dry_run).await;
+            shared.bells.outbox.notify_one();
+            changed.map(Answer::AddressChanged).map_err(told)
+        }
         Question::CaseList => registry::cases(pool).await.map(Answer::Cases).map_err(read),
         Question::CaseShow { case } => registry::case(pool, &case).await.map(Answer::Case).map_err(read),
         Question::CaseAccept { case, dry_run } => {
             accept(shared, &operator, &case, dry_run).await.map_err(read)
         }
         Question::SlotList { series } => registry::slots(pool, series).await.map(Answer::Slots).map_err(read),
-        Question::SlotShow { slot } => registry::slot(pool, slot).await.map(Answer::Slot).map_err(read),
+        Question::SlotShow { slot } => {
+            let detail = registry::slot(pool, slot).await.map_err(read)?;
+            let enrolment = renewal::shown(shared, slot).await.map_err(told)?;
+            Ok(Answer::Slot(SlotDetail { enrolment, ..detail }))
+        }
+        Question::SlotExtend { slot, dry_run } => {
+            renewal::extend(shared, &operator, slot, dry_run).await.map(Answer::Renewed).map_err(told)
+        }
+        Question::SlotReissue { slot, dry_run } => {
+            renewal::reissue(shared, &operator, slot, dry_run).await.map(Answer::Renewed).map_err(told)
+        }
         Question::DeviceList { facility } => {
             registry::devices(pool, facility.as_ref()).await.map(Answer::Devices).map_err(read)
         }

@@ -21,20 +21,34 @@ const RETRY_MAX_MS: i64 = 15 * 60 * 1_000;
 pub enum LetterKind {
     /// 接続設定一式.
     Bundle,
+    /// 接続設定一式 once more, with a new key (再発行).
+    Reissue,
+    /// 延長: a word about the new date, without any file.
+    Extension,
     /// The printed sheet with number and password.
     Sheet,
 }
 
 impl LetterKind {
+    pub const ALL: [LetterKind; 4] =
+        [LetterKind::Bundle, LetterKind::Reissue, LetterKind::Extension, LetterKind::Sheet];
+
     pub fn as_str(self) -> &'static str {
         match self {
             LetterKind::Bundle => "bundle",
+            LetterKind::Reissue => "reissue",
+            LetterKind::Extension => "extension",
             LetterKind::Sheet => "sheet",
         }
     }
 
+    /// Does it bring a device its connection?
+    pub fn is_bundle(self) -> bool {
+        matches!(self, LetterKind::Bundle | LetterKind::Reissue)
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        [LetterKind::Bundle, LetterKind::Sheet].into_iter().find(|kind| kind.as_str() == text)
+        LetterKind::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -47,16 +61,18 @@ const FAILED_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 pub enum Lane {
     /// Everything goes into the folder.
     All,
-    Bundles,
+    /// All but sheets.
+    Mails,
     Sheets,
 }
 
 impl Lane {
-    fn kinds(self) -> [&'static str; 2] {
+    /// The condition on the kind in SQL: equal to the first, or different from the second.
+    fn bounds(self) -> (&'static str, &'static str) {
         match self {
-            Lane::All => [LetterKind::Bundle.as_str(), LetterKind::Sheet.as_str()],
-            Lane::Bundles => [LetterKind::Bundle.as_str(); 2],
-            Lane::Sheets => [LetterKind::Sheet.as_str(); 2],
+            Lane::All => ("", ""),
+            Lane::Mails => ("", LetterKind::Sheet.as_str()),
+            Lane::Sheets => (LetterKind::Sheet.as_str(), ""),
         }
     }
 }
@@ -77,7 +93,8 @@ pub struct Letter {
 pub struct NewLetter<'a> {
     pub kind: LetterKind,
     pub slot: SlotNumber,
-    pub generation: i64,
+    /// What is new about it: the slot's generation, the day of an extension.
+    pub nth: i64,
     pub facility: &'a FacilityId,
     /// A mail address, or the name on the envelope.
     pub recipient: &'a str,
@@ -90,8 +107,9 @@ struct StoredFile {
     text: String,
 }
 
-/// One letter per kind, slot and generation: what is asked for twice leaves once.
-pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<(), OfficeFault> {
+/// One letter per kind, slot and `nth`: what is asked for twice leaves once. Returns its name.
+pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<String, OfficeFault> {
+    let message = format!("o-{}-{}-{}", letter.kind.as_str(), letter.slot, letter.nth);
     let files: Vec<StoredFile> =
         letter.files.iter().map(|f| StoredFile { name: f.name.clone(), text: f.text.clone() }).collect();
     let payload =
@@ -100,7 +118,7 @@ pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<
         "INSERT INTO outbox (message, kind, recipient, slot, facility, payload, state, next_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $7)",
     )
-    .bind(format!("o-{}-{}-{}", letter.kind.as_str(), letter.slot, letter.generation))
+    .bind(&message)
     .bind(letter.kind.as_str())
     .bind(letter.recipient)
     .bind(letter.slot.to_string())
@@ -109,19 +127,55 @@ pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<
     .bind(now_ms)
     .execute(conn)
     .await?;
+    Ok(message)
+}
+
+/// What has not left goes to another address, and begins anew. Sheets have no address. Returns their names.
+pub async fn redirect(
+    conn: &mut Conn,
+    now_ms: i64,
+    facility: &FacilityId,
+    from: &str,
+    to: &str,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE outbox SET recipient = $1, state = 'waiting', attempts = 0, next_at = $2, last_answer = NULL
+         WHERE facility = $3 AND recipient = $4 AND kind <> $5 AND state IN ('waiting', 'failed')
+         RETURNING message",
+    )
+    .bind(to)
+    .bind(now_ms)
+    .bind(facility.as_str())
+    .bind(from)
+    .bind(LetterKind::Sheet.as_str())
+    .fetch_all(conn)
+    .await
+}
+
+/// Bundles of a slot that have not left are worth nothing any more: their key is dead.
+pub async fn withdraw_bundles(conn: &mut Conn, slot: SlotNumber) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE outbox SET state = 'cancelled', payload = ''
+         WHERE slot = $1 AND kind IN ($2, $3) AND state IN ('waiting', 'failed')",
+    )
+    .bind(slot.to_string())
+    .bind(LetterKind::Bundle.as_str())
+    .bind(LetterKind::Reissue.as_str())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 /// The letters of a lane whose time has come, oldest first.
 pub async fn due(conn: &mut Conn, now_ms: i64, lane: Lane) -> Result<Vec<Letter>, OfficeFault> {
-    let [one, other] = lane.kinds();
+    let (only, not) = lane.bounds();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT message, kind, recipient, slot, facility, attempts, created_at, payload FROM outbox
-         WHERE state = 'waiting' AND (kind = $1 OR kind = $2) AND next_at <= $3
+         WHERE state = 'waiting' AND ($1 = '' OR kind = $1) AND kind <> $2 AND next_at <= $3
          ORDER BY created_at, message LIMIT $4",
     )
-    .bind(one)
-    .bind(other)
+    .bind(only)
+    .bind(not)
     .bind(now_ms)
     .bind(BATCH_MAX)
     .fetch_all(conn)
@@ -132,26 +186,24 @@ pub async fn due(conn: &mut Conn, now_ms: i64, lane: Lane) -> Result<Vec<Letter>
 /// When the next letter is due, apart from those that are under way; `None` when nothing waits.
 pub async fn next_due(conn: &mut Conn, under_way: &[String]) -> Result<Option<i64>, sqlx::Error> {
     let soonest: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT message, next_at FROM outbox WHERE state = 'waiting' AND (kind = $1 OR kind = $2)
-         ORDER BY next_at LIMIT $3",
+        "SELECT message, next_at FROM outbox WHERE state = 'waiting' ORDER BY next_at LIMIT $1",
     )
-    .bind(LetterKind::Bundle.as_str())
-    .bind(LetterKind::Sheet.as_str())
     .bind(BATCH_MAX)
     .fetch_all(conn)
     .await?;
     Ok(soonest.into_iter().find(|(message, _)| !under_way.contains(message)).map(|(_, at)| at))
 }
 
-/// It has left: the payload is wiped in the same statement. False when it was cancelled meanwhile.
-pub async fn sent(conn: &mut Conn, now_ms: i64, message: &str, answer: &str) -> Result<bool, sqlx::Error> {
+/// It has left: the payload is wiped in the same statement. False when it was cancelled or redirected meanwhile.
+pub async fn sent(conn: &mut Conn, now_ms: i64, letter: &Letter, answer: &str) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE outbox SET state = 'sent', payload = '', sent_at = $1, last_answer = $2, attempts = attempts + 1
-         WHERE message = $3 AND state = 'waiting'",
+         WHERE message = $3 AND recipient = $4 AND state = 'waiting'",
     )
     .bind(now_ms)
     .bind(answer)
-    .bind(message)
+    .bind(&letter.message)
+    .bind(&letter.recipient)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -161,30 +213,32 @@ pub async fn sent(conn: &mut Conn, now_ms: i64, message: &str, answer: &str) -> 
 pub async fn put_back(
     conn: &mut Conn,
     now_ms: i64,
-    message: &str,
+    letter: &Letter,
     wait_ms: i64,
     answer: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE outbox SET attempts = attempts + 1, next_at = $1, last_answer = $2
-         WHERE message = $3 AND state = 'waiting'",
+         WHERE message = $3 AND recipient = $4 AND state = 'waiting'",
     )
     .bind(now_ms + wait_ms)
     .bind(answer)
-    .bind(message)
+    .bind(&letter.message)
+    .bind(&letter.recipient)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// It will not leave by itself any more: an operator looks at it. False when it was cancelled meanwhile.
-pub async fn failed(conn: &mut Conn, message: &str, answer: &str) -> Result<bool, sqlx::Error> {
+/// It will not leave by itself any more: an operator looks at it. False when it was cancelled or redirected.
+pub async fn failed(conn: &mut Conn, letter: &Letter, answer: &str) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE outbox SET state = 'failed', attempts = attempts + 1, last_answer = $1
-         WHERE message = $2 AND state = 'waiting'",
+         WHERE message = $2 AND recipient = $3 AND state = 'waiting'",
     )
     .bind(answer)
-    .bind(message)
+    .bind(&letter.message)
+    .bind(&letter.recipient)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

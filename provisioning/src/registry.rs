@@ -15,6 +15,7 @@ use crate::door::{
 };
 use crate::facility::FacilityKind;
 use crate::jst;
+use crate::letters;
 use crate::messages::Message;
 use crate::office_fault::{OfficeFault, parse};
 use crate::store::{self, GRANTS_VERSION};
@@ -118,7 +119,11 @@ pub async fn case(pool: &store::Pool, case: &str) -> Result<CaseDetail, OfficeFa
             operator: closed.map(|(.., operator)| operator.clone()),
         }
     });
-    Ok(CaseDetail { row: case_row(row), steps: steps.to_vec() })
+    let letters = match &found.facility {
+        Some(facility) => letters::of_facility(&mut conn, facility).await?,
+        None => Vec::new(),
+    };
+    Ok(CaseDetail { row: case_row(row), steps: steps.to_vec(), letters })
 }
 
 pub async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<Vec<SlotRow>, OfficeFault> {
@@ -133,6 +138,7 @@ pub async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<Vec<Slo
     rows.into_iter().map(slot_row).collect()
 }
 
+/// A number with its history; `renewal` knows its enrolment.
 pub async fn slot(pool: &store::Pool, slot: SlotNumber) -> Result<SlotDetail, OfficeFault> {
     let row: Option<StoredSlot> = sqlx::query_as(
         "SELECT s.slot, s.state, s.facility, f.name, s.meetings, s.generation
@@ -158,7 +164,7 @@ pub async fn slot(pool: &store::Pool, slot: SlotNumber) -> Result<SlotDetail, Of
             note,
         })
         .collect();
-    Ok(SlotDetail { row: slot_row(row.ok_or(Message::SlotUnknown { slot })?)?, history })
+    Ok(SlotDetail { row: slot_row(row.ok_or(Message::SlotUnknown { slot })?)?, history, enrolment: None })
 }
 
 pub async fn devices(

@@ -208,7 +208,7 @@ async fn bootstrap_seen(shared: &Shared, slot: SlotNumber, at: SocketAddr) -> Re
         if !effects.contains(&Effect::VoidClaim) {
             return Ok(None);
         }
-        let (generation, grants) = void_claim(conn, &sheet).await?;
+        let (generation, grants) = void_claim(conn, &sheet, VoidReason::Compromise).await?;
         for effect in effects {
             if let Effect::Alarm { first, second } = effect {
                 let detail = json!({ "first": first.to_string(), "second": second.to_string() });
@@ -225,8 +225,13 @@ async fn bootstrap_seen(shared: &Shared, slot: SlotNumber, at: SocketAddr) -> Re
     Ok(())
 }
 
-/// Takes back what the claim gave: seat, certificate, and a password that came with it.
-async fn void_claim(conn: &mut Conn, sheet: &Sheet) -> Result<(i64, i64), Fault> {
+/// Takes back what the claim gave: seat, certificate, and a password that came with it. Returns the slot's new
+/// generation and the version of the grants.
+pub(crate) async fn void_claim(
+    conn: &mut Conn,
+    sheet: &Sheet,
+    reason: VoidReason,
+) -> Result<(i64, i64), Fault> {
     let slot = sheet.slot.to_string();
     if let (Some(person), true) =
         (&sheet.admin_person, enrolments::set_password_before(conn, &sheet.number).await?)
@@ -236,7 +241,7 @@ async fn void_claim(conn: &mut Conn, sheet: &Sheet) -> Result<(i64, i64), Fault>
             .execute(&mut *conn)
             .await?;
     }
-    enrolments::void_claims(conn, &sheet.number, "", VoidReason::Compromise).await?;
+    enrolments::void_claims(conn, &sheet.number, "", reason).await?;
     sqlx::query("DELETE FROM seat WHERE slot = $1 AND place = 'active'")
         .bind(&slot)
         .execute(&mut *conn)

@@ -134,7 +134,30 @@ pub fn point(point: &str) -> &str {
 pub fn letter(kind: &str) -> &str {
     match kind {
         "bundle" => "接続設定一式",
+        "reissue" => "接続設定一式（再発行）",
+        "extension" => "延長のお知らせ",
         "sheet" => "番号とパスワードの用紙",
+        other => other,
+    }
+}
+
+pub fn letter_state(state: &str) -> &str {
+    match state {
+        "waiting" => "送信待ち",
+        "sent" => "送付済み",
+        "failed" => "送れません",
+        "cancelled" => "取り消し",
+        other => other,
+    }
+}
+
+pub fn enrolment_state(state: &str) -> &str {
+    match state {
+        "open" => "登録待ち",
+        "claimed" => "切り替え待ち",
+        "done" => "登録済み",
+        "void" => "無効",
+        "locked" => "入力ちがいで停止",
         other => other,
     }
 }
@@ -143,8 +166,8 @@ pub fn letter(kind: &str) -> &str {
 pub fn tone(state: &str) -> &'static str {
     match state {
         "active" | "done" => "good",
-        "revoked" | "suspended" | "returned" | "ended" => "bad",
-        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" => "waits",
+        "revoked" | "suspended" | "returned" | "ended" | "failed" | "locked" | "void" => "bad",
+        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open" => "waits",
         _ => "plain",
     }
 }
@@ -163,7 +186,9 @@ pub fn day(rfc3339: &str) -> &str {
 mod tests {
     use super::*;
     use crate::case::CaseState;
+    use crate::claim::EnrolmentState;
     use crate::door::RevokeReason;
+    use crate::outbox::LetterKind;
     use crate::receipt::PointName;
     use crate::slots::SlotState;
 
@@ -172,6 +197,10 @@ mod tests {
         let words = SlotState::ALL.map(|s| slot_state(s.as_str()).to_owned()).into_iter();
         let words = words.chain(CaseState::ALL.map(|s| case_state(s.as_str()).to_owned()));
         let words = words.chain(RevokeReason::ALL.map(|r| reason(r.as_str()).to_owned()));
+        let words = words.chain(LetterKind::ALL.map(|k| letter(k.as_str()).to_owned()));
+        let words = words.chain(EnrolmentState::ALL.map(|s| enrolment_state(s.as_str()).to_owned()));
+        let words =
+            words.chain(["waiting", "sent", "failed", "cancelled"].map(|s| letter_state(s).to_owned()));
         let words = words.chain(PointName::ALL.map(|p| point(p.as_str()).to_owned()));
         for word in words {
             assert!(!word.is_ascii(), "{word}");

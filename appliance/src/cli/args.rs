@@ -138,6 +138,15 @@ pub enum FacilityCommand {
     List,
     /// 様式1の白紙を書き出す / write the blank form
     Template { out: PathBuf },
+    /// 様式3: 管理者のアドレスを直し、届いていないものを送り直す / correct the admin's address, send again what waits
+    AdminAddress {
+        facility: pki::FacilityId,
+        /// 正しいアドレス / the right address
+        address: String,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +178,20 @@ pub enum SlotCommand {
     },
     /// 一つの番号の履歴 / one slot with its history
     Show { slot: SlotNumber },
+    /// 延長: 用紙の期限を今日から30日に / give a sheet 30 days from today
+    Extend {
+        slot: SlotNumber,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 再発行: 別の鍵の接続設定一式を送る（用紙はそのまま） / send another bundle with another key; the sheet stays
+    Reissue {
+        slot: SlotNumber,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -280,6 +303,9 @@ mod tests {
             "mimamori serve pki --config /x",
             "mimamori slot show 18-0042",
             "mimamori slot list --series 18F",
+            "mimamori slot extend 18-0042 --dry-run",
+            "mimamori slot reissue 18-0042",
+            "mimamori facility admin-address f-aaaaaaaaaaaaaaaa kanri@sakura.example.jp --dry-run",
             "mimamori device revoke 18-0042 --reason lost --note n",
             "mimamori device receipt r-1",
             "mimamori audit list --trace 0123456789abcdef --after 7",
@@ -303,6 +329,8 @@ mod tests {
             "mimamori case accept c-1 --all",
             "mimamori serve cli",
             "mimamori slot show 18-42",
+            "mimamori slot extend",
+            "mimamori facility admin-address f-aaaaaaaaaaaaaaaa",
             "mimamori device revoke 18-0042",
             "mimamori device revoke 18-0042 --reason bored",
             "mimamori audit list --trace xyz",

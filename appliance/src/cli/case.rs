@@ -5,6 +5,7 @@ use provisioning::door::{AcceptReport, CaseChoice, CaseDetail, ProvisioningAnswe
 use super::args::CaseCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
+use super::mail;
 use super::out::Out;
 use super::table::Table;
 use crate::exit::Exit;
@@ -76,6 +77,10 @@ fn detail_text(detail: &CaseDetail, out: &Out) -> String {
         ]);
     }
     text.push_str(&table.text());
+    if !detail.letters.is_empty() {
+        text.push('\n');
+        text.push_str(&mail::rows_text(&detail.letters, out));
+    }
     text
 }
 

@@ -1,8 +1,8 @@
-//! `facility`: import of 様式1, the list, the blank form. Reads and writes the files that the operator names.
+//! `facility`: import of 様式1, the list, the blank form, an admin's address (様式3). Reads and writes the files that the operator names.
 
 use std::path::Path;
 
-use provisioning::door::{ImportReport, ProvisioningAnswer, ProvisioningQuestion, RowFault};
+use provisioning::door::{AddressChange, ImportReport, ProvisioningAnswer, ProvisioningQuestion, RowFault};
 use serde_json::json;
 
 use super::args::FacilityCommand;
@@ -22,7 +22,31 @@ pub fn facility(door: &Door, command: FacilityCommand, out: &Out) -> Result<Exit
         FacilityCommand::Import { file, dry_run } => import(door, &file, dry_run, out),
         FacilityCommand::List => list(door, out),
         FacilityCommand::Template { out: path } => template(door, &path, out),
+        FacilityCommand::AdminAddress { facility, address, dry_run } => {
+            let question = ProvisioningQuestion::FacilityAdminAddress { facility, address, dry_run };
+            let ProvisioningAnswer::AddressChanged(change) = door.provisioning(question)? else {
+                return Err(odd_kind("provisioning"));
+            };
+            out.result(&change, || change_text(&change, out))?;
+            Ok(Exit::Ok)
+        }
     }
+}
+
+fn change_text(change: &AddressChange, out: &Out) -> String {
+    let AddressChange { facility_name, from, to, letters, gone, dry_run, .. } = change;
+    let rehearsed = if *dry_run { out.pick("（確かめただけ）", " (dry run)") } else { "" };
+    let mut text = format!("{facility_name}: {from} → {to}{rehearsed}\n");
+    for letter in letters {
+        text.push_str(&out.pick(format!("送り直し: {letter}\n"), format!("sent again: {letter}\n")));
+    }
+    for slot in gone {
+        text.push_str(&out.pick(
+            format!("{slot} の接続設定一式は前のアドレスに送付済みです: mimamori slot reissue {slot}\n"),
+            format!("the bundle of {slot} went to the old address: mimamori slot reissue {slot}\n"),
+        ));
+    }
+    text
 }
 
 fn import(door: &Door, file: &Path, dry_run: bool, out: &Out) -> Result<Exit, Failure> {

@@ -37,7 +37,8 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-fn rows_text(rows: &[LetterRow], out: &Out) -> String {
+/// Letters with what the mail server said; under it, for a clerk, what that means. Also below a case.
+pub fn rows_text(rows: &[LetterRow], out: &Out) -> String {
     let mut table = Table::new(&[
         out.pick("番号", "letter"),
         out.pick("状態", "state"),
@@ -58,7 +59,14 @@ fn rows_text(rows: &[LetterRow], out: &Out) -> String {
             row.answer.clone().unwrap_or_default(),
         ]);
     }
-    table.text()
+    let mut text = table.text();
+    for row in rows.iter().filter(|row| row.state != "sent") {
+        let meaning = out.pick(row.meaning_ja.as_ref(), row.meaning_en.as_ref());
+        if let Some(meaning) = meaning {
+            text.push_str(&format!("{}: {meaning}\n", row.message));
+        }
+    }
+    text
 }
 
 fn state(row: &LetterRow, out: &Out) -> String {

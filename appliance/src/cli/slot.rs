@@ -1,6 +1,8 @@
-//! `slot`: the numbers (VPN番号), who holds them, and who held them.
+//! `slot`: the numbers (VPN番号), who holds them, who held them; 延長 and 再発行 of what waits to be enrolled.
 
-use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion, SlotDetail, SlotRow};
+use provisioning::door::{
+    EnrolmentRow, ProvisioningAnswer, ProvisioningQuestion, Renewal, SlotDetail, SlotRow,
+};
 
 use super::args::SlotCommand;
 use super::ask::{Door, odd_kind};
@@ -27,8 +29,40 @@ pub fn slot(door: &Door, command: SlotCommand, out: &Out) -> Result<Exit, Failur
             };
             out.result(&detail, || detail_text(&detail, out))?;
         }
+        SlotCommand::Extend { slot, dry_run } => {
+            renewed(door, ProvisioningQuestion::SlotExtend { slot, dry_run }, out)?;
+        }
+        SlotCommand::Reissue { slot, dry_run } => {
+            renewed(door, ProvisioningQuestion::SlotReissue { slot, dry_run }, out)?;
+        }
     }
     Ok(Exit::Ok)
+}
+
+fn renewed(door: &Door, question: ProvisioningQuestion, out: &Out) -> Result<(), Failure> {
+    let ProvisioningAnswer::Renewed(renewal) = door.provisioning(question)? else {
+        return Err(odd_kind("provisioning"));
+    };
+    out.result(&renewal, || renewal_text(&renewal, out))
+}
+
+fn renewal_text(renewal: &Renewal, out: &Out) -> String {
+    let Renewal { slot, facility_name, recipient, valid_until, letter, dry_run } = renewal;
+    let Some(letter) = letter else {
+        return out.pick(
+            format!("VPN番号 {slot}（{facility_name}）の期限は {valid_until} で、変わりません\n"),
+            format!("slot {slot} ({facility_name}) is good until {valid_until} already\n"),
+        );
+    };
+    let rehearsed = if *dry_run { out.pick("（確かめただけ）", " (dry run)") } else { "" };
+    out.pick(
+        format!(
+            "VPN番号 {slot}（{facility_name}）: 期限 {valid_until}、{recipient} 宛て {letter}{rehearsed}\n"
+        ),
+        format!(
+            "slot {slot} ({facility_name}): good until {valid_until}, {letter} to {recipient}{rehearsed}\n"
+        ),
+    )
 }
 
 fn rows_text(rows: &[SlotRow], out: &Out) -> String {
@@ -67,7 +101,24 @@ fn detail_text(detail: &SlotDetail, out: &Out) -> String {
             entry.note.clone(),
         ]);
     }
+    if let Some(enrolment) = &detail.enrolment {
+        text.push_str(&enrolment_text(enrolment, out));
+    }
     text.push('\n');
     text.push_str(&table.text());
     text
+}
+
+fn enrolment_text(enrolment: &EnrolmentRow, out: &Out) -> String {
+    let state = if enrolment.state == "open" && !enrolment.in_time { "late" } else { &enrolment.state };
+    let state = match state {
+        "open" => out.pick("登録待ち", "open"),
+        "late" => out.pick("期限切れ（slot extend）", "late (slot extend)"),
+        "claimed" => out.pick("切り替え待ち", "claimed"),
+        "done" => out.pick("登録済み", "done"),
+        "locked" => out.pick("入力ちがいで停止（slot reissue）", "locked (slot reissue)"),
+        _ => out.pick("無効（slot reissue）", "void (slot reissue)"),
+    };
+    let until = &enrolment.valid_until;
+    out.pick(format!("本登録: {state}、期限 {until}\n"), format!("enrolment: {state}, until {until}\n"))
 }

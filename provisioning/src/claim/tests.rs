@@ -79,7 +79,7 @@ fn every_attack_and_every_limit() {
         ("right during the pause", after(wrong(5, 0), &[(15 * MINUTE - 1, RIGHT)]), Some(ClaimPaused)),
         ("right after the pause", after(wrong(5, 0), &[(15 * MINUTE, RIGHT)]), None),
         ("the fifteenth locks", fifteen.clone(), Some(ClaimLocked)),
-        ("right after the lock", after(fifteen, &[(DAY, RIGHT)]), Some(ClaimLocked)),
+        ("right after the lock", after(fifteen.clone(), &[(DAY, RIGHT)]), Some(ClaimLocked)),
         ("right on the last day", vec![(30 * DAY - 1, RIGHT)], None),
         ("right after 30 days", vec![(30 * DAY, RIGHT)], Some(ClaimExpired)),
         ("wrong after 30 days says no more than wrong", vec![(30 * DAY, WRONG)], Some(ClaimWrong)),
@@ -103,6 +103,60 @@ fn every_attack_and_every_limit() {
             "a claim after the handshake",
             vec![(0, RIGHT), (0, claim()), (1, Event::FirstHandshake), (2, claim())],
             Some(ClaimDone),
+        ),
+        (
+            "an extended one after 30 days",
+            vec![(29 * DAY, Event::Extended { valid_until: T0 + 59 * DAY }), (58 * DAY, RIGHT)],
+            None,
+        ),
+        (
+            "an extended one after its 24 hours",
+            vec![(0, RIGHT), (2 * DAY, Event::Extended { valid_until: T0 + 32 * DAY }), (2 * DAY, RIGHT)],
+            None,
+        ),
+        (
+            "more time is no more guesses",
+            after(after(wrong(4, 0), &[(1, Event::Extended { valid_until: T0 + 31 * DAY })]), &wrong(1, 2)),
+            Some(ClaimPaused),
+        ),
+        (
+            "more time unlocks nothing",
+            after(fifteen.clone(), &[(DAY, Event::Extended { valid_until: T0 + 60 * DAY })]),
+            Some(RenewalReissue),
+        ),
+        (
+            "a reissued one, after its lock",
+            after(
+                fifteen.clone(),
+                &[(DAY, Event::Reissued { valid_until: T0 + 31 * DAY }), (2 * DAY, RIGHT)],
+            ),
+            None,
+        ),
+        (
+            "a reissued one is not claimed without an entry",
+            vec![(0, RIGHT), (0, claim()), (1, Event::Reissued { valid_until: T0 + 30 * DAY }), (2, claim())],
+            Some(ClaimWrong),
+        ),
+        (
+            "a late handshake of what was claimed before",
+            vec![
+                (0, RIGHT),
+                (0, claim()),
+                (1, Event::Reissued { valid_until: T0 + 30 * DAY }),
+                (2, Event::FirstHandshake),
+                (3, RIGHT),
+            ],
+            None,
+        ),
+        (
+            "a device in service",
+            vec![
+                (0, RIGHT),
+                (0, claim()),
+                (1, Event::FirstHandshake),
+                (2, Event::Reissued { valid_until: T0 + 30 * DAY }),
+            ],
+            Some(RenewalDone),
         ),
         ("a revoked sheet", vec![(0, Event::Revoked), (1, RIGHT)], Some(ClaimVoid)),
         (

@@ -17,18 +17,29 @@ fn files() -> Vec<PrivateFile> {
 }
 
 fn composed(recipient: &str, files: &[PrivateFile]) -> Composed {
-    compose(&BundleMail {
+    written(recipient, files, false)
+}
+
+fn cover(recipient: &str) -> Cover<'_> {
+    Cover {
         message: "o-bundle-18-0042-1",
         recipient,
         slot: "18-0042".parse().unwrap(),
-        facility_name: "さくら<医院>",
         realm_name: "ふくいみまもり（試験）",
         zone: "mimamori.example.jp",
         from: "jimukyoku@mimamori.example.jp",
+        written_at_ms: 1_795_000_000_000,
+    }
+}
+
+fn written(recipient: &str, files: &[PrivateFile], reissued: bool) -> Composed {
+    compose(&BundleMail {
+        cover: cover(recipient),
+        reissued,
+        facility_name: "さくら<医院>",
         office_name: "みまもり事務局",
         office_telephone: "0776-00-0000",
         valid_until: "2026年12月20日",
-        written_at_ms: 1_795_000_000_000,
         files,
     })
     .unwrap()
@@ -134,4 +145,43 @@ fn addresses_of_carriers_are_quoted_and_injections_are_refused() {
     for wrong in ["a@b.jp\r\nBcc: c@d.jp", "a@b.jp>\r\nRCPT TO:<c@d.jp", "a b@c.jp", "", "a\"..b@c.jp"] {
         assert!(address(wrong).is_err(), "{wrong:?}");
     }
+}
+
+/// Ruling 5, 再発行: whoever holds two profiles knows which one is dead, and that the sheet is not.
+#[test]
+fn a_reissued_bundle_says_what_is_dead_and_what_stays() {
+    let mail = written("kanri@sakura.example.jp", &files(), true);
+    for (_, octets) in &parts(&mail.octets)[..2] {
+        let body = std::str::from_utf8(octets).unwrap();
+        for said in ["再発行しました", "先にお届けした接続設定は、もう使えません", "そのまま使えます"]
+        {
+            assert!(body.contains(said), "{said}");
+        }
+        assert!(!body.contains("別便でお届けする"));
+    }
+}
+
+#[test]
+fn an_extension_is_a_word_without_files() {
+    let files = crate::notice::files(&crate::notice::Extension {
+        slot: "18-0042".parse().unwrap(),
+        facility_name: "さくら<医院>",
+        realm_name: "ふくいみまもり（試験）",
+        valid_until: "2027年1月3日",
+        office_name: "みまもり事務局",
+        office_telephone: "0776-00-0000",
+    })
+    .unwrap();
+    let mail = compose_extension(&cover("kanri@sakura.example.jp"), &files).unwrap();
+    let parts = parts(&mail.octets);
+    assert_eq!(parts.len(), 2);
+    for (head, octets) in &parts {
+        let body = std::str::from_utf8(octets).unwrap();
+        assert!(!head.contains("attachment") && !body.contains("http"), "{head}");
+        for said in ["2027年1月3日", "18-0042", "そのまま使えます", "みまもり事務局 0776-00-0000"]
+        {
+            assert!(body.contains(said), "{said}\n{body}");
+        }
+    }
+    assert!(compose_extension(&cover("kanri@sakura.example.jp"), &files[..1]).is_err());
 }

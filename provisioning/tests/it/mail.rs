@@ -24,7 +24,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/setup/exim")
 /// Only ends a test that has failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn smarthost(port: u16) -> MailConfig {
+pub fn smarthost(port: u16) -> MailConfig {
     MailConfig {
         host: "localhost".into(),
         port,
@@ -37,19 +37,19 @@ fn smarthost(port: u16) -> MailConfig {
 }
 
 /// The room with mail: facilities of the sample, none accepted yet.
-struct Office {
-    world: World,
-    cases: Vec<String>,
+pub struct Office {
+    pub world: World,
+    pub cases: Vec<String>,
 }
 
 impl Office {
-    async fn new(mail: MailConfig) -> Self {
+    pub async fn new(mail: MailConfig) -> Self {
         let world = World::with_mail(Some(mail)).await;
         let cases = world.import(SAMPLE, false).await.unwrap().cases;
         Self { world, cases }
     }
 
-    async fn accept(&self, nth: usize) {
+    pub async fn accept(&self, nth: usize) {
         self.world.accept(CaseChoice::One(self.cases[nth].clone()), false).await.unwrap();
     }
 
@@ -58,7 +58,7 @@ impl Office {
     }
 
     /// The bundle of a slot, once it has come to be so.
-    async fn letter(&self, slot: &str, wanted: impl Fn(&LetterRow) -> bool) -> LetterRow {
+    pub async fn letter(&self, slot: &str, wanted: impl Fn(&LetterRow) -> bool) -> LetterRow {
         let until = tokio::time::Instant::now() + LIMIT;
         loop {
             let rows = self.letters().await;

@@ -23,6 +23,8 @@ mod sqlite {
     mod console; // the office over HTTP
     mod pages; // the consoles as pages and forms
     mod second_device; // two QR codes (ruling 5)
+    mod renewal; // 延長 and 再発行 (ruling 5)
+    mod mended; // an address that was mistyped (D-01, E-03)
 
     const ON_SERVER: bool = false;
 }
@@ -43,6 +45,8 @@ mod postgres {
     mod console; // the office over HTTP
     mod pages; // the consoles as pages and forms
     mod second_device; // two QR codes (ruling 5)
+    mod renewal; // 延長 and 再発行 (ruling 5)
+    mod mended; // an address that was mistyped (D-01, E-03)
 
     const ON_SERVER: bool = true;
 }

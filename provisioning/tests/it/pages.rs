@@ -225,3 +225,84 @@ async fn each_console_is_closed_to_the_others() {
     assert_eq!(town.number("SELECT count(*) FROM revocation").await, 0);
     assert_eq!(send(&town, &admin, "GET", "/nothing", &[]).await.status, StatusCode::NOT_FOUND);
 }
+
+/// D-01, E-03: the mail that came back stands on the first page, and two tappings mend it.
+#[tokio::test]
+async fn a_clerk_mends_an_address_and_renews_a_sheet() {
+    let town = Town::new().await;
+    let facilities = town.facilities(2).await;
+    let (place, other) = (facilities[0].1, facilities[1].0.clone());
+    let office = town.secretariat().await;
+    town.until("the papers have left", async || {
+        town.number("SELECT count(*) FROM outbox WHERE state = 'waiting'").await == 0
+    })
+    .await;
+    town.execute(
+        "UPDATE outbox SET state = 'failed', payload = '[]', sent_at = NULL, attempts = 1,
+            last_answer = '550 no such user here' WHERE message = 'o-bundle-18-0001-1'",
+    )
+    .await;
+    let home = get(&town, &office, "/", "office-home-refused").await;
+    assert!(home.text.contains("届いていないもの") && home.text.contains("宛先のアドレスがありません"));
+    let letter = link(&home.text, "/letters/o-bundle-18-0001-1").to_owned();
+    let page = get(&town, &office, &letter, "office-letter").await;
+    assert!(page.text.contains("550 no such user here") && page.text.contains("mimamori mail retry"));
+    let form = link(&page.text, "/facilities/f-").to_owned();
+    let form = format!("{}/admin-address", form.trim_end_matches("/admin-address"));
+    get(&town, &office, &form, "office-address").await;
+
+    let typed = |one: &'static str, two: &'static str| [("address", one), ("again", two)];
+    let differ = typed("kanri@sakura.example.jp", "kanri@sakra.example.jp");
+    let unsaid = send(&town, &office, "POST", &form, &differ).await;
+    assert!(unsaid.status == StatusCode::UNPROCESSABLE_ENTITY && unsaid.text.contains("MM-5616"));
+    assert!(unsaid.text.contains("value=\"kanri@sakura.example.jp\""), "what was typed stays");
+    kept("office-address-differs", unsaid);
+    assert_eq!(town.number("SELECT count(*) FROM audit WHERE action = 'facility.admin-address'").await, 0);
+    let right = typed("kanri@sakura.example.jp", "KANRI@sakura.example.jp ");
+    let done = send(&town, &office, "POST", &form, &right).await;
+    assert!(done.status == StatusCode::OK && done.text.contains("1通"), "{}", done.text);
+    kept("office-address-done", done);
+    town.until("it has left", async || {
+        town.number("SELECT count(*) FROM outbox WHERE state = 'sent' AND message = 'o-bundle-18-0001-1'")
+            .await
+            == 1
+    })
+    .await;
+    assert_eq!(
+        town.text("SELECT recipient FROM outbox WHERE message = 'o-bundle-18-0001-1'").await,
+        "kanri@sakura.example.jp"
+    );
+    let case =
+        "SELECT c.case_id FROM office_case c JOIN slot s ON s.facility = c.facility WHERE s.slot = '18-0001'";
+    let path = format!("/cases/{}", town.text(case).await);
+    let case = get(&town, &office, &path, "office-case-letters").await;
+    assert!(
+        case.text.contains("印刷用のフォルダーに書き出しました")
+            && case.text.contains("kanri@sakura.example.jp")
+    );
+
+    town.execute("UPDATE enrolment SET valid_until = 0 WHERE slot = '18-0001'").await;
+    let home = get(&town, &office, "/", "office-home-late").await;
+    let extend = link(&home.text, &format!("/slots/{place}/extend")).to_owned();
+    let confirm = get(&town, &office, &extend, "office-extend").await;
+    assert!(confirm.text.contains("そのまま使えます") && confirm.text.contains("mimamori slot extend"));
+    assert_eq!(town.number("SELECT valid_until FROM enrolment WHERE slot = '18-0001'").await, 0);
+    let slot = format!("/slots/{place}");
+    assert_eq!(location(&send(&town, &office, "POST", &extend, &[]).await), slot);
+    let shown = get(&town, &office, &slot, "office-slot-waits").await;
+    assert!(shown.text.contains("再発行…") && !shown.text.contains("期限切れ"));
+    let reissue = format!("{slot}/reissue");
+    let confirm = get(&town, &office, &reissue, "office-reissue").await;
+    assert!(confirm.text.contains("先に送った接続設定は、その場で使えなくなります"));
+    assert_eq!(location(&send(&town, &office, "POST", &reissue, &[]).await), slot);
+    assert_eq!(town.number("SELECT count(*) FROM audit WHERE action = 'slot.reissue'").await, 1);
+
+    // None of it is anybody else's.
+    let admin = town.admin(&other, place).await;
+    for path in [letter.as_str(), &form, &extend, &reissue] {
+        for method in ["GET", "POST"] {
+            let status = send(&town, &admin, method, path, &[]).await.status;
+            assert!(matches!(status.as_u16(), 403 | 405), "{method} {path} {status}");
+        }
+    }
+}
