@@ -9,6 +9,7 @@ pub mod report; // edge, border: report.json and the table on the terminal
 pub mod shell; // edge: runs programs, waits for events with a limit
 pub mod net; // edge: namespaces, links, hosts files, and their removal
 pub mod secrets; // edge: what must never be found in a log or a file
+pub mod mailserver; // edge, border: Exim in a namespace, its Maildir read by others' programs
 pub mod http; // edge, border: curl inside a namespace, JSON bodies
 pub mod stream; // edge: a live stream (SSE) read by curl
 pub mod keys; // edge: keys and certificate request, made on the device
@@ -19,7 +20,8 @@ pub mod forms; // edge: thirty facilities as 様式1
 pub mod world; // edge: all of it together, and its end
 pub mod people; // edge: those who click, with a session each
 pub mod refusals; // edge: the attackers of s4 and s7
-pub mod paperwork; // edge: forms, cases, bundles (s1–s3)
+pub mod paperwork; // edge: forms, cases, sheets (s1–s3)
+pub mod letterbox; // edge: bundles by mail, an address that was mistyped (s3)
 pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
 pub mod team; // edge: a patient, two facilities, a post (s6)
 pub mod revocation; // edge: the lost device of s8

@@ -90,15 +90,19 @@ impl Net {
     pub fn add_device(&mut self) -> Told<Namespace> {
         self.devices += 1;
         let n = self.devices;
-        let space =
-            Namespace { name: format!("{PREFIX}{}-d{n}", self.run), outer: Ipv4Addr::new(198, 51, 100, n) };
+        self.add_server(&format!("d{n}"), Ipv4Addr::new(198, 51, 100, n))
+    }
+
+    /// A namespace for somebody else's machine, beside the devices.
+    pub fn add_server(&self, port: &str, outer: Ipv4Addr) -> Told<Namespace> {
+        let space = Namespace { name: format!("{PREFIX}{}-{port}", self.run), outer };
         self.add_namespace(&space)?;
         let router = self.router();
-        ip(&format!("link add wan netns {} type veth peer name d{n} netns {}", space.name, router.name))?;
+        ip(&format!("link add wan netns {} type veth peer name {port} netns {}", space.name, router.name))?;
         space.sh(&format!("ip address add {}/24 dev wan", space.outer))?;
         space.sh("ip link set wan up")?;
         space.sh(&format!("ip route add 192.0.2.0/24 via {ROUTER_DOWN}"))?;
-        router.sh(&format!("ip link set d{n} master lan up"))?;
+        router.sh(&format!("ip link set {port} master lan up"))?;
         Ok(space)
     }
 

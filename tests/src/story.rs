@@ -4,6 +4,7 @@
 
 use crate::enrolment::{self, Devices};
 use crate::fault::Told;
+use crate::letterbox;
 use crate::paperwork;
 use crate::refusals;
 use crate::report::Report;
@@ -70,9 +71,13 @@ fn import(world: &World) -> Told<String> {
 }
 
 fn bundle(world: &World) -> Told<String> {
-    let written = paperwork::acceptance_writes_bundles_and_sheets(world)?;
+    let printed = paperwork::acceptance_prints_sheets(world)?;
+    let arrived = letterbox::every_bundle_arrives_signed_and_whole(world)?;
+    letterbox::a_mistyped_address_is_corrected(world)?;
     paperwork::clinic_owns(world, "18-0042")?;
-    Ok(format!("{written} bundles, each with its sheet apart; 18-0042 belongs to the clinic"))
+    Ok(format!(
+        "{arrived} bundles by mail, signed, {printed} sheets apart; the mistyped address was told and corrected"
+    ))
 }
 
 fn bootstrap(world: &mut World) -> Told<(Devices, String)> {

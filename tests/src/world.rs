@@ -10,6 +10,8 @@ use vpn::{AddressPlan, Series};
 
 use crate::device::{Device, Handover, Sheet};
 use crate::fault::{Fault, Told};
+use crate::forms;
+use crate::mailserver::{self, DkimRecord, Mail, MailServer, SMARTHOST};
 use crate::net::{self, APPLIANCE_OUTER, Net};
 use crate::secrets::Needles;
 use crate::server::{Form, Server};
@@ -17,6 +19,9 @@ use crate::shell;
 
 /// A zone of the association's own (ruling 4); `example.jp` belongs to nobody.
 pub const ZONE: &str = "care.example.jp";
+
+/// The secretariat's own.
+pub const OFFICE_SLOT: &str = "18-0000";
 
 /// How long one world waits for another to end: a few stories.
 const TURN: std::time::Duration = std::time::Duration::from_secs(600);
@@ -54,6 +59,7 @@ pub struct World {
     pub needles: Needles,
     pub folder: PathBuf,
     client: PathBuf,
+    pub mail: MailServer,
     pub net: Net,
     _alone: fs::File,
 }
@@ -78,8 +84,11 @@ impl World {
             (APPLIANCE_OUTER, format!("vpn.{ZONE}")),
             (plan.gateway(), format!("sns.{ZONE} office.{ZONE}")),
             (plan.gateway_open(), format!("claim.{ZONE}")),
+            (mailserver::OUTER, SMARTHOST.to_owned()),
         ];
         let net = Net::raise(&run, names)?;
+        let mail = MailServer::start(&net, folder.join("mx"))?;
+        mail.knows(&forms::admin_addresses())?;
         let server = Server::new(
             tools.form,
             net.app.clone(),
@@ -93,21 +102,71 @@ impl World {
             needles: Needles::default(),
             folder,
             client: tools.client.clone(),
+            mail,
             net,
             _alone: alone,
         })
     }
 
-    /// A new device for a slot, with what the secretariat handed over.
+    /// A new device for a slot: the files of the mail that came for it, and the printed sheet.
     pub fn device(&mut self, slot: &str) -> Told<Device> {
-        let output = PathBuf::from(self.server.setting("output")?);
-        let sheet = Sheet::read(&output.join("sheets").join(format!("{slot}.txt")))?;
-        let handover = Handover { bundle: output.join("bundles").join(slot), sheet };
+        let bundle = self.received(slot)?;
+        let handover = Handover { bundle, sheet: self.sheet(slot)? };
         self.needles.secret("a sheet's password", &handover.sheet.password);
         let space = self.net.add_device()?;
         let interface = self.net.interface_name();
         let folder = self.folder.join(slot);
         Device::new(slot, space, interface, folder, handover, ZONE, &self.client)
+    }
+
+    /// The attachments of the newest mail for a slot, saved into the device's folder. The secretariat's own
+    /// bundle was handed over in the house, before there was any mail.
+    pub fn received(&self, slot: &str) -> Told<PathBuf> {
+        if slot == OFFICE_SLOT {
+            return Ok(self.output()?.join("bundles").join(slot));
+        }
+        let mail = self.mail_for(slot)?;
+        let folder = self.folder.join(slot).join(mail.letter());
+        mail.save(&folder)?;
+        Ok(folder)
+    }
+
+    /// The newest mail that brings a slot's bundle, once there is one.
+    pub fn mail_for(&self, slot: &str) -> Told<Mail> {
+        self.arrived(&format!("the bundle of {slot}"), |mail| mail.brings(slot))
+    }
+
+    /// The newest mail that is wanted, once there is one.
+    pub fn arrived(&self, what: &str, wanted: impl Fn(&Mail) -> bool) -> Told<Mail> {
+        let record = self.dkim_record()?;
+        let mut seen = 0;
+        shell::until(&format!("a mail with {what}"), shell::PATIENCE, || {
+            let count = self.mail.count();
+            if count == seen {
+                return Ok(None);
+            }
+            seen = count;
+            Ok(self.mail.mails(&record)?.into_iter().rev().find(|mail| wanted(mail)))
+        })
+    }
+
+    /// As `mimamori mail dns` prints it, and a receiver would find it in the DNS.
+    pub fn dkim_record(&self) -> Told<DkimRecord> {
+        let records = self.server.ok(&["mail", "dns"])?;
+        let text = |key: &str| records[0][key].as_str().map(str::to_owned);
+        match (text("name"), text("value")) {
+            (Some(name), Some(value)) => Ok(DkimRecord { name, value }),
+            _ => Err(Fault::new(format!("no DKIM record: {records}"))),
+        }
+    }
+
+    pub fn sheet(&self, slot: &str) -> Told<Sheet> {
+        Sheet::read(&self.output()?.join("sheets").join(format!("{slot}.txt")))
+    }
+
+    /// Where the secretariat finds what it prints.
+    pub fn output(&self) -> Told<PathBuf> {
+        Ok(PathBuf::from(self.server.setting("output")?))
     }
 
     /// For whoever must find the cause.
