@@ -7,12 +7,14 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/mimamori/target
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export FORM ?= together
 export ENGINE ?= sqlite
+export STAY ?=
 
 .PHONY: help test demo lint fmt deps build clean-leftovers
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
 	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
+	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
 	@echo 'make deps   installs missing Debian packages, and no others'
@@ -29,7 +31,7 @@ test: build
 # The demo needs no test binaries, so it does not wait for them.
 demo: deps
 	@cargo build --locked --workspace --bins
-	@$(SUDO) env FORM=$(FORM) ENGINE=$(ENGINE) "$(CARGO_TARGET_DIR)/debug/demo"
+	@$(SUDO) env FORM=$(FORM) ENGINE=$(ENGINE) STAY=$(STAY) "$(CARGO_TARGET_DIR)/debug/demo"
 
 lint:
 	@cargo fmt --all --check

@@ -14,6 +14,8 @@ pub mod http; // edge, border: curl inside a namespace, JSON bodies
 pub mod stream; // edge: a live stream (SSE) read by curl
 pub mod keys; // edge: keys and certificate request, made on the device
 pub mod device; // edge: a device with its tunnel and certificate
+pub mod shim; // who may borrow a device, and what changes on the way
+pub mod shim_carry; // edge: loopback listeners, namespaces, TLS
 pub mod launcher; // edge: the process table without systemd
 pub mod server; // edge, border: the binary `mimamori` in its namespace
 pub mod forms; // edge: thirty facilities as 様式1
@@ -26,6 +28,7 @@ pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
 pub mod team; // edge: a patient, two facilities, a post (s6)
 pub mod revocation; // edge: the lost device of s8
 pub mod separation; // edge: each process killed in the middle
+pub mod stay; // edge, border: the appliance stays, stay.json
 pub mod story; // edge: s1 to s8
 
 pub use fault::{Fault, Told};

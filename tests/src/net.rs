@@ -9,11 +9,14 @@
 //! and on a signal. What a killed run left behind is removed by the next one.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::fault::{Fault, Told, While};
 use crate::shell::{self, PATIENCE};
@@ -25,6 +28,8 @@ const ROUTER_DOWN: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
 /// All names of this harness begin so; the run follows (a process id, and a count after the first).
 const PREFIX: &str = "mms-";
 const HOSTS: &str = "/etc/netns";
+/// Where `ip netns` keeps them.
+const NAMESPACES: &str = "/run/netns";
 /// Where `wireguard-go` puts the control sockets of all namespaces: names must be unique.
 const CONTROL_SOCKETS: &str = "/var/run/wireguard";
 
@@ -43,6 +48,10 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);
@@ -60,6 +69,17 @@ impl Namespace {
         let mut command = self.command(words.next().unwrap_or("true"));
         command.args(words);
         Ok(shell::run(command)?.ok(line)?.text())
+    }
+
+    /// A connection that begins inside, for somebody outside. Only the thread that makes it ever enters.
+    pub fn connect(&self, to: SocketAddr, within: Duration) -> Told<TcpStream> {
+        let place = fs::File::open(Path::new(NAMESPACES).join(&self.name))?;
+        let inside = std::thread::spawn(move || {
+            move_into_link_name_space(place.as_fd(), Some(LinkNameSpaceType::Network))?;
+            TcpStream::connect_timeout(&to, within)
+        });
+        let made = inside.join().map_err(|_| Fault::new("the thread in the namespace broke"))?;
+        made.while_(|| format!("connecting to {to}"))
     }
 }
 

@@ -63,6 +63,19 @@ impl Server {
         self.launcher.as_ref()
     }
 
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The processes that run now, by their names in the process table.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        if let Some(launcher) = &self.launcher {
+            let pid = |name: Name| Some((name.as_str(), launcher.pid(name)?));
+            return Name::SERVED.into_iter().filter_map(pid).collect();
+        }
+        self.child.iter().map(|child| ("mimamori", child.id())).collect()
+    }
+
     /// Kills one process and waits until all is well again (ruling 8: nobody has to do anything).
     pub fn kill(&self, name: Name) -> Told<()> {
         let launcher =

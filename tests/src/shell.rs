@@ -16,6 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static LINGERS: AtomicBool = AtomicBool::new(false);
 
 /// From the signal's thread: every wait ends now, so that the world can be taken down.
 pub fn interrupt() {
@@ -24,6 +25,15 @@ pub fn interrupt() {
 
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Whoever stays ends politely: the signal's thread kills nobody.
+pub fn linger() {
+    LINGERS.store(true, Ordering::SeqCst);
+}
+
+pub fn lingers() -> bool {
+    LINGERS.load(Ordering::SeqCst)
 }
 
 /// What a program left behind.

@@ -11,6 +11,7 @@ use crate::report::Report;
 use crate::revocation;
 use crate::separation;
 use crate::server::Form;
+use crate::stay::Scene;
 use crate::team::{self, Team};
 use crate::world::{Tools, World};
 
@@ -37,12 +38,16 @@ pub fn plan(form: Form) -> Vec<(&'static str, &'static str)> {
     plan
 }
 
-pub fn play(tools: &Tools, report: &mut Report) -> Told<()> {
+/// What it leaves behind may stay, or is dropped.
+pub fn play(tools: &Tools, report: &mut Report) -> Told<Scene> {
     let mut world = World::raise(tools)?;
-    tell(&mut world, tools.form, report).map_err(|fault| world.with_last_words(&fault))
+    match tell(&mut world, tools.form, report) {
+        Ok((devices, team)) => Ok(Scene { world, devices, team }),
+        Err(fault) => Err(world.with_last_words(&fault)),
+    }
 }
 
-fn tell(world: &mut World, form: Form, report: &mut Report) -> Told<()> {
+fn tell(world: &mut World, form: Form, report: &mut Report) -> Told<(Devices, Team)> {
     report.step("s1", || init(world))?;
     report.step("s2", || import(world))?;
     report.step("s3", || bundle(world))?;
@@ -53,7 +58,8 @@ fn tell(world: &mut World, form: Form, report: &mut Report) -> Told<()> {
     if form == Form::Separated {
         report.step("s7k", || kill(world, &devices, &team))?;
     }
-    report.step("s8", || revoke(world, &devices, &team))
+    report.step("s8", || revoke(world, &devices, &team))?;
+    Ok((devices, team))
 }
 
 fn init(world: &mut World) -> Told<String> {

@@ -105,6 +105,11 @@ impl Team {
         signed_in(dentist, &self.stranger)
     }
 
+    /// For who signs in by hand.
+    pub fn reader_account(&self) -> &Account {
+        &self.reader
+    }
+
     pub fn forged_identity(&self) -> &str {
         &self.identity
     }

@@ -61,7 +61,7 @@ pub struct World {
     client: PathBuf,
     pub mail: MailServer,
     pub net: Net,
-    _alone: fs::File,
+    alone: Option<fs::File>,
 }
 
 impl World {
@@ -104,7 +104,7 @@ impl World {
             client: tools.client.clone(),
             mail,
             net,
-            _alone: alone,
+            alone: Some(alone),
         })
     }
 
@@ -169,6 +169,11 @@ impl World {
         Ok(PathBuf::from(self.server.setting("output")?))
     }
 
+    /// Nothing is measured any more: the next world need not wait for this one's end.
+    pub fn let_others_play(&mut self) {
+        self.alone = None;
+    }
+
     /// For whoever must find the cause.
     pub fn with_last_words(&self, fault: &Fault) -> Fault {
         Fault::new(format!("{fault}\n\nthe appliance's last words:\n{}", self.server.last_words()))
@@ -203,14 +208,20 @@ fn watch_signals(run: &str) {
             };
             runtime.block_on(any_signal());
             shell::interrupt();
-            net::kill_processes(&run);
+            if !shell::lingers() {
+                net::kill_processes(&run);
+            }
         });
     });
 }
 
 async fn any_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    // `nohup` means it.
+    if !hangup_ignored() {
+        kinds.push(SignalKind::hangup());
+    }
     let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
     let mut waits: Vec<_> = signals.map(|mut s| Box::pin(async move { s.recv().await })).collect();
     std::future::poll_fn(|context| {
@@ -218,4 +229,11 @@ async fn any_signal() {
         if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
+}
+
+/// SIGHUP is bit 0 of the mask.
+fn hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -11,7 +11,7 @@ use tests::report::{Out, Report};
 use tests::server::Form;
 use tests::story;
 use tests::world::Tools;
-use tests::{Fault, Told, keys, net, shell};
+use tests::{Fault, Told, keys, net, shell, stay};
 
 /// In the checkout, whatever CARGO_TARGET_DIR says.
 const REPORT: &str = "./target/demo/report.json";
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         [] => demo(),
         ["clean"] => {
             net::clear_leftovers();
+            stay::forget(Path::new("./target/demo"));
             Ok(true)
         }
         ["device-keys", folder] => keys::make(Path::new(folder)).map(|()| true),
@@ -50,17 +51,47 @@ fn demo() -> Told<bool> {
     let engine = chosen("ENGINE", "sqlite", "PostgreSQL comes with the next step")?;
     let me = std::env::current_exe()?;
     let tools = Tools::beside(&me)?.in_form(form);
-    let mut report = Report::new(&story::plan(form), form.as_str(), &engine, Out::Terminal);
-    let told = story::play(&tools, &mut report);
+    let (stay, folder) = (Stay::chosen()?, Path::new("./target/demo"));
+    // What a killed run left there would lie.
+    stay::forget(folder);
+    let plan = if stay == Stay::Only { stay::SHORT.to_vec() } else { story::plan(form) };
+    let mut report = Report::new(&plan, form.as_str(), &engine, Out::Terminal);
+    let told = match stay {
+        Stay::Only => stay::short(&tools, &mut report),
+        Stay::No | Stay::After => story::play(&tools, &mut report),
+    };
     let ok = report.finish();
     report.write(Path::new(REPORT))?;
-    give_back(Path::new("./target/demo"));
-    if let Err(fault) = told {
-        say(&format!("\nThe story broke: {fault}\n"));
-    } else if ok {
-        say(&format!("\nAll of it holds. Report: {REPORT}\n"));
+    give_back(folder);
+    match told {
+        Err(fault) => say(&format!("\nThe story broke: {fault}\n")),
+        Ok(_) if !ok => {}
+        Ok(_) if stay == Stay::No => say(&format!("\nAll of it holds. Report: {REPORT}\n")),
+        Ok(mut scene) => stay::stay(&mut scene, folder, |words| {
+            give_back(folder);
+            say(words);
+        })?,
     }
     Ok(ok)
+}
+
+/// `STAY=1` stays after the story, `STAY=only` leaves the story out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    No,
+    After,
+    Only,
+}
+
+impl Stay {
+    fn chosen() -> Told<Self> {
+        match std::env::var("STAY").unwrap_or_default().as_str() {
+            "" | "0" => Ok(Stay::No),
+            "1" => Ok(Stay::After),
+            "only" => Ok(Stay::Only),
+            other => Err(Fault::new(format!("STAY={other} is neither `1` nor `only`"))),
+        }
+    }
 }
 
 fn chosen(variable: &str, only: &str, others: &str) -> Told<String> {

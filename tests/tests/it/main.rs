@@ -6,4 +6,5 @@
 mod house;
 mod separated;
 mod sim;
+mod stay;
 mod story;

@@ -47,6 +47,16 @@ fn no_secret_derives_debug() {
     hold(house.files().filter(|file| !file.test).flat_map(breaches).collect());
 }
 
+/// The hash that protects nothing is named in tests only (its own file declares it).
+#[test]
+fn the_appliance_hashes_passwords_at_the_full_cost() {
+    let house = House::load();
+    let named = house.files().filter(|file| !file.test && file.code.contains("Cost::TOKEN"));
+    hold(named.map(|file| format!("{} names Cost::TOKEN.\n  Mend: Cost::FULL.", file.path)).collect());
+    let sample = super::sample::room("sns", "", &[("lib.rs", "mod a;"), ("a.rs", "let c = Cost::TOKEN;")]);
+    assert!(sample.files.iter().any(|file| file.code.contains("Cost::TOKEN")), "the rule sees it");
+}
+
 #[test]
 fn a_printable_secret_is_noticed() {
     let room = super::sample::room(
