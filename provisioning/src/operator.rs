@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use pki::identity::FacilityId;
+use vpn::slot::SlotNumber;
+
 use crate::door::{
     AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, SlotDetail, Trouble,
 };
@@ -41,22 +44,15 @@ async fn decide(
     match question {
         Question::Status => registry::status(pool).await.map(Answer::Status).map_err(read),
         Question::FacilityImport { file_name: _, bytes, dry_run } => {
-            let now_ms = world::now_ms();
-            intake::import(&shared.store, now_ms, &operator, bytes, dry_run)
-                .await
-                .map(Answer::Import)
-                .map_err(read)
+            let imported = intake::import(&shared.store, world::now_ms(), &operator, bytes, dry_run).await;
+            imported.map(Answer::Import).map_err(read)
         }
         Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
         Question::FacilityTemplate => template::blank()
             .map(|bytes| Answer::File { name: template::FILE_NAME.to_owned(), bytes })
             .map_err(|error| Message::Internal { what: error.to_string() }.trouble()),
         Question::FacilityAdminAddress { facility, address, dry_run } => {
-            let now_ms = world::now_ms();
-            let changed =
-                admin_address::correct(&shared.store, now_ms, &operator, &facility, &address, dry_run).await;
-            shared.bells.outbox.notify_one();
-            changed.map(Answer::AddressChanged).map_err(told)
+            readdress(shared, &operator, &facility, &address, dry_run).await.map_err(told)
         }
         Question::CaseList => registry::cases(pool).await.map(Answer::Cases).map_err(read),
         Question::CaseShow { case } => registry::case(pool, &case).await.map(Answer::Case).map_err(read),
@@ -64,11 +60,7 @@ async fn decide(
             accept(shared, &operator, &case, dry_run).await.map_err(read)
         }
         Question::SlotList { series } => registry::slots(pool, series).await.map(Answer::Slots).map_err(read),
-        Question::SlotShow { slot } => {
-            let detail = registry::slot(pool, slot).await.map_err(read)?;
-            let enrolment = renewal::shown(shared, slot).await.map_err(told)?;
-            Ok(Answer::Slot(SlotDetail { enrolment, ..detail }))
-        }
+        Question::SlotShow { slot } => show_slot(shared, slot).await.map_err(told),
         Question::SlotExtend { slot, dry_run } => {
             renewal::extend(shared, &operator, slot, dry_run).await.map(Answer::Renewed).map_err(told)
         }
@@ -80,17 +72,11 @@ async fn decide(
         }
         Question::DeviceRevoke { slot, reason, note, dry_run } => {
             let order = Order { slot, reason, note, by: operator.name, trace: Some(operator.trace) };
-            let receipt = if dry_run {
-                revocation::rehearse(shared, order).await
-            } else {
-                revocation::revoke(shared, order).await
-            };
-            receipt.map(Answer::Receipt).map_err(|fault| fault.refusal().trouble())
+            revoke(shared, order, dry_run).await.map_err(told)
         }
-        Question::ReceiptShow { receipt } => revocation::show(shared, &receipt)
-            .await
-            .map(Answer::Receipt)
-            .map_err(|fault| fault.refusal().trouble()),
+        Question::ReceiptShow { receipt } => {
+            revocation::show(shared, &receipt).await.map(Answer::Receipt).map_err(told)
+        }
         Question::OutboxList => {
             let mut conn = pool.acquire().await.map_err(|error| read(error.into()))?;
             letters::list(&mut conn).await.map(Answer::Outbox).map_err(read)
@@ -111,6 +97,34 @@ async fn decide(
             Ok(Answer::AuditVerified { entries: head.entries, head: head.hash.to_string() })
         }
     }
+}
+
+async fn readdress(
+    shared: &Shared,
+    operator: &Operator,
+    facility: &FacilityId,
+    address: &str,
+    dry_run: bool,
+) -> Result<ProvisioningAnswer, Fault> {
+    let now_ms = world::now_ms();
+    let change = admin_address::correct(&shared.store, now_ms, operator, facility, address, dry_run).await?;
+    shared.bells.outbox.notify_one();
+    Ok(ProvisioningAnswer::AddressChanged(change))
+}
+
+async fn show_slot(shared: &Shared, slot: SlotNumber) -> Result<ProvisioningAnswer, Fault> {
+    let detail = registry::slot(shared.store.pool(), slot).await?;
+    let enrolment = renewal::shown(shared, slot).await?;
+    Ok(ProvisioningAnswer::Slot(SlotDetail { enrolment, ..detail }))
+}
+
+async fn revoke(shared: &Arc<Shared>, order: Order, dry_run: bool) -> Result<ProvisioningAnswer, Fault> {
+    let receipt = if dry_run {
+        revocation::rehearse(shared, order).await?
+    } else {
+        revocation::revoke(shared, order).await?
+    };
+    Ok(ProvisioningAnswer::Receipt(receipt))
 }
 
 async fn accept(
