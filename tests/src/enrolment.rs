@@ -64,6 +64,25 @@ pub fn bootstrap_reaches_claim_and_start(world: &World, device: &Device) -> Told
     Ok(())
 }
 
+/// 再発行 (ruling 5): the mailed key is dead for whoever has it, another mail brings another, and the sheet stays.
+pub fn reissued_bundle_replaces_the_first(world: &World, device: &mut Device) -> Told<()> {
+    let (slot, sheet) = (device.slot.clone(), device.handover.sheet.clone());
+    let told = world.server.ok(&["slot", "reissue", &slot])?;
+    device.raise_bootstrap()?;
+    counted(world, "drops", "handshake-unknown-key", || device.knock(world.plan.gateway_open()))?;
+    holds!(device.last_handshake()? == 0, "the key of the first mail still works");
+
+    let mail = world.arrived("the bundle once more", |mail| told["letter"] == mail.letter())?;
+    let text = mail.text.clone().unwrap_or_default();
+    holds!(mail.dkim && mail.brings(&slot), "the second mail is {}", mail.header("subject"));
+    holds!(text.contains("先にお届けした接続設定は、もう使えません"), "it does not say what is dead: {text}");
+    device.handover.bundle = world.received(&slot)?;
+    let printed = world.sheet(&slot)?;
+    holds!(printed.number == sheet.number && printed.password == sheet.password, "another sheet was printed");
+    device.raise_bootstrap()?;
+    bootstrap_reaches_claim_and_start(world, device)
+}
+
 /// A guess is counted and answered without a hint; it costs one of the five.
 pub fn wrong_password_opens_nothing(device: &Device) -> Told<()> {
     let body = json!({

@@ -98,13 +98,14 @@ fn claim(world: &mut World, devices: &mut Devices) -> Told<String> {
     enrolment::wrong_password_opens_nothing(&devices.clinic)?;
     enrolment::second_claim_voids_the_first(world, &mut devices.clinic)?;
     enrolment::bootstrap_key_is_dead(world, &devices.clinic)?;
+    enrolment::reissued_bundle_replaces_the_first(world, &mut devices.newcomer)?;
     for device in [&mut devices.office, &mut devices.nurses, &mut devices.dentist] {
         enrolment::claim(world, device)?;
     }
     for device in devices.all() {
         world.remember_secrets_of(device);
     }
-    Ok("own keys, own certificates; the repeat voided its predecessor; the bootstrap key is dead".into())
+    Ok("own keys and certificates; the repeat voided its predecessor; mailed keys are dead after claim and reissue".into())
 }
 
 fn post(world: &mut World, devices: &Devices) -> Told<(Team, String)> {
