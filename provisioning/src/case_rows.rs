@@ -4,6 +4,7 @@
 use pki::identity::FacilityId;
 
 use crate::case::{self, CaseEvent, CaseState, FLOW, Step};
+use crate::dates;
 use crate::form1::Application;
 use crate::jst;
 use crate::messages::Message;
@@ -19,7 +20,8 @@ pub struct Case {
     pub facility: Option<String>,
 }
 
-/// A new case; its number counts up within the Japanese year of the receipt (G-11).
+/// A new case; the day of receipt counts, which may lie before the import (F-07, G-11), and the number counts
+/// up within its Japanese year.
 pub async fn receive(
     conn: &mut Conn,
     now_ms: i64,
@@ -27,7 +29,9 @@ pub async fn receive(
     fingerprint: &str,
     operator: &str,
 ) -> Result<String, OfficeFault> {
-    let year = jst::year(now_ms);
+    let received_on = application.received_on.as_deref().and_then(dates::begins_ms);
+    let received_ms = received_on.map_or(now_ms, |day| day.min(now_ms));
+    let year = jst::year(received_ms);
     let case = format!("{year}-{:05}", next(conn, &format!("case {year}")).await?);
     let row = serde_json::to_string(application).map_err(|error| OfficeFault::Row(error.to_string()))?;
     sqlx::query(
@@ -43,7 +47,7 @@ pub async fn receive(
     .bind(&application.name)
     .bind(fingerprint)
     .bind(row)
-    .bind(now_ms)
+    .bind(received_ms)
     .execute(&mut *conn)
     .await?;
     close_steps(conn, now_ms, &case, &[Step::Receive], operator).await?;

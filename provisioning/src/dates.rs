@@ -5,18 +5,31 @@ use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 
 use crate::messages_people::{PeopleMessage, Refusal};
+use crate::written_date;
 
 /// A date that has come: a pledge or a consent is never of tomorrow.
 pub fn past_date(text: &str, now_ms: i64) -> Result<String, Refusal> {
     let refused = || PeopleMessage::DateForm.about(text.chars().take(20).collect::<String>());
-    let date: Date = text.trim().parse().map_err(|_| refused())?;
+    let date = written_date::parse(text).ok_or_else(refused)?;
     if date > today(now_ms) {
         return Err(refused());
     }
     Ok(date.to_string())
 }
 
-fn today(now_ms: i64) -> Date {
+/// Has a day (ISO) not come yet?
+pub fn is_ahead(day: &str, now_ms: i64) -> bool {
+    day.parse::<Date>().is_ok_and(|day| day > today(now_ms))
+}
+
+/// When a day (ISO) begins in Japan.
+pub fn begins_ms(day: &str) -> Option<i64> {
+    let day: Date = day.parse().ok()?;
+    day.to_zoned(TimeZone::fixed(Offset::constant(9))).ok().map(|at| at.timestamp().as_millisecond())
+}
+
+/// The date in Japan.
+pub fn today(now_ms: i64) -> Date {
     let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     now.to_zoned(TimeZone::fixed(Offset::constant(9))).date()
 }
@@ -28,7 +41,9 @@ mod tests {
     #[test]
     fn a_date_of_tomorrow_or_of_no_calendar_is_refused() {
         let now = 1_795_000_000_000;
-        assert_eq!(past_date("2026-11-18", now).unwrap(), "2026-11-18");
+        for text in ["2026-11-18", "令和8年11月18日", "2026/11/18"] {
+            assert_eq!(past_date(text, now).unwrap(), "2026-11-18");
+        }
         for text in ["2026-11-19", "2026-02-30", "", "昨日", "18/11/2026"] {
             assert!(past_date(text, now).is_err(), "{text}");
         }

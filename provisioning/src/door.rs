@@ -205,7 +205,20 @@ pub struct ImportReport {
 pub struct RowFault {
     /// As Excel counts: the heading is row 1.
     pub row: u32,
+    /// The column's heading.
     pub column: String,
+    /// The sheet's name; a text file has none.
+    #[serde(default)]
+    pub sheet: Option<String>,
+    /// Where it is to be mended, such as `B4`; a missing column has none.
+    #[serde(default)]
+    pub cell: Option<String>,
+    /// What was read there, shortened.
+    #[serde(default)]
+    pub given: String,
+    /// What belongs there; empty where the file and not a cell is wrong.
+    #[serde(default)]
+    pub expected_ja: String,
     pub code: String,
     pub reason_ja: String,
     pub reason_en: String,

@@ -6,68 +6,23 @@ use std::collections::BTreeMap;
 
 use pki::chain::Hash;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
 
 use crate::door::RowFault;
 use crate::facility::{self, FacilityCode, FacilityKind, MailAddress, OFFICE_CODE};
+use crate::form1_cell;
 use crate::login;
 use crate::messages::{Message, shown};
-use crate::sheet_file::{Row, Table};
+use crate::sheet_file::{Habit, Row, Table, letters};
+
+pub use crate::form1_cell::VPN_MAX;
+pub use crate::form1_column::Column;
 
 /// I-02: two as a rule; more is asked about.
 pub const VPN_USUAL: u32 = 2;
-/// What one form may ask for; more is a conversation, not a form.
-pub const VPN_MAX: u32 = 10;
-
-/// The columns, in the order of the template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Column {
-    Code,
-    Name,
-    Kind,
-    PostalAddress,
-    Telephone,
-    Representative,
-    AdminName,
-    AdminAddress,
-    VpnRequested,
-    MedicalNet,
-}
-
-impl Column {
-    pub const ALL: [Column; 10] = [
-        Column::Code,
-        Column::Name,
-        Column::Kind,
-        Column::PostalAddress,
-        Column::Telephone,
-        Column::Representative,
-        Column::AdminName,
-        Column::AdminAddress,
-        Column::VpnRequested,
-        Column::MedicalNet,
-    ];
-
-    pub fn heading(self) -> &'static str {
-        match self {
-            Column::Code => "事業所番号",
-            Column::Name => "事業所名",
-            Column::Kind => "種別",
-            Column::PostalAddress => "所在地",
-            Column::Telephone => "電話番号",
-            Column::Representative => "代表者名",
-            Column::AdminName => "施設内管理者名",
-            Column::AdminAddress => "管理画面ログイン用メールアドレス",
-            Column::VpnRequested => "VPN申請数",
-            Column::MedicalNet => "ふくいメディカルネット参加",
-        }
-    }
-
-    fn parse(heading: &str) -> Option<Self> {
-        let word = facility::fold_word(heading);
-        Column::ALL.into_iter().find(|column| facility::fold_word(column.heading()) == word)
-    }
-}
+/// Above its headings a form has a title and a few lines, no more.
+const TITLE_ROWS: usize = 10;
+/// Headings that must be known before a row is taken for the headings.
+const HEADINGS_MIN: usize = 3;
 
 /// One application as it was meant. Serialised field by field in this order, which the fingerprint relies on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +37,9 @@ pub struct Application {
     pub admin_address: String,
     pub vpn_requested: u32,
     pub medical_net: bool,
+    /// ISO date; a form without it has come in when it was imported, and keeps the fingerprint it always had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_on: Option<String>,
 }
 
 impl Application {
@@ -109,22 +67,49 @@ pub struct Reading {
 /// Reads the whole table; every bad cell is named, not only the first.
 pub fn read(table: &Table) -> Reading {
     let mut reading = Reading::default();
-    let Some((headings, rows)) = table.rows.split_first() else { return reading };
+    let (headings, rows) = split(table);
+    let Some(headings) = headings else { return reading };
     let places = read_headings(headings, &mut reading.faults);
-    if !reading.faults.is_empty() {
-        return reading;
-    }
-    for row in rows {
-        let cells = Cells { row, places: &places };
-        if let Some(application) = cells.application(&mut reading) {
-            reading.applications.push((row.number, application));
+    if reading.faults.is_empty() {
+        for row in rows {
+            let cells = Cells { row, places: &places };
+            if let Some(application) = cells.application(&mut reading) {
+                reading.applications.push((row.number, application));
+            }
+        }
+        refuse_twins(&mut reading);
+        if rows.is_empty() {
+            reading.faults.push(Message::FileEmpty.at(headings.number + 1, Column::Code.heading()));
         }
     }
-    refuse_twins(&mut reading);
-    if rows.is_empty() {
-        reading.faults.push(Message::FileEmpty.at(headings.number + 1, Column::Code.heading()));
-    }
+    reading.faults.iter_mut().chain(&mut reading.warnings).for_each(|fault| locate(table, fault));
     reading
+}
+
+/// Says where in the table a fault stands: the sheet, the cell, what was read and what belongs there.
+pub fn locate(table: &Table, fault: &mut RowFault) {
+    fault.sheet.clone_from(&table.sheet);
+    let column = Column::ALL.into_iter().find(|column| column.heading() == fault.column);
+    if let Some(column) = column {
+        column.expected_ja().clone_into(&mut fault.expected_ja);
+    }
+    let Some(headings) = split(table).0 else { return };
+    let is_it = |text: &String| match column {
+        Some(column) => Column::parse(text) == Some(column),
+        None => shown(text.trim()) == fault.column,
+    };
+    let Some(place) = headings.cells.iter().position(is_it) else { return };
+    fault.cell = Some(format!("{}{}", letters(place), fault.row));
+    let row = table.rows.iter().find(|row| row.number == fault.row);
+    fault.given = row.map_or_else(String::new, |row| shown(row.cell(place).trim()));
+}
+
+/// The row of headings and what stands below it. A title above them is passed over.
+fn split(table: &Table) -> (Option<&Row>, &[Row]) {
+    let known = |row: &Row| row.cells.iter().filter(|text| Column::parse(text).is_some()).count();
+    let found = table.rows.iter().take(TITLE_ROWS).position(|row| known(row) >= HEADINGS_MIN).unwrap_or(0);
+    let below = table.rows.get(found + 1..).unwrap_or(&[]);
+    (table.rows.get(found), below)
 }
 
 type Places = BTreeMap<Column, usize>;
@@ -144,13 +129,12 @@ fn read_headings(row: &Row, faults: &mut Vec<RowFault>) -> Places {
         }
     }
     for given in &unknown {
-        let nearest = facility::nearest(given, Column::ALL.map(Column::heading));
+        let nearest = Column::nearest(given);
         faults.push(Message::HeadingUnknown { given: given.clone(), nearest }.at(row.number, given));
     }
-    for column in Column::ALL.into_iter().filter(|column| !places.contains_key(column)) {
-        let near = unknown
-            .iter()
-            .find(|given| facility::nearest(given, Column::ALL.map(Column::heading)) == column.heading());
+    let missing = |column: &Column| !places.contains_key(column) && !column.is_optional();
+    for column in Column::ALL.into_iter().filter(missing) {
+        let near = unknown.iter().find(|given| Column::nearest(given) == column.heading());
         let message = match near {
             Some(found) => Message::HeadingMissingNear { found: found.clone() },
             None => Message::HeadingMissing,
@@ -171,19 +155,24 @@ impl Cells<'_> {
         self.places.get(&column).map_or("", |place| self.row.cell(*place)).trim()
     }
 
+    fn habit(&self, column: Column) -> Option<&Habit> {
+        self.places.get(&column).and_then(|place| self.row.habit(*place))
+    }
+
     /// All cells are looked at before the row is given up.
     fn application(&self, reading: &mut Reading) -> Option<Application> {
         let faults = &mut reading.faults;
-        let code = self.take(Column::Code, faults, FacilityCode::parse);
+        let code = self.take(Column::Code, faults, form1_cell::code);
         let kind = self.take(Column::Kind, faults, FacilityKind::parse_applicant);
         let name = self.take(Column::Name, faults, facility::line);
         let admin_name = self.take(Column::AdminName, faults, facility::line);
         let admin_address = self.take(Column::AdminAddress, faults, MailAddress::parse);
-        let postal_address = self.may(Column::PostalAddress, faults, facility::line);
-        let telephone = self.may(Column::Telephone, faults, facility::telephone);
+        let postal_address = self.may(Column::PostalAddress, faults, form1_cell::postal_address);
+        let telephone = self.may(Column::Telephone, faults, form1_cell::telephone);
         let representative = self.may(Column::Representative, faults, facility::line);
-        let vpn_requested = self.may(Column::VpnRequested, faults, read_count);
-        let medical_net = self.may(Column::MedicalNet, faults, read_yes_no);
+        let vpn_requested = self.may(Column::VpnRequested, faults, form1_cell::count);
+        let medical_net = self.may(Column::MedicalNet, faults, form1_cell::yes_no);
+        let received_on = self.may(Column::ReceivedOn, faults, form1_cell::date);
         if code.as_ref().is_some_and(|code| code.as_str() == OFFICE_CODE) {
             let given = OFFICE_CODE.to_owned();
             faults.push(Message::CodeReserved { given }.at(self.row.number, Column::Code.heading()));
@@ -200,6 +189,7 @@ impl Cells<'_> {
             admin_address: admin_address?.written().to_owned(),
             vpn_requested: vpn_requested?,
             medical_net: medical_net?,
+            received_on: received_on?.map(|day| day.to_string()),
         };
         self.doubts(&application, &mut reading.warnings);
         Some(application)
@@ -213,7 +203,8 @@ impl Cells<'_> {
         parse: impl Fn(&str) -> Result<T, Message>,
     ) -> Option<T> {
         let text = self.text(column);
-        let parsed = if text.is_empty() { Err(Message::CellEmpty) } else { parse(text) };
+        let parsed = form1_cell::look(column, text, self.habit(column))
+            .and_then(|()| if text.is_empty() { Err(Message::CellEmpty) } else { parse(text) });
         parsed.map_err(|message| faults.push(message.at(self.row.number, column.heading()))).ok()
     }
 
@@ -224,11 +215,16 @@ impl Cells<'_> {
         faults: &mut Vec<RowFault>,
         parse: impl Fn(&str) -> Result<T, Message>,
     ) -> Option<T> {
-        if self.text(column).is_empty() { Some(T::default()) } else { self.take(column, faults, parse) }
+        let is_blank = self.text(column).is_empty()
+            && !matches!(self.habit(column), Some(Habit::Merged(_) | Habit::Uncomputed));
+        if is_blank { Some(T::default()) } else { self.take(column, faults, parse) }
     }
 
     /// What is allowed, but asked about.
     fn doubts(&self, application: &Application, warnings: &mut Vec<RowFault>) {
+        for column in self.places.keys().filter(|column| self.habit(**column) == Some(&Habit::Computed)) {
+            warnings.push(Message::CellComputed.at(self.row.number, column.heading()));
+        }
         let code = FacilityCode::parse(&application.code);
         if code.is_ok_and(|code| !code.check_digit_matches()) {
             let given = application.code.clone();
@@ -243,34 +239,6 @@ impl Cells<'_> {
             let unusual = Message::CountUnusual { given: application.vpn_requested, usual: VPN_USUAL };
             warnings.push(unusual.at(self.row.number, Column::VpnRequested.heading()));
         }
-    }
-}
-
-/// `2`, `２`, `2台`, `2.0`.
-fn read_count(text: &str) -> Result<u32, Message> {
-    let plain: String = text.nfkc().collect();
-    let plain = plain.trim().trim_end_matches(['台', '個', '本']);
-    let plain = plain.strip_suffix(".0").unwrap_or(plain).trim();
-    let count: u32 = plain.parse().map_err(|_| Message::CountForm { given: shown(text) })?;
-    if count > VPN_MAX { Err(Message::CountTooMany { given: count, limit: VPN_MAX }) } else { Ok(count) }
-}
-
-fn read_yes_no(text: &str) -> Result<bool, Message> {
-    match facility::fold_word(text).as_str() {
-        "参加" | "参加済" | "参加済み" | "参加している" | "有" | "あり" | "はい" | "○" | "〇" | "◯" | "●"
-        | "1" | "true" | "yes" => Ok(true),
-        "不参加"
-        | "未参加"
-        | "参加していない"
-        | "無"
-        | "なし"
-        | "いいえ"
-        | "×"
-        | "✕"
-        | "0"
-        | "false"
-        | "no" => Ok(false),
-        _ => Err(Message::YesNoForm { given: shown(text) }),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::audit::{self, Event};
 use crate::case::CaseState;
 use crate::case_rows;
+use crate::dates;
 use crate::door::{ImportReport, Operator, RowFault};
 use crate::form1::{self, Application, Column, Reading};
 use crate::messages::Message;
@@ -23,10 +24,9 @@ pub async fn import(
     bytes: Vec<u8>,
     dry_run: bool,
 ) -> Result<ImportReport, OfficeFault> {
-    let reading =
-        tokio::task::spawn_blocking(move || sheet_file::read(&bytes).map(|table| form1::read(&table)))
-            .await
-            .map_err(|error| OfficeFault::Task(error.to_string()))??;
+    let read = move || sheet_file::read(&bytes).map(|table| (form1::read(&table), table));
+    let (reading, table) =
+        tokio::task::spawn_blocking(read).await.map_err(|error| OfficeFault::Task(error.to_string()))??;
     let mut report = if dry_run {
         // Never committed: dropping it takes everything back.
         receive_all(&mut *store.begin().await?, now_ms, operator, &reading).await?
@@ -34,6 +34,7 @@ pub async fn import(
         transaction!(store, conn => receive_all(conn, now_ms, operator, &reading).await)?
     };
     report.dry_run = dry_run;
+    report.faults.iter_mut().for_each(|fault| form1::locate(&table, fault));
     report.warnings = reading.warnings;
     Ok(report)
 }
@@ -44,7 +45,7 @@ async fn receive_all(
     operator: &Operator,
     reading: &Reading,
 ) -> Result<ImportReport, OfficeFault> {
-    let (new, known, registry_faults) = compare(conn, &reading.applications).await?;
+    let (new, known, registry_faults) = compare(conn, now_ms, &reading.applications).await?;
     let mut report = ImportReport {
         dry_run: false,
         rows: count(reading.applications.len()),
@@ -80,6 +81,7 @@ type Compared<'a> = (Vec<(&'a Application, String)>, u32, Vec<RowFault>);
 /// Sorts applications into new ones, known ones, and ones that the registry contradicts.
 async fn compare<'a>(
     conn: &mut Conn,
+    now_ms: i64,
     applications: &'a [(u32, Application)],
 ) -> Result<Compared<'a>, OfficeFault> {
     let registered = Registered::load(conn).await?;
@@ -89,6 +91,10 @@ async fn compare<'a>(
         if registered.fingerprints.contains_key(&fingerprint) {
             known += 1;
             continue;
+        }
+        if let Some(day) = application.received_on.as_deref().filter(|day| dates::is_ahead(day, now_ms)) {
+            let ahead = Message::DateAhead { given: day.to_owned() };
+            faults.push(ahead.at(*row, Column::ReceivedOn.heading()));
         }
         registered.contradictions(*row, application, &mut faults);
         new.push((application, fingerprint));

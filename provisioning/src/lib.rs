@@ -12,11 +12,18 @@ pub mod jst;
 pub mod facility;
 pub mod login;
 pub mod password;
+pub mod written_date;
 pub mod dates;
 pub mod ticket;
 
 // an application, its case, its slots, its papers
+pub mod sheet_table;
+pub mod sheet_text;
+pub mod sheet_csv;
+pub mod sheet_xlsx;
 pub mod sheet_file;
+pub mod form1_column;
+pub mod form1_cell;
 pub mod form1; // border
 pub mod template;
 pub mod case;

@@ -73,16 +73,16 @@ catalogue! {
         "画像や不要なシートを消すか、いくつかに分けてください。", "Remove pictures and other sheets, or split the file."
     }
     FileLocked => "MM-5103" Usage {
-        "パスワード付きのファイルか、古い形式（.xls）のファイルです。", "The file has a password, or is an old .xls.",
+        "パスワード付きのファイルです。", "The file has a password.",
         "パスワードを外し、「Excelブック（.xlsx）」で保存し直してください。", "Remove the password and save it as .xlsx."
     }
     FileUnreadable { why: String } => "MM-5104" Usage {
         "Excelファイルとして読めません（{why}）。", "The file cannot be read as .xlsx ({why}).",
         "Excelで開いて「Excelブック（.xlsx）」で保存し直してください。", "Open it in Excel and save it as .xlsx again."
     }
-    FileNotUtf8 { row: u32 } => "MM-5105" Usage {
-        "{row}行目付近の文字コードがUTF-8ではありません。", "Near row {row} the text is not UTF-8.",
-        "Excelでは「CSV UTF-8（コンマ区切り）」を選んで保存してください。", "In Excel save it as \"CSV UTF-8\"."
+    FileText { row: u32 } => "MM-5105" Usage {
+        "{row}行目付近に、UTF-8・UTF-16・シフトJIS（CP932）のどれとしても読めない文字があります。", "Near row {row} the text is neither UTF-8, UTF-16 nor CP932.",
+        "Excelで開き、「CSV UTF-8（コンマ区切り）」か「Excelブック（.xlsx）」で保存し直してください。", "Open it in Excel and save it as \"CSV UTF-8\" or .xlsx."
     }
     FileRows { limit: usize } => "MM-5106" Usage {
         "行が多すぎます（上限{limit}行）。", "The file has more than {limit} rows.",
@@ -96,9 +96,13 @@ catalogue! {
         "シート「様式1」が見つかりません（あるシート: {found}）。", "There is no sheet named 様式1 (found: {found}).",
         "申込を書いたシートの名前を「様式1」にしてください。", "Name the sheet with the applications 様式1."
     }
-    FileRagged { row: u32, why: String } => "MM-5109" Usage {
-        "{row}行目付近がCSVとして読めません（{why}）。", "Near row {row} the CSV is broken ({why}).",
-        "引用符（\"）の閉じ忘れを確かめてください。", "Look for a quotation mark that is not closed."
+    FileRagged { row: u32 } => "MM-5109" Usage {
+        "{row}行目の引用符（\"）が、ファイルの終わりまで閉じていません。", "The quotation mark (\") in row {row} is never closed.",
+        "{row}行目の引用符を閉じるか消してください。", "Close or remove the quotation mark in row {row}."
+    }
+    FileKind { found: &'static str } => "MM-5110" Usage {
+        "このファイルは{found}で、様式1として読めません。", "The file is not a form but something else ({found}).",
+        "申込の表を「Excelブック（.xlsx）」か「CSV」で保存し、それを取り込んでください。", "Save the table as .xlsx or CSV and import that."
     }
     HeadingUnknown { given: String, nearest: &'static str } => "MM-5111" Usage {
         "見出し「{given}」は様式1にありません。", "The heading \"{given}\" is not of the form.",
@@ -116,6 +120,14 @@ catalogue! {
         "同じ見出しの列が二つあります。", "Two columns have this heading.",
         "片方の列を削除してください。", "Delete one of them."
     }
+    SheetHidden { sheet: String } => "MM-5115" Usage {
+        "シート「{sheet}」が非表示になっています。", "The sheet \"{sheet}\" is hidden.",
+        "シートを再表示し、内容を確かめてから保存してください。", "Unhide it, look at what it holds, and save again."
+    }
+    FileMacros => "MM-5116" Usage {
+        "マクロの入ったファイル（.xlsm）は取り込みません。", "A file with macros (.xlsm) is not imported.",
+        "「Excelブック（.xlsx）」で保存し直してください。マクロは要りません。", "Save it as .xlsx; no macro is needed."
+    }
     // 52xx: a cell
     CellEmpty => "MM-5201" Usage {
         "空欄です。", "The cell is empty.",
@@ -128,6 +140,34 @@ catalogue! {
     CellControl => "MM-5203" Usage {
         "改行など、使えない文字が入っています。", "The cell holds a line break or another control character.",
         "1行で書き直してください。", "Write it on one line."
+    }
+    CellFormula { given: String } => "MM-5204" Usage {
+        "数式「{given}」が入っていて、計算した値がありません。", "The cell holds a formula (\"{given}\") without a value.",
+        "数式ではなく値を書いてください（コピーして「値の貼り付け」）。", "Write the value itself (copy, paste values)."
+    }
+    CellError { given: String } => "MM-5205" Usage {
+        "Excelのエラー「{given}」が入っています。", "The cell holds Excel's error \"{given}\".",
+        "値を書き直してください。", "Write the value."
+    }
+    CellMerged { range: String } => "MM-5206" Usage {
+        "セル{range}が結合されています。", "The cells {range} are merged.",
+        "結合を解除し、1行に1つの申込となるように、それぞれのセルに書いてください。", "Unmerge them and write each cell, one application a row."
+    }
+    CellDate { given: String } => "MM-5207" Usage {
+        "Excelが日付「{given}」に変えています。", "Excel has made a date (\"{given}\") of it.",
+        "セルの書式を「文字列」にしてから、元のとおりに入力し直してください。", "Format the cell as text and type it again."
+    }
+    CellGaiji { given: String } => "MM-5208" Usage {
+        "「{given}」に、このパソコンだけの文字（外字）か読めない文字があります。", "\"{given}\" holds a character of one computer only, or an unreadable one.",
+        "一般の文字（例: 髙、﨑）で書き直してください。", "Write it with characters that every computer has."
+    }
+    CellComputed => "MM-5209" Usage {
+        "数式の計算結果を使います。", "The value was calculated by a formula.",
+        "値が正しいか確かめてください。正しければこのままで取り込めます。", "Look whether it is right; if so, it can stay."
+    }
+    CellExponent { given: String } => "MM-5210" Usage {
+        "Excelが「{given}」と指数で保存したため、元の番号が失われています。", "Excel saved \"{given}\": the digits are lost.",
+        "セルの書式を「文字列」にし、元の番号を入力し直してください。", "Format the cell as text and type the number again."
     }
     CodeLength { given: String, length: usize } => "MM-5211" Usage {
         "事業所番号「{given}」は{length}桁です。10桁でなければなりません。", "The facility code \"{given}\" has {length} characters; it must have 10.",
@@ -158,6 +198,10 @@ catalogue! {
         "この事業所の申込は{case}で受付済みですが、内容が違います。", "Case {case} already holds an application of this facility with other contents.",
         "先の申込を確かめ、どちらが正しいか決めてください。", "Look at that case and decide which one is right."
     }
+    CodeZeroLost { given: String, meant: String } => "MM-5218" Usage {
+        "事業所番号「{given}」は9桁です。Excelが先頭の0を消したと思われます（正しくは「{meant}」でしょうか）。", "The code \"{given}\" has 9 digits; Excel probably ate a leading 0 (\"{meant}\"?).",
+        "指定通知書と照らし、セルの書式を「文字列」にして10桁で入力し直してください。", "Compare it with the notice of designation, format the cell as text, and type all ten."
+    }
     KindUnknown { given: String, nearest: &'static str } => "MM-5221" Usage {
         "種別「{given}」は一覧にありません。", "The kind \"{given}\" is not on the list.",
         "「{nearest}」など、様式1の一覧から選んでください。", "Choose from the list of the form, perhaps \"{nearest}\"."
@@ -186,6 +230,10 @@ catalogue! {
         "「{given}」は電話番号の形ではありません。", "\"{given}\" is not a telephone number.",
         "市外局番から、0776-00-0000 のように書いてください。", "Write it with the area code: 0776-00-0000."
     }
+    TelephoneZeroLost { given: String, meant: String } => "MM-5242" Usage {
+        "電話番号「{given}」の先頭の0が消えています（正しくは「{meant}」でしょうか）。", "The telephone number \"{given}\" has lost its leading 0 (\"{meant}\"?).",
+        "セルの書式を「文字列」にし、市外局番の0から入力し直してください。", "Format the cell as text and type it with the area code's 0."
+    }
     CountForm { given: String } => "MM-5251" Usage {
         "VPN申請数「{given}」は数ではありません。", "\"{given}\" is not a number of VPNs.",
         "0から10の数を書くか、Web会議を使わないときは空欄にしてください。", "Write a number from 0 to 10, or leave it blank."
@@ -201,6 +249,14 @@ catalogue! {
     YesNoForm { given: String } => "MM-5261" Usage {
         "「{given}」は「参加」か空欄で答えてください。", "\"{given}\" is neither 参加 nor blank.",
         "参加しているときは「参加」、いないときは「不参加」か空欄にしてください。", "Write 参加, 不参加, or leave it blank."
+    }
+    DateForm { given: String } => "MM-5271" Usage {
+        "「{given}」は日付として読めません。", "\"{given}\" is not a date.",
+        "2026/4/1 か 令和8年4月1日 のように、年から書いてください。", "Write it with the year, as 2026/4/1 or 令和8年4月1日."
+    }
+    DateAhead { given: String } => "MM-5272" Usage {
+        "受付日「{given}」はまだ来ていません。", "The day of receipt \"{given}\" has not come yet.",
+        "申込書が届いた日を書いてください。", "Write the day on which the form arrived."
     }
     // 53xx: cases and slots
     CaseUnknown { case: String } => "MM-5301" NotFound {
@@ -272,12 +328,16 @@ impl Message {
         Trouble { code: code.to_owned(), kind, ja, en, remedy_ja, remedy_en }
     }
 
-    /// The same, about one cell of a form.
+    /// The same, about one cell of a form; where it stands is added by who knows the table.
     pub fn at(&self, row: u32, column: &str) -> RowFault {
         let Text { code, ja, en, remedy_ja, remedy_en, .. } = self.text();
         RowFault {
             row,
             column: column.to_owned(),
+            sheet: None,
+            cell: None,
+            given: String::new(),
+            expected_ja: String::new(),
             code: code.to_owned(),
             reason_ja: ja,
             reason_en: en,

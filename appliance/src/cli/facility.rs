@@ -90,22 +90,35 @@ fn report_text(report: &ImportReport, out: &Out) -> String {
 
 fn faults_table(faults: &[RowFault], out: &Out) -> String {
     let mut table = Table::new(&[
-        out.pick("行", "row"),
+        out.pick("場所", "place"),
         out.pick("列", "column"),
+        out.pick("読んだ値", "read"),
         out.pick("コード", "code"),
         out.pick("理由", "reason"),
         out.pick("直し方", "remedy"),
+        out.pick("書くもの", "belongs there"),
     ]);
     for fault in faults {
         table.row([
-            fault.row.to_string(),
+            place(fault, out),
             fault.column.clone(),
+            fault.given.clone(),
             fault.code.clone(),
             out.pick(&fault.reason_ja, &fault.reason_en).clone(),
             out.pick(&fault.remedy_ja, &fault.remedy_en).clone(),
+            fault.expected_ja.clone(),
         ]);
     }
     table.text()
+}
+
+/// `様式1!B4` as Excel writes it, or the row of a column that is missing.
+fn place(fault: &RowFault, out: &Out) -> String {
+    match (&fault.sheet, &fault.cell) {
+        (Some(sheet), Some(cell)) => format!("{sheet}!{cell}"),
+        (None, Some(cell)) => cell.clone(),
+        (_, None) => out.pick(format!("{}行", fault.row), format!("row {}", fault.row)),
+    }
 }
 
 fn list(door: &Door, out: &Out) -> Result<Exit, Failure> {

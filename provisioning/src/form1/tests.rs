@@ -38,7 +38,8 @@ fn each_bad_cell_is_named_by_row_column_and_reason() {
     let long = "あ".repeat(101);
     for (column, text, code) in [
         (Column::Code, "", "MM-5201"),
-        (Column::Code, "187010012", "MM-5211"),
+        (Column::Code, "18701001", "MM-5211"),
+        (Column::Code, "187010012", "MM-5218"),
         (Column::Code, "18701001２X", "MM-5212"),
         (Column::Code, "9900000001", "MM-5214"),
         (Column::Name, "　", "MM-5201"),
@@ -146,4 +147,93 @@ fn the_fingerprint_is_of_what_was_meant() {
         with(Column::Code, "１８７０１００１２８").replace(",2,", ",２,").replace("参加", " 参加済み ");
     assert_eq!(print(GOOD), print(&same));
     assert_ne!(print(GOOD), print(&with(Column::VpnRequested, "1")));
+}
+
+/// F-07, G-11: the day on which the paper arrived, however it was written.
+#[test]
+fn the_day_of_receipt_is_read_in_every_form() {
+    for (text, day) in [
+        ("2024/3/29", Some("2024-03-29")),
+        ("令和6年3月29日", Some("2024-03-29")),
+        ("R6.3.29", Some("2024-03-29")),
+        ("45380", Some("2024-03-29")),
+        ("", None),
+    ] {
+        let text = format!("{HEADINGS},受付日\n{GOOD},{text}");
+        let reading = read(&sheet_file::read(text.as_bytes()).unwrap());
+        assert_eq!(reading.faults, []);
+        assert_eq!(reading.applications[0].1.received_on.as_deref(), day, "{text}");
+    }
+    let text = format!("{HEADINGS},受付日\n{GOOD},3月末");
+    let fault = read(&sheet_file::read(text.as_bytes()).unwrap()).faults.remove(0);
+    assert_eq!(
+        (fault.code.as_str(), fault.cell.as_deref(), fault.given.as_str()),
+        ("MM-5271", Some("K2"), "3月末")
+    );
+}
+
+#[test]
+fn a_fault_says_the_cell_what_was_read_and_what_belongs_there() {
+    let reading = read_rows(&[GOOD, &with(Column::Telephone, "776-00-1234")]);
+    let fault = &reading.faults[0];
+    assert_eq!((fault.sheet.as_deref(), fault.cell.as_deref()), (None, Some("E3")));
+    assert_eq!((fault.given.as_str(), fault.code.as_str()), ("776-00-1234", "MM-5242"));
+    assert!(fault.reason_ja.contains("0776-00-1234") && fault.expected_ja.contains("市外局番"));
+    let wrong = format!("{}\n{GOOD}", HEADINGS.replace("代表者名", "代表者"));
+    let faults = read(&sheet_file::read(wrong.as_bytes()).unwrap()).faults;
+    assert_eq!(names(&faults), [(1, "代表者", "MM-5111"), (1, "代表者名", "MM-5113")]);
+    assert_eq!((faults[0].cell.as_deref(), faults[1].cell.as_deref()), (Some("F1"), None));
+}
+
+#[test]
+fn a_title_above_the_headings_is_passed_over() {
+    let text = format!("ふくいみまもりSNS 利用申込書（様式1）\n\n記入日,2026/4/1\n{HEADINGS}\n{GOOD}");
+    let reading = read(&sheet_file::read(text.as_bytes()).unwrap());
+    assert_eq!((reading.faults, reading.applications[0].0), (vec![], 5));
+}
+
+/// E-01: the workbook as Excel's users leave it; each cell is named with its sheet, letter and range.
+#[test]
+fn a_workbook_with_every_habit_is_named_cell_by_cell() {
+    use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet().set_name("様式1").unwrap();
+    for (place, heading) in HEADINGS.split(',').chain(["受付日"]).enumerate() {
+        sheet.write_string(0, place as u16, heading).unwrap();
+    }
+    for row in 1..=6 {
+        for (place, text) in GOOD
+            .replace("1870100128", &format!("18701001{row}9"))
+            .replace("kanri@", &format!("kanri{row}@"))
+            .split(',')
+            .enumerate()
+        {
+            sheet.write_string(row, place as u16, text).unwrap();
+        }
+    }
+    let day = Format::new().set_num_format("yyyy/m/d");
+    let date = ExcelDateTime::from_ymd(2009, 1, 12).unwrap();
+    sheet.write_number(1, 0, 110_100_128.0).unwrap();
+    sheet.write_number(1, 4, 776_001_234.0).unwrap();
+    sheet.write_datetime_with_format(2, 3, &date, &day).unwrap();
+    sheet.write_datetime_with_format(2, 10, &date, &day).unwrap();
+    sheet.merge_range(3, 2, 4, 2, "医科", &Format::new()).unwrap();
+    sheet.write_formula(5, 1, Formula::new("=\"ケア\"&\"プラン\"").set_result("ケアプラン")).unwrap();
+    sheet.write_formula(6, 1, Formula::new("=VLOOKUP(A7,Z:Z,1)").set_result("#N/A")).unwrap();
+    let reading = read(&sheet_file::read(&book.save_to_buffer().unwrap()).unwrap());
+    let told = |faults: &[RowFault]| -> Vec<(String, String)> {
+        assert!(faults.iter().all(|fault| fault.sheet.as_deref() == Some("様式1")));
+        faults.iter().map(|fault| (fault.cell.clone().unwrap(), fault.code.clone())).collect()
+    };
+    let expected = [
+        ("A2", "MM-5218"),
+        ("E2", "MM-5242"),
+        ("D3", "MM-5207"),
+        ("C4", "MM-5206"),
+        ("C5", "MM-5206"),
+        ("B7", "MM-5205"),
+    ];
+    assert_eq!(told(&reading.faults), expected.map(|(cell, code)| (cell.to_owned(), code.to_owned())));
+    assert!(told(&reading.warnings).contains(&("B6".to_owned(), "MM-5209".to_owned())));
+    assert!(reading.faults[3].reason_ja.contains("C4:C5"));
 }

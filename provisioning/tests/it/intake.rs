@@ -24,7 +24,14 @@ async fn the_sample_becomes_thirty_cases_once_in_every_form_of_file() {
     let rows: Vec<Vec<String>> =
         sheet_file::read(SAMPLE).unwrap().rows.into_iter().skip(1).map(|row| row.cells).collect();
     let xlsx = template::filled(&rows).unwrap();
-    for again in [SAMPLE.to_vec(), without_bom, xlsx] {
+    let text = std::str::from_utf8(&without_bom).unwrap().to_owned();
+    let (cp932, _, unmappable) = encoding_rs::SHIFT_JIS.encode(&text);
+    assert!(!unmappable);
+    // Excel's "Unicode テキスト": UTF-16LE with tabs. No cell of the sample holds a comma.
+    let units = std::iter::once(0xfeff).chain(text.replace(',', "\t").encode_utf16().collect::<Vec<_>>());
+    let utf16 = units.flat_map(u16::to_le_bytes).collect();
+    let semicolons = text.replace(',', ";").into_bytes();
+    for again in [SAMPLE.to_vec(), without_bom.clone(), xlsx, cp932.to_vec(), utf16, semicolons] {
         let report = world.import(&again, false).await.unwrap();
         assert_eq!((report.rows, report.new, report.known), (30, 0, 30));
     }
@@ -50,6 +57,28 @@ async fn one_bad_cell_stops_the_whole_file_and_is_named() {
             && !fault.remedy_en.is_empty()
     );
     assert_eq!((report.cases.len(), world.rows().await), (0, before), "nothing half-imported");
+}
+
+/// G-11, F-07: the paper's day counts, and a day that has not come is refused at its cell.
+#[tokio::test]
+async fn the_day_of_receipt_is_the_papers() {
+    let world = World::new().await;
+    let header = std::str::from_utf8(SAMPLE).unwrap().lines().next().unwrap();
+    let form = |day: &str| {
+        format!("{header},受付日\r\n1810112201,別の医院,医科,,,,別 太郎,betsu@betsu.example.jp,,,{day}\r\n")
+    };
+    let ahead = world.import(form("令和80年4月1日").as_bytes(), true).await.unwrap();
+    let fault = &ahead.faults[0];
+    assert_eq!((fault.code.as_str(), fault.cell.as_deref()), ("MM-5272", Some("K2")));
+    assert_eq!(fault.given, "令和80年4月1日");
+    let report = world.import(form("R6.3.29").as_bytes(), false).await.unwrap();
+    assert_eq!(report.cases, ["2024-00001"]);
+    let received: i64 =
+        sqlx::query_scalar("SELECT received_at FROM office_case WHERE case_id = '2024-00001'")
+            .fetch_one(&world.registry().await)
+            .await
+            .unwrap();
+    assert_eq!(received, 1_711_638_000_000, "2024-03-29 in Japan");
 }
 
 #[tokio::test]
@@ -97,8 +126,10 @@ async fn an_application_that_contradicts_the_registry_is_named() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_trouble_of_the_asker() {
     let world = World::new().await;
-    let trouble = world.import(b"\xd0\xcf\x11\xe0", false).await.unwrap_err();
-    assert_eq!(trouble.code, "MM-5103");
+    for dry_run in [false, true] {
+        let trouble = world.import(b"\xd0\xcf\x11\xe0", dry_run).await.unwrap_err();
+        assert_eq!(trouble.code, "MM-5110");
+    }
     let trouble = world.import(b"", true).await.unwrap_err();
     assert_eq!(trouble.code, "MM-5101");
 }
