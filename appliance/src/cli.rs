@@ -1,6 +1,7 @@
 //! The operator's command `mimamori`: what was typed (`args`), how it is shown (`table`, `out`), whom it
 //! asks (`ask`), and one file per noun. Nothing here decides: it asks the running appliance and shows.
 
+pub mod args_fee;
 pub mod args;
 pub mod width;
 pub mod table;
@@ -15,6 +16,7 @@ pub mod mail;
 pub mod case;
 pub mod slot;
 pub mod device;
+pub mod fee; // edge: files that the operator names
 pub mod audit;
 pub mod realm; // edge: init, check and run touch files
 pub mod command; // edge: environment, arguments

@@ -11,15 +11,15 @@ use crate::written_date;
 pub fn past_date(text: &str, now_ms: i64) -> Result<String, Refusal> {
     let refused = || PeopleMessage::DateForm.about(text.chars().take(20).collect::<String>());
     let date = written_date::parse(text).ok_or_else(refused)?;
-    if date > today(now_ms) {
+    if date > day(now_ms) {
         return Err(refused());
     }
     Ok(date.to_string())
 }
 
 /// Has a day (ISO) not come yet?
-pub fn is_ahead(day: &str, now_ms: i64) -> bool {
-    day.parse::<Date>().is_ok_and(|day| day > today(now_ms))
+pub fn is_ahead(iso: &str, now_ms: i64) -> bool {
+    iso.parse::<Date>().is_ok_and(|wanted| wanted > day(now_ms))
 }
 
 /// When a day (ISO) begins in Japan.
@@ -28,9 +28,9 @@ pub fn begins_ms(day: &str) -> Option<i64> {
     day.to_zoned(TimeZone::fixed(Offset::constant(9))).ok().map(|at| at.timestamp().as_millisecond())
 }
 
-/// The date in Japan.
-pub fn today(now_ms: i64) -> Date {
-    let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+/// The date in Japan at a moment.
+pub fn day(at_ms: i64) -> Date {
+    let now = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     now.to_zoned(TimeZone::fixed(Offset::constant(9))).date()
 }
 

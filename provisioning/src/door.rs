@@ -5,6 +5,8 @@ use pki::identity::{FacilityId, PersonId, TraceId};
 use serde::{Deserialize, Serialize};
 use vpn::slot::{Series, SlotNumber};
 
+use crate::door_fee::{FeeAnswer, FeeQuestion};
+
 /// Who asks: the Unix user or certificate key-id, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
@@ -77,6 +79,7 @@ pub enum ProvisioningQuestion {
     },
     /// The TXT records that make receivers believe our mail.
     MailDns,
+    Fee(FeeQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -140,6 +143,7 @@ pub enum ProvisioningAnswer {
     Outbox(Vec<LetterRow>),
     Letter(LetterRow),
     MailDns(Vec<DnsRecord>),
+    Fee(FeeAnswer),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },
     Trouble(Trouble),

@@ -3,6 +3,9 @@
 //! Reading order. `// edge` touches the world (IO, clock, randomness, SQL); `// border` crosses a process border.
 
 pub mod need; // border
+pub mod fees; // border
+pub mod fee_bill; // border
+pub mod door_fee; // border
 pub mod door; // border
 
 // nouns
@@ -31,6 +34,11 @@ pub mod slots;
 pub mod bundle;
 pub mod qr;
 pub mod sheet;
+
+// what it costs
+pub mod fee_kind;
+pub mod fee_words;
+pub mod fee_paper;
 
 // the bundle as a mail
 pub mod post;
@@ -70,6 +78,8 @@ pub mod intake; // edge: SQL, tokio
 pub mod acceptance; // edge: SQL, randomness
 pub mod registry; // edge: SQL
 pub mod setup; // edge: SQL, randomness
+pub mod fee_rows; // edge: SQL
+pub mod fee_office; // edge: SQL
 
 // people and what they hold
 pub mod idempotency; // edge: SQL

@@ -316,6 +316,31 @@ catalogue! {
         "メールの送信サーバーが設定されていません。接続設定一式はフォルダーに書き出されます。", "No smarthost is configured; bundles are written to the folder.",
         "設定ファイルの [mail] smarthost と from を書いてください。", "Write `smarthost` and `from` in [mail] of the configuration."
     }
+    // 535x: fees
+    FiscalYearForm { given: String } => "MM-5351" Usage {
+        "年度「{given}」は使えません。", "\"{given}\" is not a fiscal year.",
+        "西暦4桁で書いてください（令和8年度は2026）。", "Write the year in which it begins, such as 2026."
+    }
+    FacilityAbsent { facility: String } => "MM-5352" NotFound {
+        "事業所{facility}はありません。", "There is no facility {facility}.",
+        "facility list で番号を確かめてください。", "Look at `facility list`."
+    }
+    IssuerNumberMissing => "MM-5353" Conflict {
+        "適格請求書発行事業者の登録番号がないので、請求書を発行できません。", "Without the issuer's registration number no invoice can be issued.",
+        "mimamori fee set issuer-number T… で登録してください（確かめるだけなら --dry-run）。", "Set it with `mimamori fee set issuer-number T…`, or only look with --dry-run."
+    }
+    InvoiceUnknown { invoice: String } => "MM-5354" NotFound {
+        "請求書{invoice}はありません。", "There is no invoice {invoice}.",
+        "fee list で番号を確かめてください。", "Look at `fee list`."
+    }
+    InvoiceClosed { invoice: String, on: String } => "MM-5355" Conflict {
+        "請求書{invoice}は{on}に入金済みか、取り消されています。", "Invoice {invoice} was paid on {on}, or is void.",
+        "二重の入金でしたら、事業所に返金を連絡してください。", "If it was paid twice, tell the facility."
+    }
+    SettingForm { name: String, given: String } => "MM-5356" Usage {
+        "設定「{name}」に「{given}」は使えません。", "The setting \"{name}\" cannot be \"{given}\".",
+        "mimamori fee settings で名前と選べる値を確かめてください。", "Look at `mimamori fee settings` for names and values."
+    }
 }
 
 impl Message {

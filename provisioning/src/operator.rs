@@ -15,7 +15,9 @@ use crate::messages::Message;
 use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
-use crate::{acceptance, admin_address, audit, intake, jst, letters, registry, renewal, template, world};
+use crate::{
+    acceptance, admin_address, audit, fee_office, intake, jst, letters, registry, renewal, template, world,
+};
 
 /// Answers one question; a refusal is an answer too.
 pub async fn answer(
@@ -87,6 +89,11 @@ async fn decide(
             row.map(Answer::Letter).map_err(read)
         }
         Question::MailDns => dns(postman).map_err(read),
+        Question::Fee(question) => {
+            let realm = &shared.config.realm_name;
+            let answer = fee_office::answer(&shared.store, realm, world::now_ms(), &operator, question).await;
+            answer.map(Answer::Fee).map_err(read)
+        }
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
+use super::args_fee::FeeCommand;
 use crate::process::Name;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -72,6 +73,9 @@ pub enum Command {
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
+    /// 料金と請求 / fees and invoices
+    #[command(subcommand)]
+    Fee(FeeCommand),
     /// 監査記録 / audit trails
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -13,7 +13,7 @@ use super::args::{CONFIG, Command, Format, Typed};
 use super::ask::Door;
 use super::failure::Failure;
 use super::out::Out;
-use super::{audit, case, device, explain, facility, mail, realm, slot, status};
+use super::{audit, case, device, explain, facility, fee, mail, realm, slot, status};
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
 
@@ -52,6 +52,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Slot(command) => slot::slot(&door()?, command, out),
         Command::Device(command) => device::device(&door()?, command, out),
         Command::Mail(command) => mail::mail(&door()?, command, out),
+        Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Explain { code } => explain::explain(&code, out),
         Command::Version => version(out),

@@ -204,6 +204,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::OutboxList => "mail list",
             ProvisioningQuestion::OutboxRetry { .. } => "mail retry",
             ProvisioningQuestion::MailDns => "mail dns",
+            ProvisioningQuestion::Fee(_) => "fee",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

@@ -25,6 +25,7 @@ mod sqlite {
     mod second_device; // two QR codes (ruling 5)
     mod renewal; // 延長 and 再発行 (ruling 5)
     mod mended; // an address that was mistyped (D-01, E-03)
+    mod fees; // what facilities pay (F)
 
     const ON_SERVER: bool = false;
 }
@@ -47,6 +48,7 @@ mod postgres {
     mod second_device; // two QR codes (ruling 5)
     mod renewal; // 延長 and 再発行 (ruling 5)
     mod mended; // an address that was mistyped (D-01, E-03)
+    mod fees; // what facilities pay (F)
 
     const ON_SERVER: bool = true;
 }

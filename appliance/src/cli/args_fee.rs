@@ -1,0 +1,115 @@
+//! What somebody typed after `fee`. Pure declarations.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum FeeCommand {
+    /// 見積: 一つの事業所、またはこれから申し込むところ / what a facility pays, or would pay
+    Quote(QuoteArgs),
+    /// 年次請求: まだ無い請求書をすべて発行する / the yearly run: every invoice that is missing
+    Run {
+        /// 年度（西暦） / fiscal year
+        #[arg(long, value_name = "YYYY")]
+        year: i16,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 請求書の一覧 / invoices of a year
+    List {
+        /// 年度（西暦） / fiscal year
+        #[arg(long, value_name = "YYYY")]
+        year: i16,
+        /// 未入金だけ / unpaid ones only
+        #[arg(long)]
+        unpaid: bool,
+        /// CSVを書き出す / write a CSV
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+    },
+    /// 印刷用の請求書を書き出す（500件ごとに1ファイル） / invoices as pages for the printer
+    Print {
+        /// 年度（西暦） / fiscal year
+        #[arg(long, value_name = "YYYY")]
+        year: i16,
+        /// 置くフォルダー / folder
+        out: PathBuf,
+    },
+    /// 入金を記録する / note a payment
+    Paid {
+        invoice: String,
+        /// 入金日 / day of the payment
+        #[arg(long, value_name = "DATE")]
+        on: String,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 設定と料金表 / switches, issuer, prices
+    Settings,
+    /// 設定を変える（例 issuer-number T…、price:2027-04:institution:sns 1200） / change one
+    Set {
+        name: String,
+        value: String,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct QuoteArgs {
+    /// 年度（西暦） / fiscal year
+    #[arg(long, value_name = "YYYY")]
+    pub year: i16,
+    /// 登録された事業所 / a registered facility
+    #[arg(required_unless_present = "kind", conflicts_with_all = ["kind", "medical_net", "received", "started"])]
+    pub facility: Option<pki::FacilityId>,
+    /// 種別（医科、保険薬局など） / kind of a facility that has not applied yet
+    #[arg(long, requires = "started")]
+    pub kind: Option<String>,
+    /// ふくいメディカルネットに参加 / in the medical network
+    #[arg(long)]
+    pub medical_net: bool,
+    /// SNSは使わない / without the SNS
+    #[arg(long)]
+    pub no_sns: bool,
+    /// 申込の受付日（なければ利用開始日） / day of receipt [default: the start]
+    #[arg(long, value_name = "DATE")]
+    pub received: Option<String>,
+    /// 利用開始日（本登録の日） / day of the start
+    #[arg(long, value_name = "DATE")]
+    pub started: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::Typed;
+
+    #[test]
+    fn commands_of_the_handbook_are_understood() {
+        for line in [
+            "mimamori fee quote --year 2026 f-aaaaaaaaaaaaaaaa",
+            "mimamori fee quote --year 2026 --kind 医科 --started R8.4.1 --medical-net -o json",
+            "mimamori fee run --year 2026 --dry-run",
+            "mimamori fee list --year 2026 --unpaid --csv unpaid.csv",
+            "mimamori fee print --year 2026 papers",
+            "mimamori fee paid 2026-00001 --on 2026/5/1",
+            "mimamori fee settings",
+            "mimamori fee set issuer-number T7000012050002 --dry-run",
+        ] {
+            assert!(Typed::try_parse_from(line.split_whitespace()).is_ok(), "{line}");
+        }
+        for line in [
+            "mimamori fee quote --year 2026",
+            "mimamori fee quote --year 2026 --kind 医科",
+            "mimamori fee run",
+        ] {
+            assert!(Typed::try_parse_from(line.split_whitespace()).is_err(), "{line}");
+        }
+    }
+}
