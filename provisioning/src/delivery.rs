@@ -14,6 +14,7 @@ use crate::letters;
 use crate::mailing::{Postman, UnderWay};
 use crate::office_fault::OfficeFault;
 use crate::outbox::{self, Lane, Letter, LetterKind};
+use crate::reply::WRITTEN;
 use crate::shared::Shared;
 use crate::store::{Store, transaction};
 use crate::world;
@@ -134,7 +135,7 @@ async fn deliver_one(store: &Store, delivery: &Delivery, letter: Letter) -> Resu
     let now_ms = world::now_ms();
     match outcome {
         Ok(()) => {
-            letters::note_sent(store, now_ms, &letter, "written").await?;
+            letters::note_sent(store, now_ms, &letter, WRITTEN).await?;
             log::info!(SLOT = letter.slot.to_string().as_str(), KIND = letter.kind.as_str(); "letter delivered");
             Ok(true)
         }

@@ -45,6 +45,8 @@ pub fn router() -> Router<Arc<Shared>> {
 struct HomePage {
     frame: Frame,
     cases: Vec<CaseRow>,
+    /// Nobody can go on without the secretariat.
+    stuck: Vec<OpenEnrolment>,
     enrolments: Vec<OpenEnrolment>,
     receipts: Vec<PendingReceipt>,
     letters: Vec<HeldLetter>,
@@ -118,10 +120,13 @@ pub async fn home(shared: &Shared, caller: &Caller) -> Response {
         let pool = shared.store.pool();
         let status = registry::status(pool).await?;
         let cases = registry::cases(pool).await?.into_iter().filter(|case| case.state == "received");
+        let open = desk::open_enrolments(shared).await?;
+        let (stuck, enrolments) = open.into_iter().partition(|open| open.locked || open.late);
         Ok(HomePage {
             frame: frame(shared, caller, "/").await?,
             cases: cases.collect(),
-            enrolments: desk::open_enrolments(shared).await?,
+            stuck,
+            enrolments,
             receipts: desk::pending_receipts(shared).await?,
             letters: desk::held_letters(shared).await?,
             facilities: status.facilities,

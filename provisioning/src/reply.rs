@@ -12,8 +12,11 @@ const fn meaning(ja: &'static str, en: &'static str) -> Meaning {
     Meaning { ja, en }
 }
 
+/// The answer of a letter that went into the folder.
+pub const WRITTEN: &str = "written";
+
 const TAKEN: Meaning = meaning("送信サーバーが受け取りました。", "The mail server has taken it.");
-const WRITTEN: Meaning =
+const FILED: Meaning =
     meaning("印刷用のフォルダーに書き出しました。", "It was written to the folder for printing.");
 const NOBODY: Meaning = meaning(
     "宛先のアドレスがありません（打ち間違いが多いです）。電話で確かめ、アドレスを直してください。",
@@ -57,8 +60,8 @@ pub fn explain(state: &str, answer: &str) -> Option<Meaning> {
     if answer.is_empty() {
         return None;
     }
-    if answer == "written" {
-        return Some(WRITTEN);
+    if answer == WRITTEN {
+        return Some(FILED);
     }
     let meant = match code(answer) {
         Some(200..300) => TAKEN,
@@ -114,7 +117,7 @@ mod tests {
     fn answers_of_well_known_servers_are_understood() {
         for (state, answer, meant) in [
             ("sent", "250 OK id=1tA2B3-0001", TAKEN),
-            ("sent", "written", WRITTEN),
+            ("sent", "written", FILED),
             ("failed", "550 no such user here", NOBODY),
             ("failed", "550 5.1.1 The email account that you tried to reach does not exist.", NOBODY),
             ("failed", "550 5.1.10 RESOLVER.ADR.RecipientNotFound", NOBODY),

@@ -3,7 +3,8 @@
 
 use pki::identity::Role;
 
-use crate::door::Trouble;
+use crate::door::{LetterRow, Trouble};
+use crate::reply::WRITTEN;
 
 /// What surrounds every page: where one is and where one may go.
 pub struct Frame {
@@ -149,6 +150,16 @@ pub fn letter_state(state: &str) -> &str {
         "cancelled" => "取り消し",
         other => other,
     }
+}
+
+/// The same as a colour: what was sent waits for nobody here.
+pub fn letter_tone(state: &str) -> &'static str {
+    if state == "sent" { "good" } else { tone(state) }
+}
+
+/// What the mail server itself said; a folder says nothing.
+pub fn server_words(letter: &LetterRow) -> Option<&str> {
+    letter.answer.as_deref().filter(|answer| *answer != WRITTEN)
 }
 
 pub fn enrolment_state(state: &str) -> &str {
