@@ -4,8 +4,10 @@
 pub mod args_fee;
 pub mod args;
 pub mod width;
+pub mod said;
 pub mod table;
 pub mod failure;
+pub mod misread;
 pub mod out; // edge, border: the terminal
 pub mod ask; // edge: tokio, the operator door
 pub mod catalogue;
@@ -19,6 +21,7 @@ pub mod device;
 pub mod fee; // edge: files that the operator names
 pub mod audit;
 pub mod realm; // edge: init, check and run touch files
+pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod command; // edge: environment, arguments
 
 pub use command::main;

@@ -148,9 +148,9 @@ catalogue! {
     RoomSilent { room, why } "MM-6052", TryLater,
         "{room} が答えません: {why}", "the {room} room does not answer: {why}",
         "しばらくしてからもう一度実行してください", "try again in a while";
-    Usage { why } "MM-6053", Usage,
+    Usage { why, verb } "MM-6053", Usage,
         "使い方が違います: {why}", "wrong usage: {why}",
-        "mimamori --help をご覧ください", "see mimamori --help";
+        "`{verb} --help` をご覧ください", "see `{verb} --help`";
     FileRead { path, why } "MM-6054", NotFound,
         "ファイル {path} を読めません: {why}", "the file {path} cannot be read: {why}",
         "場所と権限を確かめてください", "check its place and mode";

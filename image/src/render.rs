@@ -5,11 +5,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use appliance::cli::args::Shell;
+use appliance::cli::pages;
 use appliance::process::{Process, TABLE, check};
 
 use crate::{folders, unit, users};
 
 const UNITS: &str = "usr/lib/systemd/system";
+const MANUALS: &str = "usr/share/man/man1";
+/// Where Debian's shells look for what packages bring.
+const COMPLETIONS: [(Shell, &str, &str); 3] = [
+    (Shell::Bash, "usr/share/bash-completion/completions", "mimamori"),
+    (Shell::Zsh, "usr/share/zsh/vendor-completions", "_mimamori"),
+    (Shell::Fish, "usr/share/fish/vendor_completions.d", "mimamori.fish"),
+];
 
 /// One file of the image: where, and what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +31,8 @@ pub struct Rendered {
 pub enum RenderError {
     #[error("the process table is wrong: {0}; mend appliance/src/process.rs")]
     Table(String),
+    #[error("the manual pages cannot be made: {0}")]
+    Manuals(io::Error),
     #[error("cannot write {path}: {source}; is the folder there and writable?")]
     Write { path: PathBuf, source: io::Error },
 }
@@ -45,7 +56,18 @@ pub fn files(table: &[Process]) -> Result<Vec<Rendered>, RenderError> {
             files.push(rendered(UNITS, &unit::socket_name(arrow), unit::socket(row, arrow)));
         }
     }
+    for (shell, folder, name) in COMPLETIONS {
+        files.push(rendered(folder, name, text(pages::completions(shell))));
+    }
+    for manual in pages::manuals().map_err(RenderError::Manuals)? {
+        files.push(rendered(MANUALS, &manual.name, text(manual.text)));
+    }
     Ok(files)
+}
+
+/// What the command's own declaration became; it was text before it was bytes.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn rendered(folder: &str, name: &str, text: String) -> Rendered {

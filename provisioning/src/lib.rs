@@ -107,7 +107,7 @@ mod problem; // edge, border: HTTP, JSON
 mod claim_http; // edge, border: HTTP, JSON
 mod console; // edge, border: HTTP, JSON
 mod desk; // edge: SQL
-mod views;
+pub mod views;
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod office_pages; // edge, border: HTTP, forms

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
@@ -21,7 +21,8 @@ pub const CONFIG: &str = "/etc/mimamori/mimamori.toml";
     after_help = "終了コード / exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or quota, 5 denied, \
                   6 degraded, 64 bad config, 75 try later\n\
                   言語 / language: LANG=en で英語 / LANG=en for English",
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    disable_version_flag = true
 )]
 pub struct Typed {
     /// 設定ファイル（環境変数 MIMAMORI_CONFIG） / configuration [default: /etc/mimamori/mimamori.toml]
@@ -52,7 +53,7 @@ pub enum Command {
     Run,
     /// 一つの部屋だけを動かす（systemdのunitから） / run one room in its own process (from its systemd unit)
     Serve {
-        /// firewall, vpn, pki, sns, gateway, provisioning
+        /// 部屋 / room: firewall, vpn, pki, sns, gateway, provisioning
         #[arg(value_parser = served)]
         room: Name,
     },
@@ -84,8 +85,28 @@ pub enum Command {
         /// 例 / e.g. MM-6002
         code: String,
     },
+    /// シェルの補完を書き出す / print the shell's completions
+    Completions {
+        /// bash, zsh, fish
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// マニュアルページを書き出す / write the manual pages
+    Man {
+        /// 置くフォルダー / folder for mimamori.1 and one page for each verb
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// 版 / version
     Version,
+}
+
+/// Whose completions are kept; Debian's three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +154,7 @@ pub struct StatusArgs {
 pub enum FacilityCommand {
     /// 様式1（xlsx, csv）を取り込む / import applications
     Import {
+        /// 様式1のファイル / the applications
         file: PathBuf,
         /// 確かめるだけ / write nothing
         #[arg(long)]
@@ -141,9 +163,13 @@ pub enum FacilityCommand {
     /// 一覧 / list
     List,
     /// 様式1の白紙を書き出す / write the blank form
-    Template { out: PathBuf },
+    Template {
+        /// 書き出す先 / where to
+        out: PathBuf,
+    },
     /// 様式3: 管理者のアドレスを直し、届いていないものを送り直す / correct the admin's address, send again what waits
     AdminAddress {
+        /// 施設のID（facility list -o json） / facility id
         facility: pki::FacilityId,
         /// 正しいアドレス / the right address
         address: String,
@@ -158,9 +184,13 @@ pub enum CaseCommand {
     /// 一覧 / list
     List,
     /// 一件の手順 / one case with its steps
-    Show { id: String },
+    Show {
+        /// 申請の番号（例 2026-00001） / case
+        id: String,
+    },
     /// 受理: 施設、VPN番号、接続設定一式を作る / accept: facility, slots, bundle
     Accept {
+        /// 申請の番号（例 2026-00001） / case
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         id: Option<String>,
         /// 不足のない申請をすべて / every case that misses nothing
@@ -181,9 +211,13 @@ pub enum SlotCommand {
         series: Option<Series>,
     },
     /// 一つの番号の履歴 / one slot with its history
-    Show { slot: SlotNumber },
+    Show {
+        /// VPN番号（例 18-0042） / slot
+        slot: SlotNumber,
+    },
     /// 延長: 用紙の期限を今日から30日に / give a sheet 30 days from today
     Extend {
+        /// VPN番号（例 18-0042） / slot
         slot: SlotNumber,
         /// 確かめるだけ / write nothing
         #[arg(long)]
@@ -191,6 +225,7 @@ pub enum SlotCommand {
     },
     /// 再発行: 別の鍵の接続設定一式を送る（用紙はそのまま） / send another bundle with another key; the sheet stays
     Reissue {
+        /// VPN番号（例 18-0042） / slot
         slot: SlotNumber,
         /// 確かめるだけ / write nothing
         #[arg(long)]
@@ -208,6 +243,7 @@ pub enum DeviceCommand {
     },
     /// 利用停止: 証明書、トンネル、接続をすべて断つ / revoke: certificate, tunnel, sessions, streams
     Revoke {
+        /// VPN番号（例 18-0042） / slot
         slot: SlotNumber,
         /// 理由 / reason: lost, stolen, replaced, retired, leak
         #[arg(long, value_parser = reason)]
@@ -220,7 +256,10 @@ pub enum DeviceCommand {
         dry_run: bool,
     },
     /// 利用停止の証明 / the receipt of a revocation
-    Receipt { id: String },
+    Receipt {
+        /// 受付番号 / receipt
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -228,7 +267,10 @@ pub enum MailCommand {
     /// 一覧: 状態とサーバーの答え / every letter with its state and the server's answer
     List,
     /// 今すぐ送り直す / try one again now
-    Retry { id: String },
+    Retry {
+        /// 番号（mail list に出るもの） / letter, as `mail list` shows it
+        id: String,
+    },
     /// 公開するDNSレコード / the DNS records to publish
     Dns,
 }
@@ -263,6 +305,31 @@ pub enum Trail {
     Sns,
 }
 
+const ARGUMENTS: &str = "引数 / arguments";
+const OPTIONS: &str = "選択肢 / options";
+const VERBS: &str = "操作 / commands";
+const PAGE: &str = "{about-with-newline}\n使い方 / usage: {usage}\n\n{all-args}{after-help}";
+
+/// The declaration as people meet it: Japanese first in the headings, too.
+pub fn declared() -> clap::Command {
+    let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
+    dressed(Typed::command().arg(version.help("版 / version")))
+}
+
+fn dressed(command: clap::Command) -> clap::Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    command
+        .disable_help_flag(true)
+        .arg(help.help("この説明（-h は短く） / this text (shorter with -h)"))
+        .help_template(PAGE)
+        .subcommand_help_heading(VERBS)
+        .mut_args(|arg| {
+            let heading = if arg.is_positional() { ARGUMENTS } else { OPTIONS };
+            arg.help_heading(heading)
+        })
+        .mut_subcommands(dressed)
+}
+
 fn served(text: &str) -> Result<Name, String> {
     Name::SERVED
         .into_iter()
@@ -279,18 +346,19 @@ fn reason(text: &str) -> Result<RevokeReason, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::FromArgMatches;
     use clap::error::ErrorKind;
 
     use super::*;
 
     fn read(line: &str) -> Result<Typed, ErrorKind> {
-        Typed::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())
+        let matches = declared().try_get_matches_from(line.split_whitespace());
+        matches.and_then(|matches| Typed::from_arg_matches(&matches)).map_err(|error| error.kind())
     }
 
     #[test]
     fn the_declaration_holds_together() {
-        Typed::command().debug_assert();
+        declared().debug_assert();
     }
 
     #[test]
@@ -319,6 +387,8 @@ mod tests {
             "mimamori mail dns",
             "mimamori audit verify",
             "mimamori explain MM-6002",
+            "mimamori completions zsh",
+            "mimamori man --dir /x",
             "mimamori version",
         ] {
             assert!(read(line).is_ok(), "{line}");
@@ -345,9 +415,34 @@ mod tests {
         }
     }
 
+    /// Ruling 12: every verb, every argument and every heading, at every depth.
     #[test]
-    fn help_is_japanese_first() {
-        let help = Typed::command().render_long_help().to_string();
-        assert!(help.contains("設定をすべて確かめる / check the whole configuration"));
+    fn every_help_is_japanese_first() {
+        let mut seen = 0;
+        let mut left = vec![declared()];
+        while let Some(mut command) = left.pop() {
+            command.build();
+            let name = command.get_display_name().unwrap_or("mimamori").to_owned();
+            assert!(japanese_first(&command.get_about().unwrap().to_string()), "{name}");
+            for arg in command.get_arguments() {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(japanese_first(&help), "{name} {}: `{help}`", arg.get_id());
+            }
+            let page = command.render_long_help().to_string();
+            assert!(page.contains("使い方 / usage: mimamori"), "{page}");
+            for english in ["Usage:", "\nOptions:", "\nArguments:", "\nCommands:", "Print help"] {
+                assert!(!page.contains(english), "{name} says {english}");
+            }
+            left.extend(command.get_subcommands().cloned());
+            seen += 1;
+        }
+        assert!(seen > 25, "{seen}");
+    }
+
+    /// A Japanese word stands before the slash; what has no English needs none.
+    fn japanese_first(help: &str) -> bool {
+        let japanese = |c: char| ('\u{3041}'..='\u{9fff}').contains(&c);
+        help.split(" / ").next().is_some_and(|first| first.contains(japanese))
+            || ["bash, zsh, fish"].contains(&help)
     }
 }

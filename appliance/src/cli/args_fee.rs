@@ -39,6 +39,7 @@ pub enum FeeCommand {
     },
     /// 入金を記録する / note a payment
     Paid {
+        /// 請求番号 / invoice
         invoice: String,
         /// 入金日 / day of the payment
         #[arg(long, value_name = "DATE")]
@@ -51,7 +52,9 @@ pub enum FeeCommand {
     Settings,
     /// 設定を変える（例 issuer-number T…、price:2027-04:institution:sns 1200） / change one
     Set {
+        /// 項目 / what
         name: String,
+        /// 値 / its new value
         value: String,
         /// 確かめるだけ / write nothing
         #[arg(long)]

@@ -10,6 +10,7 @@ use super::args::{AuditCommand, Trail};
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
+use super::said::{at, detail};
 use super::table::Table;
 use crate::exit::Exit;
 use crate::messages::Message;
@@ -124,15 +125,15 @@ fn rows_text(rows: &[Row], out: &Out) -> String {
         table.row([
             row.room.to_owned(),
             row.number.to_string(),
-            row.at.clone(),
+            at(&row.at),
             row.actor.clone(),
             row.action.clone(),
             row.object.clone(),
             row.trace.map(|trace| trace.to_string()).unwrap_or_default(),
-            row.detail.to_string().chars().take(DETAIL_MAX).collect(),
+            detail(&row.detail, DETAIL_MAX),
         ]);
     }
-    table.text()
+    table.text(out.ink())
 }
 
 /// One room's chain.
@@ -163,13 +164,15 @@ fn verify(door: &Door, out: &Out) -> Result<Exit, Failure> {
             out.pick("末尾", "head"),
         ]);
         for chain in &chains {
-            let result = match &chain.broken {
-                None => out.pick("正しい", "whole").to_owned(),
-                Some(why) => why.clone(),
+            let cells = |result: &str| {
+                [chain.room.to_owned(), result.to_owned(), chain.entries.to_string(), chain.head.clone()]
             };
-            table.row([chain.room.to_owned(), result, chain.entries.to_string(), chain.head.clone()]);
+            match &chain.broken {
+                None => table.row(cells(out.pick("正しい", "whole"))),
+                Some(why) => table.bad_row(cells(why)),
+            }
         }
-        table.text()
+        table.text(out.ink())
     })?;
     Ok(if chains.iter().all(|chain| chain.broken.is_none()) { Exit::Ok } else { Exit::Failed })
 }

@@ -1,12 +1,14 @@
 //! `case`: applications on their way, and their acceptance.
 
 use provisioning::door::{AcceptReport, CaseChoice, CaseDetail, ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::views;
 
 use super::args::CaseCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::mail;
 use super::out::Out;
+use super::said::{at, minute};
 use super::table::Table;
 use crate::exit::Exit;
 
@@ -41,11 +43,11 @@ fn list(door: &Door, out: &Out) -> Result<Exit, Failure> {
                 row.flow.clone(),
                 row.facility_code.clone(),
                 row.facility_name.clone(),
-                row.state.clone(),
-                row.received.clone(),
+                out.word(views::case_state, &row.state),
+                minute(&row.received),
             ]);
         }
-        table.text()
+        table.text(out.ink())
     })?;
     Ok(Exit::Ok)
 }
@@ -60,8 +62,9 @@ fn show(door: &Door, case: String, out: &Out) -> Result<Exit, Failure> {
 
 fn detail_text(detail: &CaseDetail, out: &Out) -> String {
     let row = &detail.row;
+    let state = out.word(views::case_state, &row.state);
     let mut text =
-        format!("{}  {}  {} {}  {}\n", row.case, row.flow, row.facility_code, row.facility_name, row.state);
+        format!("{}  {}  {} {}  {}\n", row.case, row.flow, row.facility_code, row.facility_name, state);
     let mut table = Table::new(&[
         out.pick("手順", "step"),
         out.pick("内容", "what"),
@@ -72,11 +75,11 @@ fn detail_text(detail: &CaseDetail, out: &Out) -> String {
         table.row([
             step.id.clone(),
             step.name_ja.clone(),
-            step.at.clone().unwrap_or_else(|| "–".to_owned()),
+            step.at.as_deref().map_or_else(|| "–".to_owned(), at),
             step.operator.clone().unwrap_or_default(),
         ]);
     }
-    text.push_str(&table.text());
+    text.push_str(&table.text(out.ink()));
     if !detail.letters.is_empty() {
         text.push('\n');
         text.push_str(&mail::rows_text(&detail.letters, out));
@@ -120,5 +123,5 @@ fn accepted_text(report: &AcceptReport, out: &Out) -> String {
         ),
         (false, _) => out.pick(format!("{count}件を受理しました\n"), format!("{count} accepted\n")),
     };
-    if table.is_empty() { summary } else { format!("{}{summary}", table.text()) }
+    if table.is_empty() { summary } else { format!("{}{summary}", table.text(out.ink())) }
 }

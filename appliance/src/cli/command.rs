@@ -5,15 +5,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::args::{CONFIG, Command, Format, Typed};
+use super::args::{CONFIG, Command, Format, Typed, declared};
 use super::ask::Door;
 use super::failure::Failure;
+use super::misread::{Misread, misread};
 use super::out::Out;
-use super::{audit, case, device, explain, facility, fee, mail, realm, slot, status};
+use super::{audit, case, device, explain, facility, fee, mail, pages, realm, slot, status};
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
 
@@ -21,9 +22,12 @@ use crate::messages::{Language, Message};
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let language = language();
-    let typed = match Typed::try_parse_from(&arguments) {
+    let matches = declared().try_get_matches_from(&arguments);
+    let typed = match matches.and_then(|matches| Typed::from_arg_matches(&matches)) {
         Ok(typed) => typed,
-        Err(error) => return unparsed(&error, &Out::new(format_of(&arguments), language)).into(),
+        Err(error) => {
+            return unparsed(&error, &arguments, &Out::new(format_of(&arguments), language)).into();
+        }
     };
     let out = Out::new(typed.output, language);
     match execute(typed, &out) {
@@ -55,6 +59,8 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Explain { code } => explain::explain(&code, out),
+        Command::Completions { shell } => pages::print_completions(shell, out),
+        Command::Man { dir } => pages::man(&dir, out),
         Command::Version => version(out),
     }
 }
@@ -65,22 +71,17 @@ fn version(out: &Out) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Help and version are answers; everything else is wrong usage, shown in clap's words with ours around.
-fn unparsed(error: &clap::Error, out: &Out) -> Exit {
+/// Help and version are answers; everything else is wrong usage.
+fn unparsed(error: &clap::Error, arguments: &[OsString], out: &Out) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return match out.plain(&error.render().to_string()) {
             Ok(()) => Exit::Ok,
             Err(failure) => failure.exit,
         };
     }
-    let text = error.render().to_string();
-    let words = text.trim_start_matches("error: ").lines().map(str::trim).filter(|line| !line.is_empty());
-    let why: Vec<&str> = words.take_while(|line| !line.starts_with("Usage:")).take(6).collect();
-    let why = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "…".to_owned(),
-        _ => why.join(" "),
-    };
-    let failure = Failure::from(Message::Usage { why });
+    let typed: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let Misread { why, verb } = misread(error, typed.iter().map(AsRef::as_ref), out.language());
+    let failure = Failure::from(Message::Usage { why, verb });
     out.failure(&failure);
     failure.exit
 }

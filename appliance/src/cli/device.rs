@@ -2,15 +2,17 @@
 //! enforcement has acknowledged it (ruling 7); until then it is recorded, retried, and ends with 75.
 
 use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion, Receipt, RevokeReason};
+use provisioning::views;
 use vpn::SlotNumber;
 
 use super::args::DeviceCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
+use super::said::{at, minute};
 use super::table::Table;
 use crate::exit::Exit;
-use crate::messages::Message;
+use crate::messages::{Language, Message};
 
 pub fn device(door: &Door, command: DeviceCommand, out: &Out) -> Result<Exit, Failure> {
     match command {
@@ -47,12 +49,12 @@ fn list(door: &Door, facility: Option<pki::FacilityId>, out: &Out) -> Result<Exi
             table.row([
                 row.slot.to_string(),
                 row.label.clone(),
-                row.state.clone(),
+                out.word(views::device_state, &row.state),
                 row.certificate.clone().unwrap_or_default(),
-                row.certificate_ends.clone().unwrap_or_default(),
+                row.certificate_ends.as_deref().map(minute).unwrap_or_default(),
             ]);
         }
-        table.text()
+        table.text(out.ink())
     })?;
     Ok(Exit::Ok)
 }
@@ -96,8 +98,8 @@ fn text(receipt: &Receipt, out: &Out) -> String {
         "{title}  {}  {}  {}  {}  {}\n",
         receipt.receipt,
         receipt.slot,
-        receipt.reason.as_str(),
-        receipt.committed_at,
+        out.word(views::reason, receipt.reason.as_str()),
+        at(&receipt.committed_at),
         receipt.by
     );
     let mut table = Table::new(&[
@@ -110,15 +112,24 @@ fn text(receipt: &Receipt, out: &Out) -> String {
     // A rehearsal waits for nobody.
     let waiting = if receipt.dry_run { "–" } else { out.pick("待っています", "pending") };
     for point in &receipt.points {
-        table.row([
-            point.point.clone(),
-            point.acknowledged_at.clone().unwrap_or_else(|| waiting.to_owned()),
+        let name = match out.language() {
+            Language::Ja => format!("{}（{}）", views::point(&point.point), point.point),
+            Language::En => point.point.clone(),
+        };
+        let cells = [
+            name,
+            point.acknowledged_at.as_deref().map_or_else(|| waiting.to_owned(), at),
             point.after_ms.map(|ms| ms.to_string()).unwrap_or_default(),
             point.attempts.to_string(),
             point.detail.clone().or_else(|| point.last_error.clone()).unwrap_or_default(),
-        ]);
+        ];
+        if point.acknowledged_at.is_none() && point.last_error.is_some() {
+            table.bad_row(cells);
+        } else {
+            table.row(cells);
+        }
     }
-    text.push_str(&table.text());
+    text.push_str(&table.text(out.ink()));
     if let Some(signature) = &receipt.signature {
         text.push_str(&out.pick(
             format!("署名済み: 台帳 {} {}\n", signature.ledger_entry, signature.hash),
@@ -134,7 +145,6 @@ mod tests {
 
     use super::*;
     use crate::cli::args::Format;
-    use crate::messages::Language;
 
     fn receipt(complete: bool, dry_run: bool) -> Receipt {
         let point = |point: &str, at: Option<&str>| ReceiptPoint {

@@ -17,10 +17,12 @@ pub fn explain(code: &str, out: &Out) -> Result<Exit, Failure> {
         "remedy_ja": entry.remedy_ja, "remedy_en": entry.remedy_en,
     });
     out.result(&value, || {
-        let ja = format!("{}\n→ {}\n", entry.ja, entry.remedy_ja);
-        let en = format!("{}\n→ {}\n", entry.en, entry.remedy_en);
+        // `{}` stands where a real message names the thing.
+        let shown = |text: &str| text.replace("{}", "…");
+        let ja = format!("{}\n→ {}\n", shown(&entry.ja), shown(&entry.remedy_ja));
+        let en = format!("{}\n→ {}\n", shown(&entry.en), shown(&entry.remedy_en));
         let (first, second) = out.pick((&ja, &en), (&en, &ja));
-        format!("{}\n{first}{second}", entry.code)
+        format!("{}\n{first}{second}", out.ink().strong(&entry.code))
     })?;
     Ok(Exit::Ok)
 }

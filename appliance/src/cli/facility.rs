@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use provisioning::door::{AddressChange, ImportReport, ProvisioningAnswer, ProvisioningQuestion, RowFault};
+use provisioning::views;
 use serde_json::json;
 
 use super::args::FacilityCommand;
@@ -109,7 +110,7 @@ fn faults_table(faults: &[RowFault], out: &Out) -> String {
             fault.expected_ja.clone(),
         ]);
     }
-    table.text()
+    table.text(out.ink())
 }
 
 /// `様式1!B4` as Excel writes it, or the row of a column that is missing.
@@ -143,11 +144,11 @@ fn list(door: &Door, out: &Out) -> Result<Exit, Failure> {
                 row.kind.clone(),
                 row.admin_address.clone(),
                 row.vpn_requested.to_string(),
-                row.state.clone(),
+                out.word(views::state, &row.state),
                 slots.join(" "),
             ]);
         }
-        table.text()
+        table.text(out.ink())
     })?;
     Ok(Exit::Ok)
 }

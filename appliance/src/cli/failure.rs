@@ -5,6 +5,7 @@ use pki::identity::TraceId;
 use provisioning::door::{Trouble, TroubleKind};
 use serde_json::{Value, json};
 
+use super::table::Ink;
 use crate::config::Fault;
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -42,7 +43,7 @@ impl Failure {
     }
 
     /// `MM-6050 cause` and `→ remedy`, for people.
-    pub fn text(&self, language: Language) -> String {
+    pub fn text(&self, language: Language, ink: Ink) -> String {
         let mut text = String::new();
         for fault in &self.faults {
             text.push_str(&fault.text(language));
@@ -51,7 +52,7 @@ impl Failure {
         let words = &self.words;
         let cause = language.pick(&words.ja, &words.en);
         let remedy = language.pick(&words.remedy_ja, &words.remedy_en);
-        text.push_str(&format!("{} {cause}\n→ {remedy}\n", words.code));
+        text.push_str(&format!("{} {cause}\n→ {remedy}\n", ink.bad(&words.code)));
         if let Some(trace) = self.trace {
             text.push_str(&format!("  trace {trace}\n"));
         }
@@ -145,7 +146,7 @@ mod tests {
     fn a_failure_says_cause_and_remedy_and_its_code() {
         let failure = Failure::from(Message::UnknownCode { code: "MM-0".into() });
         assert_eq!(
-            failure.text(Language::En),
+            failure.text(Language::En, Ink::Plain),
             "MM-6057 there is no code `MM-0`\n→ a code is MM- and four digits\n"
         );
         assert_eq!(failure.json()["error"]["exit"], 3);

@@ -90,7 +90,7 @@ fn quote_text(quote: &Quote, out: &Out) -> String {
         format!("{} 税抜 {net}円　消費税 {tax}円　合計 {total}円\n", quote.who),
         format!("{}: net {net}, tax {tax}, total {total} yen\n", quote.who),
     );
-    format!("{}{sum}", table.text())
+    format!("{}{sum}", table.text(out.ink()))
 }
 
 fn run_text(run: &FeeRun, out: &Out) -> String {
@@ -140,7 +140,7 @@ fn invoices_text(rows: &[Invoice], out: &Out) -> String {
             row.paid_on.clone().unwrap_or_default(),
         ]);
     }
-    table.text()
+    table.text(out.ink())
 }
 
 fn csv(door: &Door, fiscal_year: i16, unpaid_only: bool, path: &Path, out: &Out) -> Result<(), Failure> {
@@ -189,7 +189,7 @@ fn settings_text(settings: &FeeSettings, out: &Out) -> String {
     for row in &settings.settings {
         table.row([row.name.clone(), row.value.clone(), row.choices.join(" "), row.meaning_ja.clone()]);
     }
-    let mut text = table.text();
+    let mut text = table.text(out.ink());
     for (title, lines) in [
         (out.pick("料金表（円/月、税抜）", "prices, yen a month without tax"), &settings.prices),
         (out.pick("消費税（%）", "tax, percent"), &settings.taxes),

@@ -1,11 +1,13 @@
 //! `mail`: the outbox, what the mail server said, and the DNS records that make receivers believe us.
 
 use provisioning::door::{DnsRecord, LetterRow, ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::views;
 
 use super::args::MailCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
+use super::said::at;
 use super::table::Table;
 use crate::exit::Exit;
 
@@ -49,17 +51,22 @@ pub fn rows_text(rows: &[LetterRow], out: &Out) -> String {
         out.pick("サーバーの答え", "answer"),
     ]);
     for row in rows {
-        table.row([
+        let cells = [
             row.message.clone(),
-            state(row, out),
+            out.word(views::letter_state, &row.state),
             row.recipient.clone(),
             row.facility_name.clone().unwrap_or_default(),
             row.attempts.to_string(),
-            row.next_at.clone().unwrap_or_default(),
+            row.next_at.as_deref().map(at).unwrap_or_default(),
             row.answer.clone().unwrap_or_default(),
-        ]);
+        ];
+        if row.state == "failed" {
+            table.bad_row(cells);
+        } else {
+            table.row(cells);
+        }
     }
-    let mut text = table.text();
+    let mut text = table.text(out.ink());
     for row in rows.iter().filter(|row| row.state != "sent") {
         let meaning = out.pick(row.meaning_ja.as_ref(), row.meaning_en.as_ref());
         if let Some(meaning) = meaning {
@@ -67,17 +74,6 @@ pub fn rows_text(rows: &[LetterRow], out: &Out) -> String {
         }
     }
     text
-}
-
-fn state(row: &LetterRow, out: &Out) -> String {
-    let ja = match row.state.as_str() {
-        "waiting" => "送信待ち",
-        "sent" => "送信済み",
-        "failed" => "送れません",
-        "cancelled" => "取り消し",
-        other => other,
-    };
-    out.pick(ja.to_owned(), row.state.clone())
 }
 
 /// Lines of a zone file and nothing else, so that they can be copied.

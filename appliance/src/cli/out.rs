@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::args::Format;
 use super::failure::Failure;
+use super::said;
+use super::table::Ink;
 use crate::messages::{Language, Message};
 
 pub struct Out {
@@ -24,9 +26,19 @@ impl Out {
         self.language
     }
 
+    /// Colours for a person at a terminal who has not switched them off (no-color.org).
+    pub fn ink(&self) -> Ink {
+        ink(std::io::stdout().is_terminal())
+    }
+
     /// The words of the operator's language.
     pub fn pick<T>(&self, ja: T, en: T) -> T {
         self.language.pick(ja, en)
+    }
+
+    /// A state as the consoles say it.
+    pub fn word(&self, consoles: fn(&str) -> &str, word: &str) -> String {
+        said::word(self.language, consoles, word).to_owned()
     }
 
     /// The result, as JSON or as text; whichever is wanted is made.
@@ -56,7 +68,7 @@ impl Out {
 
     /// A failure: cause and remedy to stderr; with `-o json` also as JSON to stdout.
     pub fn failure(&self, failure: &Failure) {
-        stderr(&failure.text(self.language));
+        stderr(&failure.text(self.language, ink(std::io::stderr().is_terminal())));
         if self.format == Format::Json {
             let mut json = failure.json().to_string();
             json.push('\n');
@@ -67,13 +79,19 @@ impl Out {
 
     /// What is worth knowing beside a result that is already written.
     pub fn remark(&self, failure: &Failure) {
-        stderr(&failure.text(self.language));
+        stderr(&failure.text(self.language, ink(std::io::stderr().is_terminal())));
     }
 }
 
 /// For results that are made of several answers.
 pub fn object(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     Value::Object(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn ink(terminal: bool) -> Ink {
+    let said = |name: &str| std::env::var(name).unwrap_or_default();
+    let wanted = said("NO_COLOR").is_empty() && said("TERM") != "dumb";
+    if terminal && wanted { Ink::Colour } else { Ink::Plain }
 }
 
 fn stdout(text: &str) -> Result<(), Failure> {

@@ -3,11 +3,13 @@
 use provisioning::door::{
     EnrolmentRow, ProvisioningAnswer, ProvisioningQuestion, Renewal, SlotDetail, SlotRow,
 };
+use provisioning::views;
 
 use super::args::SlotCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
+use super::said::{at, minute};
 use super::table::Table;
 use crate::exit::Exit;
 
@@ -48,6 +50,7 @@ fn renewed(door: &Door, question: ProvisioningQuestion, out: &Out) -> Result<(),
 
 fn renewal_text(renewal: &Renewal, out: &Out) -> String {
     let Renewal { slot, facility_name, recipient, valid_until, letter, dry_run } = renewal;
+    let valid_until = minute(valid_until);
     let Some(letter) = letter else {
         return out.pick(
             format!("VPN番号 {slot}（{facility_name}）の期限は {valid_until} で、変わりません\n"),
@@ -76,13 +79,13 @@ fn rows_text(rows: &[SlotRow], out: &Out) -> String {
     for row in rows {
         table.row([
             row.slot.to_string(),
-            row.state.clone(),
+            out.word(views::slot_state, &row.state),
             row.facility_name.clone().unwrap_or_default(),
             if row.meetings { "○".to_owned() } else { String::new() },
             row.generation.to_string(),
         ]);
     }
-    table.text()
+    table.text(out.ink())
 }
 
 fn detail_text(detail: &SlotDetail, out: &Out) -> String {
@@ -95,8 +98,8 @@ fn detail_text(detail: &SlotDetail, out: &Out) -> String {
     ]);
     for entry in &detail.history {
         table.row([
-            entry.at.clone(),
-            entry.state.clone(),
+            at(&entry.at),
+            out.word(views::slot_state, &entry.state),
             entry.facility_name.clone().unwrap_or_default(),
             entry.note.clone(),
         ]);
@@ -105,7 +108,7 @@ fn detail_text(detail: &SlotDetail, out: &Out) -> String {
         text.push_str(&enrolment_text(enrolment, out));
     }
     text.push('\n');
-    text.push_str(&table.text());
+    text.push_str(&table.text(out.ink()));
     text
 }
 
@@ -119,6 +122,6 @@ fn enrolment_text(enrolment: &EnrolmentRow, out: &Out) -> String {
         "locked" => out.pick("入力ちがいで停止（slot reissue）", "locked (slot reissue)"),
         _ => out.pick("無効（slot reissue）", "void (slot reissue)"),
     };
-    let until = &enrolment.valid_until;
+    let until = minute(&enrolment.valid_until);
     out.pick(format!("本登録: {state}、期限 {until}\n"), format!("enrolment: {state}, until {until}\n"))
 }

@@ -75,15 +75,19 @@ fn text(status: &Status, out: &Out) -> String {
     for (room, state) in
         [("vpn", vpn), ("pki", pki), ("sns", sns), ("gateway", gateway), ("provisioning", office)]
     {
-        table.row([room.to_owned(), state.unwrap_or_else(silent)]);
+        match state {
+            Some(state) => table.row([room.to_owned(), state]),
+            None => table.bad_row([room.to_owned(), silent()]),
+        }
     }
-    let mut text = table.text();
+    let mut text = table.text(out.ink());
     text.push_str(&format!(
         "\nmimamori {} ({}, {})\n{}\n",
         status.version, status.form, status.engine, status.jail.text
     ));
     for degraded in &status.degraded {
-        text.push_str(&format!("! {}: {}\n", degraded.room, out.pick(&degraded.ja, &degraded.en)));
+        let line = format!("! {}: {}", degraded.room, out.pick(&degraded.ja, &degraded.en));
+        text.push_str(&format!("{}\n", out.ink().bad(&line)));
     }
     text
 }

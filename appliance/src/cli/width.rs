@@ -21,6 +21,19 @@ pub fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
+/// As much as fits, with `…` where something is missing.
+pub fn cut(text: &str, widest: usize) -> String {
+    if width(text) <= widest {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let kept = text.chars().take_while(|c| {
+        used += columns(*c);
+        used <= widest
+    });
+    kept.chain(['…']).collect()
+}
+
 fn columns(c: char) -> usize {
     let code = u32::from(c);
     let among = |ranges: &[(u32, u32)]| ranges.iter().any(|(from, to)| (*from..=*to).contains(&code));
