@@ -7,6 +7,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -32,6 +33,7 @@ pub struct MailServer {
     space: Namespace,
     folder: PathBuf,
     child: Child,
+    read: Mutex<BTreeMap<PathBuf, Mail>>,
 }
 
 /// The DNS record by which receivers believe the sender.
@@ -76,7 +78,7 @@ impl MailServer {
         command.arg("run").arg(&folder).arg(PORT.to_string()).arg(OUTER.to_string());
         command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
         let child = command.spawn().while_(|| "starting exim".into())?;
-        let mut server = Self { space, folder, child };
+        let mut server = Self { space, folder, child, read: Mutex::default() };
         shell::until("the mail server to listen", PATIENCE, || {
             if let Some(status) = server.child.try_wait()? {
                 return Err(Fault::new(format!("exim ended with {status}: {}", server.words())));
@@ -119,16 +121,21 @@ impl MailServer {
         fs::read_dir(self.folder.join("mail/new")).map_or(0, Iterator::count)
     }
 
-    /// Every message, in the order of arrival.
+    /// Every message, in the order of arrival. Each is read once.
     pub fn mails(&self, record: &DkimRecord) -> Told<Vec<Mail>> {
-        let mut command = Command::new(SCRIPT);
-        // The first message makes the folder.
-        if self.count() == 0 {
-            return Ok(Vec::new());
+        let entries = fs::read_dir(self.folder.join("mail/new")).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<&PathBuf> = paths.iter().filter(|path| !read.contains_key(*path)).collect();
+        if !new.is_empty() {
+            let mut command = Command::new(SCRIPT);
+            command.arg("read").args([&record.name, &record.value]).args(new);
+            let found = shell::run(command)?.ok("reading the Maildir")?;
+            let found: Vec<Mail> = serde_json::from_slice(&found.stdout)?;
+            read.extend(found.into_iter().map(|mail| (mail.path.clone(), mail)));
         }
-        command.arg("read").arg(self.folder.join("mail/new")).args([&record.name, &record.value]);
-        let read = shell::run(command)?.ok("reading the Maildir")?;
-        Ok(serde_json::from_slice(&read.stdout)?)
+        Ok(paths.iter().filter_map(|path| read.get(path).cloned()).collect())
     }
 
     fn words(&self) -> String {
