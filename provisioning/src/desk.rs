@@ -62,10 +62,11 @@ pub async fn open_enrolments(shared: &Shared) -> Result<Vec<OpenEnrolment>, Faul
         "SELECT e.slot, f.name, e.valid_until, e.opened_at, e.state
          FROM enrolment e JOIN device d ON d.device = e.device JOIN facility f ON f.facility = d.facility
          WHERE (e.state IN ('open', 'claimed', 'locked') OR (e.state = 'void' AND e.admin_person IS NOT NULL))
-           AND d.state IN ('enrolling', 'claimed')
+           AND d.state IN ('enrolling', 'claimed') AND (e.admin_person IS NOT NULL OR e.valid_until > $2)
          ORDER BY e.valid_until, e.slot LIMIT $1",
     )
     .bind(SHOWN_MAX)
+    .bind(now)
     .fetch_all(shared.store.pool())
     .await?;
     let open = |(slot, facility_name, valid_until, opened_at, state): Row| {

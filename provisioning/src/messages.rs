@@ -306,11 +306,11 @@ catalogue! {
     }
     LetterSent { letter: String } => "MM-5342" Conflict {
         "{letter}は送信済みで、中身は消去されています。", "Letter {letter} has left and its contents are wiped.",
-        "届いていないときは、端末を交換の手順で発行し直してください。", "If it never arrived, issue the device again as a replacement."
+        "届いていないときは、再発行してください（slot reissue）。用紙はそのまま使えます。", "If it never arrived, reissue it (`slot reissue`); the sheet stays good."
     }
     LetterCancelled { letter: String } => "MM-5343" Conflict {
-        "{letter}は取り消されています（利用停止または期限切れ）。", "Letter {letter} was cancelled (revoked or out of date).",
-        "必要なら新しい端末として発行してください。", "Issue a new device if one is needed."
+        "{letter}は取り消されています（利用停止・再発行・期限切れ）。", "Letter {letter} was cancelled (revoked, reissued or out of date).",
+        "本登録を待つ端末なら再発行し（slot reissue）、そうでなければ新しい端末として発行してください。", "Reissue it while it waits to be enrolled (`slot reissue`); otherwise issue a new device."
     }
     MailOff => "MM-5344" Conflict {
         "メールの送信サーバーが設定されていません。接続設定一式はフォルダーに書き出されます。", "No smarthost is configured; bundles are written to the folder.",
