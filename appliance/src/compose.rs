@@ -8,6 +8,7 @@ use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::database;
 use crate::files;
 use crate::messages::Message;
 use crate::secrets::{self, Opened, Secret};
@@ -26,7 +27,7 @@ pub struct Rooms {
 }
 
 /// All of them, for one process.
-pub fn rooms(config: &Config, secrets: Opened) -> Result<Rooms, Message> {
+pub fn rooms(config: &Config, secrets: Opened, credentials: Option<&Path>) -> Result<Rooms, Message> {
     let Opened { pki_passphrase, vpn_key, sns_epoch, gateway_key, database } = secrets;
     let database = database.as_ref();
     let vpn = vpn(config, &vpn_key)?;
@@ -37,7 +38,7 @@ pub fn rooms(config: &Config, secrets: Opened) -> Result<Rooms, Message> {
         pki: pki(config, &pki_passphrase)?,
         sns: sns(config, &sns_epoch, database)?,
         gateway: gateway(config, &gateway_key, database)?,
-        provisioning: mailing(config, provisioning(config, public_key, &root_der))?,
+        provisioning: mailing(config, provisioning(config, public_key, &root_der, database)?, credentials)?,
         vpn,
     })
 }
@@ -99,10 +100,18 @@ pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Resu
 }
 
 /// Also for `init`, which creates the secretariat before any room runs.
-pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> provisioning::Config {
-    provisioning::Config {
+pub fn provisioning(
+    config: &Config,
+    public_key: PublicKey,
+    root_der: &[u8],
+    database: Option<&Secret>,
+) -> Result<provisioning::Config, Message> {
+    Ok(provisioning::Config {
         dir: config.paths.room("provisioning"),
-        database: provisioning::Database::Folder,
+        database: match database {
+            Some(url) => provisioning::Database::Url(database::parse(url)?),
+            None => provisioning::Database::Folder,
+        },
         output: config.paths.output.clone(),
         plan: config.realm.plan.clone(),
         zone: config.realm.zone.to_string(),
@@ -114,13 +123,17 @@ pub fn provisioning(config: &Config, public_key: PublicKey, root_der: &[u8]) -> 
         // A configuration has at least one series; facilities get their slots from the first.
         series: config.realm.series[0],
         mail: None,
-    }
+    })
 }
 
 /// With the way out for mails: only a room that runs has one. The password is read here and handed over.
-pub fn mailing(config: &Config, room: provisioning::Config) -> Result<provisioning::Config, Message> {
+pub fn mailing(
+    config: &Config,
+    room: provisioning::Config,
+    credentials: Option<&Path>,
+) -> Result<provisioning::Config, Message> {
     let Some(mail) = &config.mail else { return Ok(room) };
-    let password = secrets::open_mail(mail)?;
+    let password = secrets::open_mail(mail, credentials)?;
     let login = mail.login.as_ref().zip(password).map(|(login, password)| MailLogin {
         username: login.username.clone(),
         password: Zeroizing::new(password.expose().to_owned()),

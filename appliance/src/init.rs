@@ -16,14 +16,18 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::compose;
 use crate::config::written::{quoted, write};
 use crate::config::{self, Config, Fault};
+use crate::database;
 use crate::files;
 use crate::messages::Message;
 use crate::operator::door::now_ms;
+use crate::secrets::{self, Secret};
 
 const CONFIG: &str = "mimamori.toml";
 /// Present from the first file to the last.
 const UNFINISHED: &str = ".init-unfinished";
 const KEY_LEN: usize = 32;
+/// The realm's own copy: the file that was given may be thrown away.
+const DATABASE_URL: &str = "database-url";
 
 /// What the operator decides.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Wishes {
     pub telephone: String,
     pub listen: Vec<String>,
     pub endpoint: Option<String>,
+    /// The records go to the server whose URL stands in this file.
+    pub database_url_file: Option<PathBuf>,
 }
 
 /// What stands now.
@@ -87,10 +93,15 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
     let text = configuration(wishes, &places)?;
     let config = config::read(&text).map_err(InitFault::Config)?;
     check_office(wishes)?;
+    let database = wishes.database_url_file.as_deref().map(secrets::open_given).transpose()?;
+    if let Some(url) = &database {
+        progress("データベースを確かめています", "looking at the database");
+        database::fit_and_free(&database::parse(url)?)?;
+    }
     begin(&places)?;
 
     progress("秘密を作っています", "making the secrets");
-    let secrets = make_secrets(&places)?;
+    let secrets = make_secrets(&places, database)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -153,6 +164,9 @@ fn configuration(wishes: &Wishes, places: &Places) -> Result<String, InitFault> 
         // The ceremony puts it beside its certificate.
         ("secrets.gateway_key_file", path(places.state.join("gateway").join(GATEWAY_KEY))?),
     ]);
+    if wishes.database_url_file.is_some() {
+        given.insert("database.url_file", secret(DATABASE_URL)?);
+    }
     if !wishes.listen.is_empty() {
         let listen: Vec<String> = wishes.listen.iter().map(|address| quoted(address)).collect();
         given.insert("vpn.listen", format!("[{}]", listen.join(", ")));
@@ -219,17 +233,22 @@ struct Fresh {
     root_passphrase: Zeroizing<String>,
     pki_passphrase: Zeroizing<String>,
     vpn_key: TunnelKey,
+    /// Not made here, but given.
+    database: Option<Secret>,
 }
 
-fn make_secrets(places: &Places) -> Result<Fresh, InitFault> {
+fn make_secrets(places: &Places, database: Option<Secret>) -> Result<Fresh, InitFault> {
     let vpn_key = TunnelKey::generate(*random()?);
-    let fresh = Fresh { root_passphrase: passphrase()?, pki_passphrase: passphrase()?, vpn_key };
+    let fresh = Fresh { root_passphrase: passphrase()?, pki_passphrase: passphrase()?, vpn_key, database };
     let put = |path: &Path, text: &str| {
         files::write_new(path, text.as_bytes()).map_err(|error| failed("secrets", error))
     };
     put(&places.secrets.join("pki-passphrase"), &fresh.pki_passphrase)?;
     put(&places.secrets.join("vpn-key"), &fresh.vpn_key.expose_line())?;
     put(&places.secrets.join("sns-epoch"), &passphrase()?)?;
+    if let Some(url) = &fresh.database {
+        put(&places.secrets.join(DATABASE_URL), url.expose())?;
+    }
     // Not among the appliance's secrets: it goes into another envelope than the root's folder.
     put(&places.dir.join("root-passphrase"), &fresh.root_passphrase)?;
     Ok(fresh)
@@ -264,7 +283,7 @@ fn create_office(
     root_der: &[u8],
     runtime: &tokio::runtime::Runtime,
 ) -> Result<OfficeCreated, InitFault> {
-    let room = compose::provisioning(config, secrets.vpn_key.public(), root_der);
+    let room = compose::provisioning(config, secrets.vpn_key.public(), root_der, secrets.database.as_ref())?;
     // Makes the room's folders.
     provisioning::open(room.clone()).map_err(|error| failed("office", error))?;
     compose::publish(config, secrets.vpn_key.public(), root_der)?;

@@ -14,7 +14,7 @@ use landlock::{
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::config::Config;
-use crate::process::{self, Family, Name, Process};
+use crate::process::{self, Family, Outward, Process};
 
 mod calls; // edge: seccomp
 mod proof; // edge: tries what is given up
@@ -33,9 +33,9 @@ pub struct Jail {
     pub execute: Vec<PathBuf>,
     /// Keeps CAP_NET_ADMIN, for `nft`.
     pub net_admin: bool,
-    /// Kinds of socket it may still make; `None` leaves that to Landlock, which forbids TCP.
-    pub sockets: Option<Vec<Family>>,
-    /// TCP ports that it may call: the smarthost's, and that of nobody else.
+    /// Kinds of socket it may still make.
+    pub sockets: Vec<Family>,
+    /// TCP ports that it may call: the smarthost's, the database's, and that of nobody else.
     pub calls: Vec<u16>,
 }
 
@@ -72,15 +72,14 @@ const LOADERS: [&str; 4] = [
 impl Jail {
     /// All rooms in one process: what the process table grants to each, together.
     pub fn together(read_write: Vec<PathBuf>, nft: PathBuf) -> Self {
-        let execute = std::iter::once(nft).chain(LOADERS.map(PathBuf::from)).collect();
-        let read = READABLE.map(PathBuf::from).to_vec();
-        Self { read_write, read, execute, net_admin: true, sockets: None, calls: Vec::new() }
-    }
-
-    /// With a smarthost, its port may be called.
-    pub fn calling(mut self, config: &Config) -> Self {
-        self.calls.extend(config.mail.as_ref().map(|mail| mail.port));
-        self
+        Self {
+            read_write,
+            read: READABLE.map(PathBuf::from).to_vec(),
+            execute: std::iter::once(nft).chain(LOADERS.map(PathBuf::from)).collect(),
+            net_admin: true,
+            sockets: vec![Family::Unix, Family::Netlink, Family::Internet],
+            calls: Vec::new(),
+        }
     }
 
     /// One room in its own process: its row of the process table, and nothing of another row.
@@ -91,7 +90,7 @@ impl Jail {
         let programs: Vec<PathBuf> = row.executes.iter().filter_map(program).collect();
         let loaded = if programs.is_empty() { &[][..] } else { &LOADERS[..] };
         let readable = if programs.is_empty() { &LITTLE[..] } else { &READABLE[..] };
-        let jail = Self {
+        Self {
             read_write: state.into_iter().chain(row.writes.iter().filter_map(folder)).collect(),
             read: readable.iter().map(PathBuf::from).collect(),
             execute: programs.into_iter().chain(loaded.iter().map(PathBuf::from)).collect(),
@@ -99,15 +98,27 @@ impl Jail {
                 .capabilities
                 .iter()
                 .any(|held| held.name == "CAP_NET_ADMIN" && held.held == process::Held::Always),
-            sockets: Some(row.sockets.to_vec()),
+            sockets: row.sockets.to_vec(),
             calls: Vec::new(),
-        };
-        // Names are looked up and the smarthost is called: Landlock keeps it to that one port.
-        if row.name == Name::Provisioning && config.mail.is_some() {
-            let read = READABLE.map(PathBuf::from).to_vec();
-            return Self { read, sockets: None, ..jail }.calling(config);
         }
-        jail
+    }
+
+    /// With those outside whom the configuration names: their ports may be called, their names looked up.
+    pub fn calling(mut self, outward: &Outward) -> Self {
+        if outward.is_empty() {
+            return self;
+        }
+        if !self.sockets.contains(&Family::Internet) {
+            self.sockets.push(Family::Internet);
+        }
+        if outward.has_names() {
+            self.read = READABLE.map(PathBuf::from).to_vec();
+        }
+        for callee in &outward.callees {
+            self.calls.push(callee.port);
+            self.read.extend(callee.reads.iter().cloned());
+        }
+        self
     }
 }
 
@@ -222,7 +233,7 @@ fn landlock(jail: &Jail) -> Result<Landlock, JailError> {
         | AccessFs::Refer;
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
-        // Every listener stands already, and nothing here calls out by TCP but to the smarthost.
+        // Every listener stands already, and nothing here calls out by TCP but to whom the configuration names.
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::Signal)?
         .create()?

@@ -13,6 +13,7 @@ pub mod secrets; // edge: files of secrets, systemd credentials
 pub mod jail; // edge: Landlock, seccomp, capabilities
 pub mod log; // edge: the journal, stderr, clock
 pub mod operator;
+pub mod database; // edge: SQL through the provisioning room, tokio
 pub mod compose; // edge: certificates of the ceremony
 pub mod socket; // edge: the operator door's socket and lock
 pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks

@@ -98,6 +98,29 @@ catalogue! {
     SecretForm { key, place, wanted } "MM-6023", BadConfig,
         "秘密 `{key}`（{place}）の形が違います: {wanted}", "the secret `{key}` in {place} is not {wanted}",
         "控えから戻してください", "restore it from the backup";
+    DatabaseUrl { place, why_ja, why_en } "MM-6024", BadConfig,
+        "データベースのURL（{place}）が正しくありません: {why_ja}", "the database's URL in {place} is not right: {why_en}",
+        "例 postgres://mimamori:パスワード@localhost/mimamori?host=/run/postgresql",
+        "such as postgres://mimamori:password@localhost/mimamori?host=/run/postgresql";
+    DatabaseAway { server, why } "MM-6025", TryLater,
+        "データベースのサーバー（{server}）につながりません: {why}", "the database's server at {server} does not answer: {why}",
+        "サーバーが動いているか、URLのホストとポートとソケットの場所、証明書を確かめてください",
+        "check that it runs, the host, port or socket in the URL, and its certificate";
+    DatabaseRefused { server, why } "MM-6026", BadConfig,
+        "データベースのサーバー（{server}）がログインを断りました: {why}", "the database's server at {server} refuses the login: {why}",
+        "URLの利用者名とパスワード、サーバーの pg_hba.conf を確かめてください", "check name and password in the URL, and the server's pg_hba.conf";
+    DatabaseUnfit { server, why_ja, why_en } "MM-6027", BadConfig,
+        "サーバー（{server}）のデータベースを使えません: {why_ja}", "the database at {server} cannot be used: {why_en}",
+        "CREATE DATABASE mimamori OWNER mimamori ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0 で作ってください",
+        "make it with CREATE DATABASE mimamori OWNER mimamori ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0";
+    DatabaseTaken { server } "MM-6028", Conflict,
+        "サーバー（{server}）のデータベースには、すでに領域があります", "the database at {server} already holds a realm",
+        "空のデータベースを指定してください。途中で止まった初期設定の残りなら、そのデータベースを作り直してください",
+        "give an empty one; if it is what a broken init left behind, make the database anew";
+    DatabaseEmpty { server } "MM-6029", BadConfig,
+        "サーバー（{server}）のデータベースに、この領域がありません", "the database at {server} does not hold this realm",
+        "URLのデータベース名を確かめてください。新しい領域は mimamori init --database-url-file で作ります",
+        "check the database's name in the URL; a new realm is made by mimamori init --database-url-file";
     // Init.
     InitTwice { dir } "MM-6030", Conflict,
         "{dir} にはすでに領域があります", "{dir} already holds a realm",

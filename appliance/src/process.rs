@@ -5,7 +5,9 @@
 pub mod row;
 pub mod table;
 pub mod check;
+pub mod outward;
 
 pub use check::{Fault, check};
-pub use row::{Arrow, Capability, Door, Family, Held, Name, Process, Speaks};
+pub use outward::{Callee, Outward, Server};
+pub use row::{Arrow, Call, Capability, Door, Family, Held, Name, Process, Speaks};
 pub use table::{TABLE, arrow_from, process};

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::{Mail, SecretPlace, Secrets};
 use crate::messages::Message;
-use crate::process::TABLE;
+use crate::process::{Process, TABLE};
 
 /// The longest is a TLS key in PEM.
 const SECRET_MAX: u64 = 16 << 10;
@@ -48,6 +48,11 @@ impl Secret {
         key.map_err(|_| self.misformed("32 bytes in base64"))
     }
 
+    /// Where it was read: for messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     pub fn misformed(&self, wanted: &str) -> Message {
         Message::SecretForm {
             key: self.name.to_owned(),
@@ -78,9 +83,13 @@ pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Op
 }
 
 /// The password of the smarthost, where the configuration names one.
-pub fn open_mail(mail: &Mail) -> Result<Option<Secret>, Message> {
-    let place = |login: &crate::config::mail::Login| SecretPlace::File(login.password.clone());
-    mail.login.as_ref().map(|login| read("mail.password", &place(login), None)).transpose()
+pub fn open_mail(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
+    mail.login.as_ref().map(|login| read("mail.password", &login.password, credentials)).transpose()
+}
+
+/// A file that the operator names to `init`: the server's URL.
+pub fn open_given(path: &Path) -> Result<Secret, Message> {
+    read("database.url", &SecretPlace::File(path.to_owned()), None)
 }
 
 /// One by its name, for the one process that may have it.
@@ -150,9 +159,12 @@ fn guarded(name: &str, shown: &str, file: &File) -> Result<(), Message> {
         let mode = format!("{:04o}", found.mode() & 0o7777);
         return Err(Message::SecretOpen { key: key(), place: shown.to_owned(), mode });
     }
-    let holder = TABLE.iter().find(|row| row.secrets.contains(&name)).map(|row| row.uid);
+    let holds =
+        |row: &&Process| row.secrets.contains(&name) || row.calls.iter().any(|call| call.secret() == name);
     // `check` is also run by root, for processes that have users of their own.
-    if ![Some(0), Some(rustix::process::geteuid().as_raw()), holder].contains(&Some(found.uid())) {
+    let mut holders = TABLE.iter().filter(holds).map(|row| row.uid);
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != 0 && found.uid() != me && !holders.any(|uid| uid == found.uid()) {
         return Err(Message::SecretOwner {
             key: key(),
             place: shown.to_owned(),

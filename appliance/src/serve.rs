@@ -13,6 +13,7 @@ use crate::adapters::upstream;
 use crate::apart::Knocks;
 use crate::compose;
 use crate::config::Config;
+use crate::database;
 use crate::doors::Doors;
 use crate::files;
 use crate::jail::{Held, Jail};
@@ -20,7 +21,7 @@ use crate::lines::{self, ACT_LIMIT, GatewayEnds, OPERATOR_LIMIT, OfficeEnds, Pki
 use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
-use crate::process::{Name, Process, process};
+use crate::process::{Call, Name, Outward, Process, process};
 use crate::running::{self, Running, Signals, not_open};
 use crate::secrets::{self, Secret};
 use crate::wire::Line;
@@ -44,9 +45,11 @@ pub fn run(config: &Config, name: Name, credentials: Option<&Path>) -> Result<()
     right_user(row, config)?;
     folders(row, config)?;
     let doors = Doors::open(row, config)?;
-    let opened = open(row, config, credentials)?;
+    let database = database(row, config, credentials)?;
+    let outward = Outward::of(row, config, database::server(database.as_ref())?.as_ref());
+    let opened = open(row, config, credentials, database.as_ref())?;
     let users = Users::read();
-    let held = running::jailed(config, &Jail::of(row, config))?;
+    let held = running::jailed(config, &Jail::of(row, config).calling(&outward))?;
     running::run(work(name, config, opened, doors, users, held))
 }
 
@@ -74,13 +77,25 @@ fn folders(row: &Process, config: &Config) -> Result<(), Message> {
     files::work_in(&state)
 }
 
-fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Opened, Message> {
+/// Only rooms that keep records on a server may know where it is.
+fn database(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
+    if !row.calls.contains(&Call::Database) {
+        return Ok(None);
+    }
+    secrets::open_database(&config.secrets, credentials)
+}
+
+fn open(
+    row: &Process,
+    config: &Config,
+    credentials: Option<&Path>,
+    database: Option<&Secret>,
+) -> Result<Opened, Message> {
     let name = row.name.as_str();
     let secret = || -> Result<Secret, Message> {
         let wanted = row.secrets.first().copied().unwrap_or_default();
         secrets::open_one(wanted, &config.secrets, credentials)
     };
-    let database = || secrets::open_database(&config.secrets, credentials);
     Ok(match row.name {
         Name::Firewall => Opened::Firewall(firewall(config)?),
         Name::Vpn => {
@@ -93,16 +108,17 @@ fn open(row: &Process, config: &Config, credentials: Option<&Path>) -> Result<Op
             Opened::Pki(Box::new(pki::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Sns => {
-            let room = compose::sns(config, &secret()?, database()?.as_ref())?;
+            let room = compose::sns(config, &secret()?, database)?;
             Opened::Sns(sns::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Gateway => {
-            let room = compose::gateway(config, &secret()?, database()?.as_ref())?;
+            let room = compose::gateway(config, &secret()?, database)?;
             Opened::Gateway(gateway::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Provisioning => {
             let (key, root) = compose::published(config)?;
-            let room = compose::mailing(config, compose::provisioning(config, key, &root))?;
+            let room = compose::provisioning(config, key, &root, database)?;
+            let room = compose::mailing(config, room, credentials)?;
             Opened::Provisioning(provisioning::open(room).map_err(|error| not_open(name, &error))?)
         }
         Name::Cli => {

@@ -9,12 +9,14 @@ use tokio::net::UnixListener;
 use crate::adapters::upstream;
 use crate::compose;
 use crate::config::Config;
+use crate::database;
 use crate::files;
 use crate::jail::{Held, Jail};
 use crate::lines::{self, Askers, Ends};
 use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
+use crate::process::Outward;
 use crate::running::{self, Running, Signals, not_open};
 use crate::secrets::Opened as Secrets;
 use crate::socket::OperatorSocket;
@@ -29,7 +31,7 @@ struct Opened {
 }
 
 /// Opens, jails and works until told to stop.
-pub fn run(config: &Config, secrets: Secrets) -> Result<(), Message> {
+pub fn run(config: &Config, secrets: Secrets, credentials: Option<&Path>) -> Result<(), Message> {
     running::close_umask();
     let paths = &config.paths;
     for folder in [&paths.state, &paths.run, &paths.output] {
@@ -38,10 +40,12 @@ pub fn run(config: &Config, secrets: Secrets) -> Result<(), Message> {
     // SQLite puts what does not fit into memory into the working folder when /tmp is out of reach.
     files::work_in(&paths.state)?;
     let mut socket = OperatorSocket::open(paths)?;
-    let opened = open(compose::rooms(config, secrets)?, &paths.room("vpn"))?;
+    let outward = Outward::together(config, database::server(secrets.database.as_ref())?.as_ref());
+    let opened = open(compose::rooms(config, secrets, credentials)?, &paths.room("vpn"))?;
     let users = Users::read();
     let writable = vec![paths.state.clone(), paths.run.clone(), paths.output.clone()];
-    let held = running::jailed(config, &Jail::together(writable, config.vpn.nft.clone()).calling(config))?;
+    let jail = Jail::together(writable, config.vpn.nft.clone()).calling(&outward);
+    let held = running::jailed(config, &jail)?;
     running::run(work(opened, &mut socket, users, held))
 }
 

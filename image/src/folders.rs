@@ -12,6 +12,15 @@ pub const RUN: &str = "/run/mimamori";
 /// Where bundles and sheets are written; apart from the state, because it is carried away.
 pub const OUTPUT: &str = "/var/lib/mimamori-output";
 
+/// For the form `together`: one process, whose user owns them all and makes the rest below.
+pub fn tmpfiles_together() -> String {
+    let mut text = String::from("# All rooms are one process.\n");
+    for folder in [STATE, RUN, OUTPUT] {
+        let _ = writeln!(text, "d {folder} 0700 root root -");
+    }
+    text
+}
+
 /// In tmpfiles.d(5) form.
 pub fn tmpfiles(table: &[Process]) -> String {
     let mut text = String::from("# Rendered from the process table. One folder, one process.\n");

@@ -6,6 +6,8 @@
 pub mod users;
 pub mod folders;
 pub mod unit;
+pub mod outside;
 pub mod render; // edge: writes the rendered files
 
-pub use render::{Rendered, files, write};
+pub use outside::Outside;
+pub use render::{Form, Rendered, files, write};

@@ -11,10 +11,10 @@ use crate::folders::{OUTPUT, RUN, STATE};
 /// Where the binary, the configuration and the secrets lie on the image.
 const BINARY: &str = "/usr/bin/mimamori";
 const CONFIG: &str = "/etc/mimamori/mimamori.toml";
-const SECRETS: &str = "/etc/mimamori/secrets";
+pub const SECRETS: &str = "/etc/mimamori/secrets";
 /// What raises all rooms.
 pub const TARGET: &str = "mimamori-rooms.target";
-/// The form `together`, which never runs beside it.
+/// The form `together`, which is rendered instead of it: one realm has one form.
 pub const TOGETHER: &str = "mimamori.service";
 
 /// What hardens the unit whatever the table says; each line is a systemd.exec(5) setting.
@@ -49,7 +49,6 @@ pub fn together(table: &[Process]) -> String {
     let mut text = String::from("# Rendered from the process table.\n[Unit]\n");
     text.push_str("Description=mimamori: VPN, authority, gateway, SNS and provisioning in one process\n");
     text.push_str("Wants=network-online.target\nAfter=network-online.target nftables.service\n");
-    let _ = writeln!(text, "Conflicts={TARGET}");
     text.push_str("StartLimitIntervalSec=0\n\n[Service]\nType=notify\n");
     let _ = writeln!(text, "ExecStartPre={BINARY} check --config {CONFIG}");
     let _ = writeln!(text, "ExecStart={BINARY} run --config {CONFIG}");
@@ -69,7 +68,7 @@ pub fn target(table: &[Process]) -> String {
     let services: Vec<String> = served(table).map(|row| service_name(row.name)).collect();
     format!(
         "# Rendered from the process table.\n[Unit]\nDescription=mimamori: every room in its own process\n\
-         Wants={}\nConflicts={TOGETHER}\n\n[Install]\nWantedBy=multi-user.target\n",
+         Wants={}\n\n[Install]\nWantedBy=multi-user.target\n",
         services.join(" ")
     )
 }
@@ -131,13 +130,20 @@ pub fn service(table: &[Process], row: &Process) -> String {
         let _ = writeln!(text, "ReadWritePaths={OUTPUT}");
     }
     let _ = writeln!(text, "RestrictAddressFamilies={}", families(row).join(" "));
-    // Whoever knocks nowhere and listens to nobody outside has no network to see.
-    if row.knocks.is_empty() && row.sockets == [Family::Unix] {
+    if row.listens.is_empty() {
+        text.push_str("IPAddressDeny=any\n");
+    }
+    if is_alone(row) {
         text.push_str("PrivateNetwork=yes\n");
     }
     text.push_str(if row.name == Name::Vpn { TUN_ONLY } else { "PrivateDevices=yes\n" });
     harden(&mut text);
     text
+}
+
+/// Whoever knocks nowhere and listens to nobody outside has no network to see.
+pub fn is_alone(row: &Process) -> bool {
+    row.knocks.is_empty() && row.sockets == [Family::Unix]
 }
 
 /// Its arrows, both those that start and those that end here.
@@ -183,10 +189,14 @@ mod tests {
         let unit = |name: Name| service(&TABLE, appliance::process::process(name));
         let pki = unit(Name::Pki);
         assert!(pki.contains("CapabilityBoundingSet=\nAmbientCapabilities=\n"), "{pki}");
-        assert!(pki.contains("RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\n"), "{pki}");
+        assert!(
+            pki.contains("RestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\nPrivateNetwork=yes\n"),
+            "{pki}"
+        );
         assert_eq!(pki.matches("LoadCredential=").count(), 1, "{pki}");
         assert!(!unit(Name::Gateway).contains("mm-a-seats"), "the gateway must not reach the seats");
         assert!(!unit(Name::Provisioning).contains("LoadCredential="));
+        assert!(unit(Name::Provisioning).contains("RestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"));
         for row in served(&TABLE) {
             // Doors check uids: a user namespace would lie to them.
             assert!(!service(&TABLE, row).contains("PrivateUsers"), "{}", row.user);

@@ -32,9 +32,6 @@ const AGAIN_LONGEST: Duration = Duration::from_secs(2);
 const LIVED: Duration = Duration::from_secs(5);
 /// A room stops within this, or is killed.
 const STOP: Duration = Duration::from_secs(20);
-/// Secrets outside the process table, and who needs a copy: the engine's URL, the smarthost's password.
-const SHARED: [(&str, &[Name]); 2] =
-    [("url_file", &[Name::Sns, Name::Gateway, Name::Provisioning]), ("password_file", &[Name::Provisioning])];
 /// The first descriptor of LISTEN_FDS, and where they wait until the child takes them over.
 const FIRST: usize = 3;
 const WAITING: i32 = 100;
@@ -337,16 +334,19 @@ fn settle(config: &Config, home: &Path, binary: &Path) -> Told<PathBuf> {
 fn own_config(row: &Process, home: &Path, text: &str) -> Told<PathBuf> {
     let folder = home.join("config").join(row.name.as_str());
     fs::create_dir_all(&folder)?;
-    let mut own = String::new();
+    let (mut own, mut section) = (String::new(), String::new());
     for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.to_owned();
+        }
         let found = line.split_once('=').and_then(|(key, place)| {
-            let shared =
-                SHARED.iter().find(|(known, rooms)| *known == key.trim() && rooms.contains(&row.name))?;
-            Some((shared.0, PathBuf::from(place.trim().trim_matches('"'))))
+            let full = format!("{section}.{}", key.trim());
+            let shared = row.calls.iter().any(|call| full == format!("{}_file", call.secret()));
+            shared.then(|| (key.trim(), PathBuf::from(place.trim().trim_matches('"'))))
         });
         match found {
             Some((key, place)) => {
-                let copy = folder.join(key);
+                let copy = folder.join(format!("{section}-{key}"));
                 fs::copy(&place, &copy).while_(|| place.display().to_string())?;
                 fs::set_permissions(&copy, Permissions::from_mode(0o600))?;
                 own.push_str(&format!("{key} = \"{}\"\n", copy.display()));
@@ -401,7 +401,7 @@ mod tests {
         let config = |name: Name| own_config(process(name), home.path(), &text).unwrap();
         assert_eq!(fs::read_to_string(config(Name::Pki)).unwrap(), text);
         let sns = config(Name::Sns);
-        let copy = sns.with_file_name("url_file");
+        let copy = sns.with_file_name("database-url_file");
         assert!(fs::read_to_string(&sns).unwrap().contains(&copy.display().to_string()));
         let meta = fs::metadata(&copy).unwrap();
         use std::os::unix::fs::MetadataExt;

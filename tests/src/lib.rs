@@ -18,6 +18,8 @@ pub mod shim; // who may borrow a device, and what changes on the way
 pub mod shim_carry; // edge: loopback listeners, namespaces, TLS
 pub mod launcher; // edge: the process table without systemd
 pub mod server; // edge, border: the binary `mimamori` in its namespace
+#[path = "../support/postgres.rs"]
+pub mod postgres; // edge: a PostgreSQL that ends with its last user
 pub mod forms; // edge: thirty facilities as 様式1
 pub mod world; // edge: all of it together, and its end
 pub mod people; // edge: those who click, with a session each

@@ -26,7 +26,8 @@ pub struct Form {
 
 /// `init` makes everything once; `check` finds nothing to complain about.
 pub fn create_realm(world: &mut World) -> Told<()> {
-    let words = [
+    let database = world.database_words()?;
+    let mut words = vec![
         "--zone",
         ZONE,
         "--series",
@@ -38,6 +39,7 @@ pub fn create_realm(world: &mut World) -> Told<()> {
         "--operator-name",
         "事務局 太郎",
     ];
+    words.extend(database.iter().map(String::as_str));
     world.server.init(&words)?;
     let secrets = world.server.setting("pki_passphrase_file").map(PathBuf::from)?;
     world.mail.configure(&world.server.config(), secrets.parent().unwrap_or(&secrets), ZONE)?;

@@ -66,16 +66,22 @@ impl Needles {
         for file in files_below(folder)? {
             let Ok(bytes) = fs::read(&file) else { continue };
             read += 1;
-            for (what, value) in self.patient.iter().chain(&self.forgotten) {
-                let encoded = BASE64.encode(value.as_bytes());
-                // The last group depends on what follows it.
-                let encoded = &encoded[..encoded.len() - encoded.len() % 4 - 4];
-                let found = contains(&bytes, value.as_bytes()) || contains(&bytes, encoded.as_bytes());
-                holds!(!found, "{} holds {what} in plain", file.display());
-            }
+            self.absent_in(&file.display().to_string(), &bytes)?;
         }
         holds!(read > 0, "{} has no files: nothing was searched", folder.display());
         Ok(read)
+    }
+
+    /// As `absent_below`, of bytes that somebody else keeps.
+    pub fn absent_in(&self, place: &str, bytes: &[u8]) -> Told<()> {
+        for (what, value) in self.patient.iter().chain(&self.forgotten) {
+            let encoded = BASE64.encode(value.as_bytes());
+            // The last group depends on what follows it.
+            let encoded = &encoded[..encoded.len() - encoded.len() % 4 - 4];
+            let found = contains(bytes, value.as_bytes()) || contains(bytes, encoded.as_bytes());
+            holds!(!found, "{place} holds {what} in plain");
+        }
+        Ok(())
     }
 }
 

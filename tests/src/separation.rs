@@ -25,27 +25,46 @@ pub fn each_is_killed_and_nothing_is_lost(
     reader: &Person,
     patient: &str,
 ) -> Told<usize> {
-    let posts = format!("/api/teams/{patient}/posts");
     for name in Name::SERVED {
         world.server.kill(name)?;
-        let words = format!("再開報告〔{}〕", name.as_str());
-        // The tunnel's client finds out by itself that the other end has forgotten it; a repeat is one post.
-        shell::until("the writer to be served again", PATIENCE, || {
-            let answer = writer.write(patient, &words, Some(&format!("after-{}", name.as_str())))?;
-            match answer.status {
-                200 | 201 => Ok(Some(())),
-                401 | 403 => Err(Fault::new(format!("the session is gone: {}", answer.text()))),
-                _ => Ok(None),
-            }
-        })?;
-        let seen = shell::until("the reader to be served again", PATIENCE, || {
-            let answer = reader.get(&posts)?;
-            Ok((answer.status == 200).then(|| String::from_utf8_lossy(&answer.body).into_owned()))
-        })?;
-        let times = seen.matches(&words).count();
-        holds!(times == 1, "after {} was killed, its post stands {times} times", name.as_str());
+        both_go_on(writer, reader, patient, name.as_str())?;
     }
     Ok(Name::SERVED.len())
+}
+
+/// A server that is restarted hangs up on everybody, in the middle of whatever they ask.
+pub fn the_server_hangs_up_and_nothing_is_lost(
+    world: &World,
+    writer: &Person,
+    reader: &Person,
+    patient: &str,
+) -> Told<()> {
+    let database = world.database.as_ref().ok_or_else(|| Fault::new("the records are in files"))?;
+    database.hang_up();
+    both_go_on(writer, reader, patient, "the database's server")?;
+    world.server.whole()
+}
+
+/// With the sessions they had; a repeated post stands once.
+fn both_go_on(writer: &Person, reader: &Person, patient: &str, gone: &str) -> Told<()> {
+    let posts = format!("/api/teams/{patient}/posts");
+    let (words, key) = (format!("再開報告〔{gone}〕"), format!("after-{}", gone.replace([' ', '\''], "-")));
+    // The tunnel's client finds out by itself that the other end has forgotten it; a repeat is one post.
+    shell::until("the writer to be served again", PATIENCE, || {
+        let answer = writer.write(patient, &words, Some(&key))?;
+        match answer.status {
+            200 | 201 => Ok(Some(())),
+            401 | 403 => Err(Fault::new(format!("the session is gone: {}", answer.text()))),
+            _ => Ok(None),
+        }
+    })?;
+    let seen = shell::until("the reader to be served again", PATIENCE, || {
+        let answer = reader.get(&posts)?;
+        Ok((answer.status == 200).then(|| String::from_utf8_lossy(&answer.body).into_owned()))
+    })?;
+    let times = seen.matches(&words).count();
+    holds!(times == 1, "after {gone} was away, the post stands {times} times");
+    Ok(())
 }
 
 /// Two points are frozen, so that the revocation stops between its steps; then its owner and both points

@@ -36,6 +36,27 @@ impl Form {
     }
 }
 
+/// Where the records are (ruling 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    #[default]
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    pub fn parse(text: &str) -> Option<Self> {
+        [Engine::Sqlite, Engine::Postgres].into_iter().find(|engine| engine.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgres",
+        }
+    }
+}
+
 pub struct Server {
     form: Form,
     space: Namespace,

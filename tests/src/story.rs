@@ -10,7 +10,7 @@ use crate::refusals;
 use crate::report::Report;
 use crate::revocation;
 use crate::separation;
-use crate::server::Form;
+use crate::server::{Engine, Form};
 use crate::stay::Scene;
 use crate::team::{self, Team};
 use crate::world::{Tools, World};
@@ -29,11 +29,14 @@ pub const PLAN: [(&str, &str); 8] = [
 /// Numbered posts before, during and after the revocation.
 const POSTS: [(u32, u32); 3] = [(1, 5), (6, 15), (16, 20)];
 
-/// With separate processes each of them is killed, before the lost device of s8.
-pub fn plan(form: Form) -> Vec<(&'static str, &'static str)> {
+/// Before the lost device of s8: a database's server hangs up, and of separate processes each is killed.
+pub fn plan(form: Form, engine: Engine) -> Vec<(&'static str, &'static str)> {
     let mut plan = PLAN.to_vec();
     if form == Form::Separated {
         plan.insert(7, ("s7k", "kill -9"));
+    }
+    if engine == Engine::Postgres {
+        plan.insert(7, ("s7d", "hang up"));
     }
     plan
 }
@@ -55,6 +58,9 @@ fn tell(world: &mut World, form: Form, report: &mut Report) -> Told<(Devices, Te
     report.step("s5", || claim(world, &mut devices))?;
     let team = report.step_with("s6", || post(world, &devices))?;
     report.step("s7", || refuse(world, &devices, &team))?;
+    if world.database.is_some() {
+        report.step("s7d", || hang_up(world, &devices, &team))?;
+    }
     if form == Form::Separated {
         report.step("s7k", || kill(world, &devices, &team))?;
     }
@@ -112,7 +118,7 @@ fn post(world: &mut World, devices: &Devices) -> Told<(Team, String)> {
     let team = Team::gather(world, devices)?;
     let seen = team::post_is_read_live_and_acknowledged(world, &team, devices)?;
     team::trace_leads_to_the_audit(world, &seen)?;
-    let files = world.needles.absent_below(&world.server.home)?;
+    let files = world.nothing_in_plain()?;
     Ok((
         team,
         format!("posted, read live, 了解; trace {} in the audit; sealed in all {files} files", seen.trace),
@@ -133,6 +139,12 @@ fn refuse(world: &World, devices: &Devices, team: &Team) -> Told<String> {
     refusals::forged_identity(&reader, &stranger, team.forged_identity(), &team.patient)?;
     refusals::cross_origin(&writer, &team.patient)?;
     Ok("all nine refused, each for its own reason".into())
+}
+
+fn hang_up(world: &World, devices: &Devices, team: &Team) -> Told<String> {
+    let (writer, reader) = (team.writer(&devices.clinic)?, team.reader(&devices.nurses)?);
+    separation::the_server_hangs_up_and_nothing_is_lost(world, &writer, &reader, &team.patient)?;
+    Ok("the database's server hung up on every room; nobody signed in again, the post stands once".into())
 }
 
 fn kill(world: &World, devices: &Devices, team: &Team) -> Told<String> {
@@ -175,7 +187,7 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
 fn finish(world: &mut World) -> Told<()> {
     world.server.ok(&["audit", "verify"])?;
     world.server.stop()?;
-    world.needles.absent_below(&world.server.home)?;
+    world.nothing_in_plain()?;
     world.needles.absent_from_log(&world.server.log)?;
     Ok(())
 }

@@ -13,8 +13,9 @@ use crate::fault::{Fault, Told};
 use crate::forms;
 use crate::mailserver::{self, DkimRecord, Mail, MailServer, SMARTHOST};
 use crate::net::{self, APPLIANCE_OUTER, Net};
-use crate::secrets::Needles;
-use crate::server::{Form, Server};
+use crate::postgres;
+use crate::secrets::{Needles, write_private};
+use crate::server::{Engine, Form, Server};
 use crate::shell;
 
 /// A zone of the association's own (ruling 4); `example.jp` belongs to nobody.
@@ -31,6 +32,7 @@ pub struct Tools {
     pub mimamori: PathBuf,
     pub client: PathBuf,
     pub form: Form,
+    pub engine: Engine,
 }
 
 impl Tools {
@@ -43,18 +45,25 @@ impl Tools {
                 mimamori.display()
             )));
         }
-        Ok(Self { mimamori, client: client.to_owned(), form: Form::default() })
+        Ok(Self { mimamori, client: client.to_owned(), form: Form::default(), engine: Engine::default() })
     }
 
     #[must_use]
     pub fn in_form(self, form: Form) -> Self {
         Self { form, ..self }
     }
+
+    #[must_use]
+    pub fn on_engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
+    }
 }
 
 // Fields are dropped in this order: first who speaks, then what carries it.
 pub struct World {
     pub server: Server,
+    /// A server's, which the appliance reaches as any local user would: by its socket and a password.
+    pub database: Option<postgres::Temporary>,
     pub plan: AddressPlan,
     pub needles: Needles,
     pub folder: PathBuf,
@@ -72,6 +81,7 @@ impl World {
             ));
         }
         let alone = alone()?;
+        let database = (tools.engine == Engine::Postgres).then(postgres::database);
         net::clear_leftovers();
         let run = net::fresh_run();
         watch_signals(&run);
@@ -98,6 +108,7 @@ impl World {
         );
         Ok(Self {
             server,
+            database,
             plan,
             needles: Needles::default(),
             folder,
@@ -172,6 +183,24 @@ impl World {
     /// Nothing is measured any more: the next world need not wait for this one's end.
     pub fn let_others_play(&mut self) {
         self.alone = None;
+    }
+
+    /// What `init` is told about the database: a file that only its owner reads.
+    pub fn database_words(&mut self) -> Told<Vec<String>> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let file = self.folder.join("database-url");
+        write_private(&file, &database.url())?;
+        self.needles.secret("the database's password", database.password());
+        Ok(vec!["--database-url-file".to_owned(), file.display().to_string()])
+    }
+
+    /// No file of the appliance and no table of its server holds a patient's words or a forgotten secret.
+    /// Returns how many files were read.
+    pub fn nothing_in_plain(&self) -> Told<u64> {
+        if let Some(database) = &self.database {
+            self.needles.absent_in("the database", &database.dump())?;
+        }
+        self.needles.absent_below(&self.server.home)
     }
 
     /// For whoever must find the cause.

@@ -141,6 +141,10 @@ pub struct InitArgs {
     /// 端末が話しかける先 / whom the devices call [default: vpn.ZONE:51820]
     #[arg(long, value_name = "HOST:PORT")]
     pub endpoint: Option<String>,
+    /// 台帳をPostgreSQLに置くとき、そのURL（postgres://…）を書いたファイル（0600）。中身は領域に写されます / file (mode 0600)
+    /// of the server's URL, for records on PostgreSQL; the realm keeps a copy
+    #[arg(long, value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

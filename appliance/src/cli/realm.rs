@@ -8,6 +8,7 @@ use super::args::InitArgs;
 use super::failure::Failure;
 use super::out::Out;
 use crate::config::{self, Config, Fault, Paths};
+use crate::database;
 use crate::exit::Exit;
 use crate::files;
 use crate::init::{self, InitFault, Made, Wishes};
@@ -31,6 +32,7 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
         telephone: args.telephone,
         listen: args.listen,
         endpoint: args.endpoint,
+        database_url_file: args.database_url_file,
     };
     let by = Users::read().name(rustix::process::geteuid().as_raw());
     let made = init::init(&wishes, &by, &mut |ja, en| out.progress(ja, en)).map_err(|fault| match fault {
@@ -78,12 +80,15 @@ fn made_text(made: &Made, out: &Out) -> String {
     )
 }
 
-/// The whole text, then the secrets' files: what `run` would refuse, `check` names.
+/// The whole text, the secrets' files, the database: what `run` would refuse, `check` names.
 pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit, Failure> {
     let config = read(path)?;
-    secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
+    let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
     if let Some(mail) = &config.mail {
-        secrets::open_mail(mail).map_err(|message| secret_faults(vec![message]))?;
+        secrets::open_mail(mail, credentials).map_err(|message| secret_faults(vec![message]))?;
+    }
+    if let Some(url) = &secrets.database {
+        database::fit_and_filled(&database::parse(url)?)?;
     }
     let shown = path.display().to_string();
     out.result(&json!({ "ok": true, "config": shown }), || {
@@ -96,7 +101,7 @@ pub fn run(path: &Path, credentials: Option<&Path>) -> Result<Exit, Failure> {
     let config = read(path)?;
     let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
     log::install(config.log_level, None);
-    together::run(&config, secrets)?;
+    together::run(&config, secrets, credentials)?;
     Ok(Exit::Ok)
 }
 

@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 32] = [
+pub const KEYS: [Key; 33] = [
     key(
         "realm",
         "zone",
@@ -233,16 +233,16 @@ pub const KEYS: [Key; 32] = [
         "url_file",
         Kind::Text,
         Need::Optional,
-        "PostgreSQLのURL（postgres://…）を書いたファイル（0600）",
-        "file (mode 0600) that holds the server's URL, postgres://…",
+        "PostgreSQLのURL（postgres://…）を書いたファイル（0600）。一つのプロセスで動かすとき",
+        "file (mode 0600) that holds the server's URL, postgres://…; for all rooms in one process",
     ),
     key(
         "database",
         "url_credential",
         Kind::Text,
         Need::Optional,
-        "同、systemdの資格情報の名前",
-        "the same, as the name of a systemd credential",
+        "同、systemdの資格情報の名前。部屋ごとに分けて動かすとき（三つの部屋がそれぞれ受け取ります）",
+        "the same, as the name of a systemd credential; for separate processes, three of which get a copy each",
     ),
     key(
         "mail",
@@ -291,6 +291,14 @@ pub const KEYS: [Key; 32] = [
         Need::Optional,
         "そのパスワードのファイル（0600）",
         "file of its password (mode 0600)",
+    ),
+    key(
+        "mail",
+        "password_credential",
+        Kind::Text,
+        Need::Optional,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
     ),
     key(
         "mail",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use provisioning::post::MailTls;
 
+use super::meant::SecretPlace;
 use super::typed::absolute;
 
 /// Longest name of an account: what a smarthost gives out is an address.
@@ -22,7 +23,7 @@ pub struct Mail {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub username: String,
-    pub password: PathBuf,
+    pub password: SecretPlace,
 }
 
 /// The section as somebody wrote it, with its defaults.
@@ -33,7 +34,8 @@ pub struct Written {
     pub tls: String,
     pub from: Option<String>,
     pub username: Option<String>,
-    pub password_file: Option<String>,
+    /// The inner `None`: written, and already found wrong.
+    pub password: Option<Option<SecretPlace>>,
     pub ca_file: String,
 }
 
@@ -43,11 +45,14 @@ pub type Wrong = (&'static str, String, String);
 /// `None` without a smarthost; every fault otherwise.
 pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
     let mut wrong = Vec::new();
-    let Written { smarthost, port, tls, from, username, password_file, ca_file } = written;
+    let Written { smarthost, port, tls, from, username, password, ca_file } = written;
     let Some(host) = smarthost else {
-        let alone =
-            [("mail.from", &from), ("mail.username", &username), ("mail.password_file", &password_file)];
-        if let Some((key, Some(_))) = alone.into_iter().find(|(_, value)| value.is_some()) {
+        let alone = [
+            ("mail.from", from.is_some()),
+            ("mail.username", username.is_some()),
+            ("mail.password_file", password.is_some()),
+        ];
+        if let Some((key, _)) = alone.into_iter().find(|(_, written)| *written) {
             wrong.push((
                 key,
                 "…".into(),
@@ -88,7 +93,7 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
         );
         say("mail.from", &from, why);
     }
-    let login = login(username, password_file, tls, &mut say);
+    let login = login(username, password, tls, &mut say);
     let roots = absolute(&ca_file);
     if roots.is_none() {
         say("mail.ca_file", &ca_file, "絶対パス / an absolute path".into());
@@ -104,11 +109,11 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
 /// Both or neither, and never in the clear. `say` takes what is wrong.
 fn login(
     username: Option<String>,
-    password_file: Option<String>,
+    password: Option<Option<SecretPlace>>,
     tls: MailTls,
     say: &mut impl FnMut(&'static str, &str, String),
 ) -> Option<Login> {
-    match (username, password_file.as_deref().map(absolute)) {
+    match (username, password) {
         (None, None) => None,
         (Some(username), Some(Some(password))) => {
             if username.is_empty() || username.len() > USERNAME_MAX || username.contains(char::is_control) {
@@ -120,14 +125,9 @@ fn login(
             }
             Some(Login { username, password })
         }
-        // A value that is no place may be the password itself: it is never repeated.
-        (_, Some(None)) => {
-            say("mail.password_file", "…", "絶対パス / an absolute path".into());
-            None
-        }
+        (_, Some(None)) => None,
         _ => {
-            let why =
-                "username と password_file は両方書いてください / username and password_file go together";
+            let why = "username と password_file（または password_credential）は両方書いてください / username and password_file (or password_credential) go together";
             say("mail.username", "…", why.into());
             None
         }
@@ -167,7 +167,7 @@ mod tests {
             tls: "required".into(),
             from: Some("jimukyoku@mimamori.example.jp".into()),
             username: Some("mimamori".into()),
-            password_file: Some("/etc/mimamori/mail".into()),
+            password: Some(Some(SecretPlace::File("/etc/mimamori/mail".into()))),
             ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
         }
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(meant(alone), Ok(None));
         let local = meant(|w| {
             (w.smarthost, w.tls) = (Some("localhost".into()), "none".into());
-            (w.username, w.password_file) = (None, None);
+            (w.username, w.password) = (None, None);
         });
         assert_eq!(local.unwrap().unwrap().tls, MailTls::LoopbackOnly);
     }
@@ -214,22 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_named_and_no_password_is_repeated() {
+    fn each_fault_is_named() {
         type Change = fn(&mut Written);
-        let table: [(&str, Change); 8] = [
+        let table: [(&str, Change); 7] = [
             ("mail.from", |w| w.smarthost = None),
             ("mail.smarthost", |w| w.smarthost = Some("smtp".into())),
             ("mail.port", |w| w.port = 0),
             ("mail.tls", |w| w.tls = "none".into()),
             ("mail.tls", |w| w.tls = "opportunistic".into()),
-            ("mail.username", |w| w.password_file = None),
-            ("mail.password_file", |w| w.password_file = Some("himitsu".into())),
+            ("mail.username", |w| w.password = None),
             ("mail.ca_file", |w| w.ca_file = "roots".into()),
         ];
         for (key, change) in table {
             let wrong = meant(change).unwrap_err();
             assert!(wrong.iter().any(|(named, ..)| *named == key), "{key}: {wrong:?}");
-            assert!(!format!("{wrong:?}").contains("himitsu"));
         }
     }
 }

@@ -292,9 +292,13 @@ impl Reader {
 
     /// The one secret that need not be there.
     fn database(&mut self) -> Option<SecretPlace> {
-        let named = |key| self.typed.get(key).is_some();
-        let wanted = named("database.url_file") || named("database.url_credential");
-        wanted.then(|| self.place("database.url")).flatten()
+        self.optional("database.url").flatten()
+    }
+
+    /// The outer `None`: nothing is written. The inner: what is written is wrong, and said to be.
+    fn optional(&mut self, key: &str) -> Option<Option<SecretPlace>> {
+        let written = ["file", "credential"].map(|kind| self.typed.get(&format!("{key}_{kind}")).is_some());
+        written.contains(&true).then(|| self.place(key))
     }
 
     fn secret(&mut self, name: &str) -> Option<SecretPlace> {
@@ -342,7 +346,7 @@ impl Reader {
             tls: self.text("mail.tls").unwrap_or_default(),
             from: self.text("mail.from"),
             username: self.text("mail.username"),
-            password_file: self.text("mail.password_file"),
+            password: self.optional("mail.password"),
             ca_file: self.text("mail.ca_file").unwrap_or_default(),
         };
         match mail::mean(written, zone.as_str()) {

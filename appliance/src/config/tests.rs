@@ -64,6 +64,27 @@ fn the_records_are_on_sqlite_unless_a_url_has_a_place_ruling_9() {
     }
 }
 
+#[test]
+fn the_mail_servers_password_has_one_place_and_is_never_repeated() {
+    let with = |line: &str| {
+        let sender = "smarthost = \"smtp.example.jp\"\nfrom = \"a@mimamori.example.jp\"\nusername = \"a\"";
+        format!("{GOOD}\n[mail]\n{sender}\n{line}\n")
+    };
+    let password = |line: &str| read(&with(line)).unwrap().mail.unwrap().login.unwrap().password;
+    assert_eq!(password("password_file = \"/x/mail\""), SecretPlace::File("/x/mail".into()));
+    assert_eq!(password("password_credential = \"mail\""), SecretPlace::Credential("mail".into()));
+    for (line, code) in [
+        ("password_file = \"hidden\"", "MM-6005"),
+        ("password_credential = \"hid den\"", "MM-6005"),
+        ("password_file = \"/x/hidden\"\npassword_credential = \"hidden\"", "MM-6007"),
+        ("", "MM-6005"),
+    ] {
+        let found = faults(&with(line));
+        assert_eq!((found.len(), found[0].message.code()), (1, code), "{found:?}");
+        assert!(!format!("{found:?}").contains("hid"));
+    }
+}
+
 /// One change, the line of the fault, its code, and a word of its text.
 #[test]
 fn each_fault_is_named_with_its_line() {

@@ -12,6 +12,8 @@ use crate::process::Family;
 
 /// On x86-64 the same calls answer under a second set of numbers, which a deny list must name too.
 const X32_BIT: i64 = 0x4000_0000;
+/// Some of those calls (execve, ptrace, sendmsg) have numbers of their own there; nobody here uses any.
+const X32_OWN: std::ops::RangeInclusive<i64> = 512..=547;
 
 /// Calls that no room needs and attackers do: debugging and reading others, mounting, kernel code,
 /// keys of the kernel, clocks, and the two large attack surfaces io_uring and userfaultfd.
@@ -82,6 +84,17 @@ const DENIED: &[i64] = &[
     libc::SYS__sysctl,
 ];
 
+/// The protocols of the internet that Landlock knows, or that carry names: MPTCP and SCTP would reach the
+/// ports that it keeps closed.
+const PROTOCOLS: [i32; 3] = [libc::IPPROTO_IP, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+/// Of the rest some (SCTP, DCCP) are chosen by their type alone, with no protocol named.
+const OTHER_TYPES: [i32; 5] =
+    [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, SOCK_PACKET];
+/// Long replaced by the family of that name, and still there.
+const SOCK_PACKET: i32 = 10;
+/// What is left of a type without its flags (close-on-exec, non-blocking).
+const TYPE_MASK: u64 = 0xf;
+
 /// The filter, and how many calls it denies.
 pub fn program(jail: &Jail) -> Result<(BpfProgram, usize), JailError> {
     let failed = |error: seccompiler::BackendError| JailError::Seccomp(error.to_string());
@@ -96,22 +109,14 @@ pub fn program(jail: &Jail) -> Result<(BpfProgram, usize), JailError> {
             rules.insert(call | X32_BIT, Vec::new());
         }
     }
-    if let Some(families) = &jail.sockets {
-        let other = |family: &Family| {
-            let number = match family {
-                Family::Unix => libc::AF_UNIX,
-                Family::Netlink => libc::AF_NETLINK,
-            };
-            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, number as u64).map_err(failed)
-        };
-        // Denied when it is none of these; without any, always.
-        let others: Vec<SeccompCondition> = families.iter().map(other).collect::<Result<_, _>>()?;
-        let rule =
-            if others.is_empty() { Vec::new() } else { vec![SeccompRule::new(others).map_err(failed)?] };
-        rules.insert(libc::SYS_socket, rule);
+    for (call, denied) in [(libc::SYS_socket, sockets(&jail.sockets)?)].into_iter().chain(fast_open()?) {
         if cfg!(target_arch = "x86_64") {
-            rules.insert(libc::SYS_socket | X32_BIT, Vec::new());
+            rules.insert(call | X32_BIT, denied.clone());
         }
+        rules.insert(call, denied);
+    }
+    if cfg!(target_arch = "x86_64") {
+        rules.extend(X32_OWN.map(|call| (call | X32_BIT, Vec::new())));
     }
     // A new user namespace would give every capability back, inside it.
     let new_user = libc::CLONE_NEWUSER as u64;
@@ -123,4 +128,50 @@ pub fn program(jail: &Jail) -> Result<(BpfProgram, usize), JailError> {
     let arch = std::env::consts::ARCH.try_into().map_err(failed)?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch).map_err(failed)?;
     Ok((filter.try_into().map_err(failed)?, denied.len()))
+}
+
+/// Which sockets are denied: of another family, or of the internet and of another kind.
+fn sockets(families: &[Family]) -> Result<Vec<SeccompRule>, JailError> {
+    if families.is_empty() {
+        // A call without rules is denied whatever its arguments.
+        return Ok(Vec::new());
+    }
+    let numbers = |family: &Family| match family {
+        Family::Unix => vec![libc::AF_UNIX],
+        Family::Netlink => vec![libc::AF_NETLINK],
+        Family::Internet => vec![libc::AF_INET, libc::AF_INET6],
+    };
+    let allowed: Vec<i32> = families.iter().flat_map(numbers).collect();
+    let mut denied = vec![allowed.iter().map(|family| is(0, SeccompCmpOp::Ne, *family)).collect::<Vec<_>>()];
+    if families.contains(&Family::Internet) {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let here = || is(0, SeccompCmpOp::Eq, family);
+            let others = PROTOCOLS.iter().map(|protocol| is(2, SeccompCmpOp::Ne, *protocol));
+            denied.push(std::iter::once(here()).chain(others).collect());
+            for kind in OTHER_TYPES {
+                denied.push(vec![here(), is(1, SeccompCmpOp::MaskedEq(TYPE_MASK), kind)]);
+            }
+        }
+    }
+    denied.into_iter().map(rule).collect()
+}
+
+/// Data with the first packet connects without asking Landlock.
+fn fast_open() -> Result<Vec<(i64, Vec<SeccompRule>)>, JailError> {
+    let calls = [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)];
+    let flag = libc::MSG_FASTOPEN;
+    let denied =
+        |(call, at)| Ok((call, vec![rule(vec![is(at, SeccompCmpOp::MaskedEq(flag as u64), flag)])?]));
+    calls.into_iter().map(denied).collect()
+}
+
+/// All of the conditions hold.
+fn rule(conditions: Vec<Result<SeccompCondition, JailError>>) -> Result<SeccompRule, JailError> {
+    let conditions = conditions.into_iter().collect::<Result<_, _>>()?;
+    SeccompRule::new(conditions).map_err(|error| JailError::Seccomp(error.to_string()))
+}
+
+fn is(argument: u8, compared: SeccompCmpOp, value: i32) -> Result<SeccompCondition, JailError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, compared, value as u64)
+        .map_err(|error| JailError::Seccomp(error.to_string()))
 }

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
 
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 use rustix::thread::CapabilitySet;
 
 use super::{Jail, JailError};
@@ -45,15 +45,29 @@ pub fn calls(jail: &Jail) -> Result<(), JailError> {
     if rustix::process::pivot_root("/", "/") != Err(rustix::io::Errno::PERM) {
         return Err(JailError::NotGivenUp("pivot_root".to_owned()));
     }
-    let Some(families) = &jail.sockets else { return Ok(()) };
-    for (family, number) in [
-        (None, AddressFamily::INET),
-        (None, AddressFamily::INET6),
-        (Some(Family::Netlink), AddressFamily::NETLINK),
+    let internet = jail.sockets.contains(&Family::Internet);
+    for (allowed, family) in [
+        (internet, AddressFamily::INET),
+        (internet, AddressFamily::INET6),
+        (jail.sockets.contains(&Family::Netlink), AddressFamily::NETLINK),
+        (false, AddressFamily::PACKET),
     ] {
-        let allowed = family.is_some_and(|family| families.contains(&family));
-        if !allowed && rustix::net::socket(number, SocketType::DGRAM, None).is_ok() {
-            return Err(JailError::NotGivenUp(format!("sockets of family {}", number.as_raw())));
+        if !allowed && rustix::net::socket(family, SocketType::DGRAM, None).is_ok() {
+            return Err(JailError::NotGivenUp(format!("sockets of family {}", family.as_raw())));
+        }
+    }
+    // Where a kernel lacks one of these, the filter's answer comes before the kernel's.
+    for (kind, protocol) in [
+        (SocketType::STREAM, Some(ipproto::MPTCP)),
+        (SocketType::STREAM, Some(ipproto::SCTP)),
+        (SocketType::SEQPACKET, None),
+        (SocketType::RAW, Some(ipproto::ICMP)),
+    ] {
+        let made = rustix::net::socket(AddressFamily::INET, kind, protocol);
+        if made.err() != Some(rustix::io::Errno::PERM) {
+            return Err(JailError::NotGivenUp(format!(
+                "internet sockets of another kind ({kind:?}, {protocol:?})"
+            )));
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::process::{Call, Name, Server};
 
 const INSIDE: &str = "MIMAMORI_TEST_JAIL";
 
@@ -109,27 +110,94 @@ fn the_kernel_confirms_what_the_jail_says() {
     assert_eq!(held.capabilities.is_empty(), effective == 0);
 }
 
-/// The way out for mails: the smarthost's port and no other, with names still looked up.
+/// A realm with a smarthost and a database's server on this machine, both by TCP.
+fn outside(dir: &Path, smarthost: u16) -> crate::config::Config {
+    let at = |name: &str| dir.join(name).display().to_string();
+    let text = format!(
+        "[realm]\nzone = \"care.example.jp\"\nname = \"a\"\nseries = [{{ name = \"18\", block = 18 }}]\n\
+         [paths]\nstate = \"{}\"\nrun = \"{}\"\noutput = \"{}\"\n\
+         [secrets]\npki_passphrase_file = \"/a\"\nvpn_key_file = \"/b\"\nsns_epoch_file = \"/c\"\n\
+         gateway_key_file = \"/d\"\n[database]\nurl_file = \"/e\"\n\
+         [mail]\nsmarthost = \"localhost\"\nport = {smarthost}\ntls = \"none\"\nfrom = \"a@care.example.jp\"\n",
+        at("state"),
+        at("run"),
+        at("output"),
+    );
+    crate::config::read(&text).unwrap()
+}
+
+/// Ruling 13, the attacker's test: of the internet each process reaches the ports that its row and the
+/// configuration name, by the one protocol that Landlock watches. Most reach nothing.
 #[test]
-fn the_smarthost_may_be_called_and_nobody_else() {
-    let Some((dir, _)) = inside() else {
-        let dir = tempfile::tempdir().unwrap();
-        let said = child("the_smarthost_may_be_called_and_nobody_else", dir.path(), true);
-        let open = if said.contains("no landlock") { "connected" } else { "PermissionDenied" };
-        assert!(said.contains(&format!("smarthost=connected other={open}")), "{said}");
+fn each_process_calls_whom_the_configuration_names_and_nobody_else() {
+    const TEST: &str = "each_process_calls_whom_the_configuration_names_and_nobody_else";
+    let Some((dir, jailed)) = inside() else {
+        for name in Name::SERVED {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(dir.path().join("state").join(name.as_str())).unwrap();
+            std::fs::create_dir(dir.path().join("output")).unwrap();
+            std::fs::write(dir.path().join("row"), name.as_str()).unwrap();
+            let free = child(TEST, dir.path(), false);
+            assert!(free.contains("smarthost=connected database=connected other=connected"), "{free}");
+            assert!(!free.contains("fastopen=PermissionDenied"), "the control of {}: {free}", name.as_str());
+            let held = child(TEST, dir.path(), true);
+            let landlock = !held.contains("no landlock");
+            let calls = |call: Call| process::process(name).calls.contains(&call);
+            let word = |allowed: bool| if allowed { "connected" } else { "PermissionDenied" };
+            let any = calls(Call::Database) || calls(Call::Smarthost);
+            // Without Landlock the family alone is held, which is said where the jail says what it holds.
+            let (mail, other) = if landlock { (calls(Call::Smarthost), false) } else { (any, any) };
+            let wanted = format!(
+                "smarthost={} database={} other={} fastopen=PermissionDenied mptcp=PermissionDenied \
+                 sctp=PermissionDenied seqpacket=PermissionDenied udp={}",
+                if mail { "connected" } else { "refused" },
+                word(calls(Call::Database)),
+                word(other),
+                if any { "made" } else { "PermissionDenied" },
+            );
+            assert!(held.contains(&wanted), "{}: wanted {wanted}, got {held}", name.as_str());
+        }
         return;
     };
-    let (smarthost, other) =
-        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let calls = vec![smarthost.local_addr().unwrap().port()];
-    let jail = Jail { calls, ..Jail::together(vec![dir], PathBuf::from("/usr/sbin/nft")) };
-    println!("{}", enter(&jail).unwrap());
-    let call = |listener: &TcpListener| {
-        let port = listener.local_addr().unwrap().port();
-        let called = TcpStream::connect(("localhost", port));
-        called.map_or_else(|error| format!("{:?}", error.kind()), |_| "connected".to_owned())
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [smarthost, database, other] = listeners.each_ref().map(|it| it.local_addr().unwrap());
+    let row = std::fs::read_to_string(dir.join("row")).unwrap();
+    let name = Name::SERVED.into_iter().find(|name| name.as_str() == row).unwrap();
+    if jailed {
+        let config = outside(&dir, smarthost.port());
+        let server = Server::Tcp { host: "127.0.0.1".to_owned(), port: database.port(), reads: Vec::new() };
+        let outward = Outward::of(process::process(name), &config, Some(&server));
+        println!("{}", enter(&Jail::of(process::process(name), &config).calling(&outward)).unwrap());
+    }
+    let word = |done: std::io::Result<&'static str>| {
+        done.map_or_else(|error| format!("{:?}", error.kind()), str::to_owned)
     };
-    println!("smarthost={} other={}", call(&smarthost), call(&other));
+    // By name, which is how a smarthost is called.
+    let named = TcpStream::connect(("localhost", smarthost.port())).map_or("refused", |_| "connected");
+    let called = |address| word(TcpStream::connect(address).map(|_| "connected"));
+    let made = |kind, protocol| {
+        let made = rustix::net::socket(rustix::net::AddressFamily::INET, kind, protocol);
+        word(made.map(|_| "made").map_err(std::io::Error::from))
+    };
+    use rustix::net::{SocketType, ipproto};
+    println!(
+        "smarthost={named} database={} other={} fastopen={} mptcp={} sctp={} seqpacket={} udp={}",
+        called(database),
+        called(other),
+        word(fast_open(other).map(|()| "connected")),
+        made(SocketType::STREAM, Some(ipproto::MPTCP)),
+        made(SocketType::STREAM, Some(ipproto::SCTP)),
+        made(SocketType::SEQPACKET, None),
+        made(SocketType::DGRAM, None),
+    );
+}
+
+/// Connects by sending: a way around the rule about connecting.
+fn fast_open(to: std::net::SocketAddr) -> std::io::Result<()> {
+    use rustix::net::{AddressFamily, SendFlags, SocketType, sendto, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sendto(&socket, b"x", SendFlags::from_bits_retain(libc::MSG_FASTOPEN as _), &to)?;
+    Ok(())
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn find<'a>(table: &'a [Process], full: &str) -> Option<(&'a Process, &'a Door)>
 mod tests {
     use super::*;
     use crate::config::keys;
-    use crate::process::row::{Held, Name, Speaks, arrow, door};
+    use crate::process::row::{Call, Family, Held, Name, Speaks, arrow, door};
     use crate::process::table::TABLE;
 
     #[test]
@@ -134,6 +134,11 @@ mod tests {
             let holders = TABLE.iter().filter(|row| row.secrets.contains(&secret)).count();
             assert_eq!(holders, 1, "{secret}");
         }
+        for secret in TABLE.iter().flat_map(|row| row.calls).map(|call| call.secret()) {
+            for place in ["file", "credential"] {
+                assert!(keys::find(&format!("{secret}_{place}")).is_some(), "{secret}_{place}");
+            }
+        }
         for key in TABLE.iter().flat_map(|row| row.executes.iter().chain(row.writes)) {
             assert!(keys::find(key).is_some(), "{key} is a key of the configuration");
         }
@@ -145,6 +150,21 @@ mod tests {
             let keeps = row.capabilities.iter().any(|capability| capability.held == Held::Always);
             assert_eq!(keeps, row.name == Name::Firewall, "{}", row.user);
             assert_eq!(!row.executes.is_empty(), row.name == Name::Firewall, "{}", row.user);
+        }
+    }
+
+    /// Mail leaves through one process, and nobody has a socket of the internet by right of its row.
+    #[test]
+    fn only_who_keeps_records_or_sends_mail_ever_calls_out() {
+        for row in &TABLE {
+            let (mail, records) = match row.name {
+                Name::Provisioning => (true, true),
+                Name::Sns | Name::Gateway => (false, true),
+                _ => (false, false),
+            };
+            assert_eq!(row.calls.contains(&Call::Smarthost), mail, "{}", row.user);
+            assert_eq!(row.calls.contains(&Call::Database), records, "{}", row.user);
+            assert!(!row.sockets.contains(&Family::Internet), "{}", row.user);
         }
     }
 

@@ -75,11 +75,34 @@ pub struct Arrow {
     pub gid: u32,
 }
 
-/// A kind of socket. None calls out by TCP or UDP: the rooms meet at Unix sockets.
+/// A kind of socket. The rooms meet at Unix sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Unix,
     Netlink,
+    /// TCP and UDP over IPv4 and IPv6, and no other protocol. In no row: it comes with a `Call` that the
+    /// configuration fills, and in the form `together`.
+    Internet,
+}
+
+/// Whom a process calls outside the appliance, where the configuration names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `[mail]`
+    Smarthost,
+    /// `[database]`, at a socket of this machine or by TCP.
+    Database,
+}
+
+impl Call {
+    /// The secret that goes with it, by its key of the configuration without `_file` or `_credential`.
+    /// Several processes may need it: each has a copy of its own.
+    pub fn secret(self) -> &'static str {
+        match self {
+            Call::Smarthost => "mail.password",
+            Call::Database => "database.url",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +125,8 @@ pub struct Process {
     pub executes: &'static [&'static str],
     /// Kinds of socket it may still make inside the jail; what it listens at is open by then.
     pub sockets: &'static [Family],
+    /// Without these in the configuration it makes no socket of the internet at all.
+    pub calls: &'static [Call],
     /// Does it face anything outside the appliance?
     pub listens: &'static str,
 }

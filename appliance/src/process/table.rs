@@ -1,6 +1,6 @@
 //! The process table itself. The order is that of `Name`; `check` proves what a compiler cannot.
 
-use super::row::{Arrow, Capability, Family, Held, Name, Process, Speaks, arrow, door};
+use super::row::{Arrow, Call, Capability, Family, Held, Name, Process, Speaks, arrow, door};
 
 const NET_ADMIN_OPENING: Capability = Capability {
     name: "CAP_NET_ADMIN",
@@ -54,6 +54,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &[],
         executes: &["vpn.nft"],
         sockets: &[Family::Unix, Family::Netlink],
+        calls: &[],
         listens: "",
     },
     Process {
@@ -82,6 +83,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &["vpn_key"],
         executes: &[],
         sockets: UNIX,
+        calls: &[],
         listens: "UDP of the internet (vpn.listen)",
     },
     Process {
@@ -122,6 +124,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &["pki_passphrase"],
         executes: &[],
         sockets: UNIX,
+        calls: &[],
         listens: "",
     },
     Process {
@@ -157,6 +160,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &["sns_epoch"],
         executes: &[],
         sockets: UNIX,
+        calls: &[Call::Database],
         listens: "",
     },
     Process {
@@ -198,6 +202,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &["gateway_key"],
         executes: &[],
         sockets: UNIX,
+        calls: &[Call::Database],
         listens: "TCP of the tunnels (443, 80 of the TUN)",
     },
     Process {
@@ -238,6 +243,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &[],
         executes: &[],
         sockets: UNIX,
+        calls: &[Call::Smarthost, Call::Database],
         listens: "",
     },
     Process {
@@ -260,6 +266,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &[],
         executes: &[],
         sockets: UNIX,
+        calls: &[],
         listens: "",
     },
 ];

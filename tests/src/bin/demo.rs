@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tests::report::{Out, Report};
-use tests::server::Form;
+use tests::server::{Engine, Form};
 use tests::story;
 use tests::world::Tools;
 use tests::{Fault, Told, keys, net, shell, stay};
@@ -45,17 +45,15 @@ fn main() -> ExitCode {
 
 /// Did the whole story hold?
 fn demo() -> Told<bool> {
-    let form = std::env::var("FORM").unwrap_or_else(|_| Form::default().as_str().to_owned());
-    let form = Form::parse(&form)
-        .ok_or_else(|| Fault::new(format!("FORM={form} is neither `together` nor `separated`")))?;
-    let engine = chosen("ENGINE", "sqlite", "PostgreSQL comes with the next step")?;
+    let form = chosen("FORM", Form::default(), Form::parse, "`together` nor `separated`")?;
+    let engine = chosen("ENGINE", Engine::default(), Engine::parse, "`sqlite` nor `postgres`")?;
     let me = std::env::current_exe()?;
-    let tools = Tools::beside(&me)?.in_form(form);
+    let tools = Tools::beside(&me)?.in_form(form).on_engine(engine);
     let (stay, folder) = (Stay::chosen()?, Path::new("./target/demo"));
     // What a killed run left there would lie.
     stay::forget(folder);
-    let plan = if stay == Stay::Only { stay::SHORT.to_vec() } else { story::plan(form) };
-    let mut report = Report::new(&plan, form.as_str(), &engine, Out::Terminal);
+    let plan = if stay == Stay::Only { stay::SHORT.to_vec() } else { story::plan(form, engine) };
+    let mut report = Report::new(&plan, form.as_str(), engine.as_str(), Out::Terminal);
     let told = match stay {
         Stay::Only => stay::short(&tools, &mut report),
         Stay::No | Stay::After => story::play(&tools, &mut report),
@@ -94,12 +92,12 @@ impl Stay {
     }
 }
 
-fn chosen(variable: &str, only: &str, others: &str) -> Told<String> {
-    let value = std::env::var(variable).unwrap_or_else(|_| only.to_owned());
-    if value == only {
-        return Ok(value);
+/// From the environment; anything else is refused, so that nobody believes that it was played.
+fn chosen<T>(variable: &str, default: T, parse: fn(&str) -> Option<T>, neither: &str) -> Told<T> {
+    match std::env::var(variable) {
+        Err(_) => Ok(default),
+        Ok(text) => parse(&text).ok_or_else(|| Fault::new(format!("{variable}={text} is neither {neither}"))),
     }
-    Err(Fault::new(format!("{variable}={value} is not there yet, only {only}: {others}")))
 }
 
 /// Under sudo the report should still belong to who asked for it.

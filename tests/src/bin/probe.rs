@@ -1,11 +1,13 @@
 //! A stranger at the doors and a prisoner in each jail: the small program that tries what must fail.
 //! `probe knock SOCKET` knocks; `probe jail ROOM CONFIG FOLDER free|jailed` enters that room's jail and
 //! tries. Prints one word or one line per attempt; touches only what it is given.
+//! `probe carry ADDRESS SOCKET` is the wire to a database's server: what comes to the address by TCP goes
+//! on to the socket. It ends with its input.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use appliance::jail::{self, Jail};
@@ -20,7 +22,8 @@ fn main() -> ExitCode {
         ["jail", room, config, folder, inside] => {
             prisoner(room, Path::new(config), Path::new(folder), *inside == "jailed")
         }
-        _ => Err("usage: probe knock SOCKET | probe jail ROOM CONFIG FOLDER free|jailed".to_owned()),
+        ["carry", address, socket] => carry(address, PathBuf::from(socket)),
+        _ => Err("usage: probe knock SOCKET | probe carry ADDRESS SOCKET | probe jail ROOM CONFIG FOLDER free|jailed".to_owned()),
     };
     let (text, code) = match said {
         Ok(text) => (text, ExitCode::SUCCESS),
@@ -52,6 +55,28 @@ fn knock(socket: &Path) -> Result<String, String> {
         () if heard.is_empty() => "closed".to_owned(),
         () => format!("answered: {text}"),
     })
+}
+
+fn carry(address: &str, socket: PathBuf) -> Result<String, String> {
+    let listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let socket = socket.clone();
+            std::thread::spawn(move || {
+                let far = UnixStream::connect(socket)?;
+                let (mut from, mut to) = (near.try_clone()?, far.try_clone()?);
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    to.shutdown(Shutdown::Write)
+                });
+                let (mut from, mut to) = (far, near);
+                let _ = std::io::copy(&mut from, &mut to);
+                to.shutdown(Shutdown::Both)
+            });
+        }
+    });
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    Ok("carried".to_owned())
 }
 
 /// `folder` is open to everybody, with a file `readable` in it: only a jail forbids it.

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
-use appliance::process::{Family, Held, Name, Speaks, TABLE, process};
+use appliance::process::{Call, Family, Held, Name, Speaks, TABLE, process};
 use tests::launcher::{Launcher, as_user, privileges};
+use tests::postgres;
+use tests::secrets::write_private;
 use tests::shell::{self, PATIENCE};
 use tests::world::{Tools, World, ZONE};
 use tests::{Fault, Told};
@@ -15,18 +18,44 @@ use tests::{Fault, Told};
 /// Belongs to nobody.
 const STRANGER: u32 = 61999;
 
+/// Where a database's server seems to be, inside the appliance's network.
+const DATABASE: &str = "127.0.0.1:54329";
+
 /// Ended before the network it stands in.
 struct Separated {
     launcher: Launcher,
     probe: PathBuf,
+    wire: Option<(Child, postgres::Temporary)>,
     world: World,
 }
 
 fn raised() -> Separated {
-    let tools = Tools::beside(env!("CARGO_BIN_EXE_demo").as_ref()).unwrap_or_else(|fault| panic!("{fault}"));
-    let world = World::raise(&tools).unwrap_or_else(|fault| panic!("{fault}"));
+    raised_in(world(), None)
+}
+
+fn world() -> World {
+    World::raise(&tools()).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+fn tools() -> Tools {
+    Tools::beside(env!("CARGO_BIN_EXE_demo").as_ref()).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// With the records on a server that is reached by TCP alone.
+fn raised_by_tcp() -> Separated {
+    let world = world();
+    let database = postgres::database();
+    let url = database.url().replace("localhost", DATABASE);
+    let url = url.split('?').next().unwrap().to_owned();
+    let mut carrier = world.net.app.command(env!("CARGO_BIN_EXE_probe"));
+    carrier.arg("carry").arg(DATABASE).arg(database.socket()).stdin(Stdio::piped());
+    let wire = (carrier.spawn().unwrap(), database);
+    raised_in(world, Some((wire, url)))
+}
+
+fn raised_in(world: World, database: Option<((Child, postgres::Temporary), String)>) -> Separated {
     let listen = format!("{}:51820", tests::net::APPLIANCE_OUTER);
-    let words = [
+    let mut words = vec![
         "--zone",
         ZONE,
         "--realm-name",
@@ -38,15 +67,34 @@ fn raised() -> Separated {
         "--listen",
         &listen,
     ];
-    world.server.init(&words).unwrap_or_else(|fault| panic!("{fault}"));
-    let launcher = Launcher::start(&world.net.app, &tools.mimamori, &world.server.home, &world.server.log)
+    let file = world.folder.join("database-url");
+    let (wire, url) = database.unzip();
+    if let Some(url) = &url {
+        write_private(&file, url).unwrap();
+        words.extend(["--database-url-file", file.to_str().unwrap()]);
+    }
+    // The carrier listens in a moment.
+    shell::until("the realm to be made", PATIENCE, || match world.server.init(&words) {
+        Err(fault) if url.is_some() && fault.to_string().contains("MM-6025") => Ok(None),
+        done => done.map(Some),
+    })
+    .unwrap_or_else(|fault| panic!("{fault}"));
+    let launcher = Launcher::start(&world.net.app, &tools().mimamori, &world.server.home, &world.server.log)
         .unwrap_or_else(|fault| panic!("{fault}"));
     // Where every user can run it.
     let probe = world.server.home.with_file_name("bin").join("probe");
     fs::copy(env!("CARGO_BIN_EXE_probe"), &probe).unwrap();
-    let separated = Separated { launcher, probe, world };
+    let separated = Separated { launcher, probe, wire, world };
     separated.whole().unwrap_or_else(|fault| panic!("{}", separated.world.with_last_words(&fault)));
     separated
+}
+
+impl Drop for Separated {
+    fn drop(&mut self) {
+        if let Some((carrier, _)) = &mut self.wire {
+            shell::end(carrier);
+        }
+    }
 }
 
 impl Separated {
@@ -213,4 +261,37 @@ fn root_each_jail_forbids_what_its_row_does_not_name() {
         assert_eq!(yes(&held, "netlink"), row.sockets.contains(&Family::Netlink), "{}: {held:?}", row.user);
         assert!(yes(&held, "unix"), "{}: {held:?}", row.user);
     }
+}
+
+/// Records on a server by TCP: three processes know its URL and call it, the others cannot even ask for a
+/// socket of its kind; and `check` says in Japanese what is wrong when it is away (ruling 9).
+#[test]
+fn root_on_a_server_by_tcp_three_processes_call_it_and_nobody_else() {
+    let mut all = raised_by_tcp();
+    for name in Name::SERVED {
+        let keeps = process(name).calls.contains(&Call::Database);
+        let pid = all.launcher.pid(name).unwrap();
+        let mut command = all.world.net.app.command("ss");
+        command.args(["-Htnp", "state", "established", "dst", DATABASE]);
+        let shown = shell::run(command).unwrap().text();
+        assert_eq!(shown.contains(&format!("pid={pid},")), keeps, "{}: {shown}", name.as_str());
+        let copy = all.world.server.home.join("config").join(name.as_str()).join("database-url_file");
+        assert_eq!(copy.exists(), keeps, "{}", copy.display());
+    }
+    assert_eq!(all.world.server.ask(&["check"]).unwrap().code, 0);
+    let (carrier, _) = all.wire.as_mut().unwrap();
+    shell::end(carrier);
+    let said = shell::until("`check` to miss the server", PATIENCE, || {
+        let said = all.world.server.ask(&["check"])?;
+        Ok((said.code == 75).then_some(said))
+    })
+    .unwrap();
+    let error = &said.json["error"];
+    assert_eq!(error["code"], "MM-6025", "{}", said.text);
+    assert!(
+        said.text.contains(&format!("データベースのサーバー（{DATABASE}）につながりません")),
+        "{}",
+        said.text
+    );
+    assert!(!said.text.contains("postgres://"), "the URL is a secret: {}", said.text);
 }
