@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, Connection};
 use tokio::time::timeout;
 
 use crate::engine::{Conn, DatabaseUrl};
+use crate::facility::FacilityKind;
 
 /// A server that does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,7 +83,8 @@ async fn questions(conn: &mut Conn) -> Result<Seen, LookError> {
     if tables == 0 {
         return Ok(Seen { realm: false });
     }
-    let offices: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM provisioning.facility WHERE kind = 'office'")
+    let offices: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM provisioning.facility WHERE kind = $1")
+        .bind(FacilityKind::Office.as_str())
         .fetch_one(conn)
         .await
         .map_err(LookError::Other)?;
@@ -126,7 +128,8 @@ mod tests {
         server.execute("GRANT USAGE ON SCHEMA provisioning TO mimamori");
         server.execute("GRANT SELECT ON provisioning.facility TO mimamori");
         assert_eq!(look(&url(&server.url())).await.unwrap(), Seen { realm: false });
-        server.execute("INSERT INTO provisioning.facility VALUES ('office')");
+        let office = FacilityKind::Office.as_str();
+        server.execute(&format!("INSERT INTO provisioning.facility VALUES ('{office}')"));
         assert_eq!(look(&url(&server.url())).await.unwrap(), Seen { realm: true });
     }
 
