@@ -12,7 +12,8 @@ pub mod written;
 
 pub use fault::Fault;
 pub use mail::Mail;
-pub use meant::{Config, Paths, Realm, SecretPlace, Secrets, Vpn, Zone, read};
+pub use meant::{Config, Paths, Realm, Secrets, Vpn, Zone, read};
+pub use typed::SecretPlace;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use provisioning::post::MailTls;
 
-use super::meant::SecretPlace;
-use super::typed::absolute;
+use super::typed::{SecretPlace, absolute};
 
 /// Longest name of an account: what a smarthost gives out is an address.
 const USERNAME_MAX: usize = 254;

@@ -11,7 +11,7 @@ use vpn::{AddressPlan, Series};
 use super::fault::Fault;
 use super::keys::{self, Need};
 use super::mail::{self, Mail};
-use super::typed::{Typed, Value, absolute, shown, type_text};
+use super::typed::{SecretPlace, Typed, Value, absolute, shown, type_text};
 use crate::messages::Message;
 
 /// Kernel limit of a network device's name (IFNAMSIZ without its zero).
@@ -71,14 +71,6 @@ pub struct Secrets {
     pub gateway_key: SecretPlace,
     /// Of the server's URL; none means SQLite (ruling 9).
     pub database: Option<SecretPlace>,
-}
-
-/// Where a secret is; read by the edge file `secrets`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretPlace {
-    File(PathBuf),
-    /// Below `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
 }
 
 /// A domain name of at least two labels, in lower case, without the last dot.

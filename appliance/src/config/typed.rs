@@ -14,6 +14,14 @@ use crate::messages::Message;
 /// Longest piece of the file that a message repeats.
 const SHOWN_MAX: usize = 60;
 
+/// Where a secret is; read by the edge file `secrets`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    File(PathBuf),
+    /// Below `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Text(String),
