@@ -35,7 +35,7 @@ enum Opened {
     Pki(Box<pki::Opened>),
     Sns(sns::Opened),
     Gateway(gateway::Opened),
-    Provisioning(provisioning::Opened),
+    Provisioning(Box<provisioning::Opened>),
 }
 
 /// Opens, jails and works until told to stop.
@@ -119,7 +119,7 @@ fn open(
             let (key, root) = compose::published(config)?;
             let room = compose::provisioning(config, key, &root, database)?;
             let room = compose::mailing(config, room, credentials)?;
-            Opened::Provisioning(provisioning::open(room).map_err(|error| not_open(name, &error))?)
+            Opened::Provisioning(Box::new(provisioning::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Cli => {
             return Err(Message::OpenFailed { room: name.to_owned(), why: "it is no room".to_owned() });
@@ -234,7 +234,7 @@ async fn start(
             let (line, operator) = channel("provisioning", OPERATOR_LIMIT);
             let (grants, accounts) = (doors.end("grants")?, doors.end("accounts")?);
             let ends = OfficeEnds { grants, accounts, http: doors.http_end()?, operator };
-            running.office(opened, office_needs(&knocks)?, ends).await?;
+            running.office(*opened, office_needs(&knocks)?, ends).await?;
             Ok(door::Rooms { provisioning: Some(line), ..rooms })
         }
     }

@@ -46,7 +46,7 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// 新しい領域を作る / create a realm: folders, secrets, ceremony, secretariat, configuration
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// 設定をすべて確かめる / check the whole configuration and the secrets' files
     Check,
     /// 動かす / run all rooms until told to stop

@@ -46,7 +46,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
     let credentials = credentials.as_deref();
     let door = || Door::new(&realm::paths(&config)?);
     match typed.command {
-        Command::Init(args) => realm::init(args, out),
+        Command::Init(args) => realm::init(*args, out),
         Command::Check => realm::check(&config, credentials, out),
         Command::Run => realm::run(&config, credentials),
         Command::Serve { room } => realm::serve(&config, room, credentials),
