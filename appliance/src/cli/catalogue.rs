@@ -3,11 +3,14 @@
 
 use pki::door::IssuingRefusal;
 use pki::serial::CertificateSerial;
+use pki::verify::VerifyError;
 use vpn::SlotNumber;
 use vpn::door::SeatRefusal;
 
 use super::failure::Words;
 use crate::messages::Message;
+
+mod faults;
 
 /// In the order of the codes.
 pub fn entries() -> Vec<Words> {
@@ -24,6 +27,16 @@ pub fn entries() -> Vec<Words> {
         let words = message.words();
         entry(words.code, words.ja, words.en, words.remedy_ja, words.remedy_en)
     }));
+    entries.extend(
+        provisioning::messages::Message::ENTRIES
+            .iter()
+            .map(|it| entry(it.code, it.ja, it.en, it.remedy_ja, it.remedy_en)),
+    );
+    entries.extend(
+        faults::FAULTS
+            .iter()
+            .map(|[code, ja, en, remedy_ja, remedy_en]| entry(code, ja, en, remedy_ja, remedy_en)),
+    );
     entries.extend(Message::every().iter().map(|message| {
         entry(message.code(), &message.ja(), &message.en(), &message.remedy_ja(), &message.remedy_en())
     }));
@@ -101,13 +114,17 @@ fn pki_entries() -> Vec<Words> {
         IssuingRefusal::TokenReused,
         IssuingRefusal::Unavailable { why: why() },
     ];
-    refusals
-        .iter()
-        .map(|refusal| {
-            let words = refusal.words();
-            entry(words.code, &words.ja, &words.en, words.remedy_ja, words.remedy_en)
-        })
-        .collect()
+    let verdicts = [
+        VerifyError::Missing,
+        VerifyError::Malformed,
+        VerifyError::NotOurs,
+        VerifyError::Expired { not_after: 0 },
+        VerifyError::NotYetValid { not_before: 0 },
+        VerifyError::WrongPurpose,
+        VerifyError::WrongName,
+    ];
+    let words = refusals.iter().map(IssuingRefusal::words).chain(verdicts.iter().map(VerifyError::words));
+    words.map(|it| entry(it.code, &it.ja, &it.en, it.remedy_ja, it.remedy_en)).collect()
 }
 
 /// Stands for the slot that a real message names.
