@@ -338,40 +338,4 @@ pub const FAULTS: &[Fault] = &[
         "restore it, or remove it, start, and publish what mimamori mail dns then says",
     ],
     ["MM-5012", "メールの署名の鍵を作れません。", "the crypto library makes no mail key", AGAIN_JA, AGAIN_EN],
-    // The claim page, which says these by itself when no answer comes.
-    [
-        "MM-5491",
-        "このブラウザでは、鍵を作れません。",
-        "this browser cannot make keys on the claim page",
-        "アドレスが https:// で始まることと、ルート証明書を入れたことを確かめ、新しい版のブラウザで開き直してください。",
-        "check that the address begins with https:// and the root certificate is installed, then use a current browser",
-    ],
-    [
-        "MM-5492",
-        "サーバーから返事がありません。",
-        "the server did not answer the claim page",
-        "WireGuardの接続がオンになっているか確かめ、もう一度「登録する」を押してください。",
-        "check that the tunnel is on, then press the button again",
-    ],
-    [
-        "MM-5493",
-        "端末の中で鍵を作る途中で止まりました。",
-        "making the keys on the device failed",
-        "もう一度「登録する」を押してください。続くときは、別のブラウザでお試しください。",
-        "press the button again; if it stays, try another browser",
-    ],
-    [
-        "MM-5494",
-        "サーバーの返事が、この端末の鍵と合いません。",
-        "the server's answer does not belong to this device's keys",
-        "受け取ったものは使わず、事務局に電話してください。",
-        "do not use what was received; call the secretariat",
-    ],
-    [
-        "MM-5495",
-        "サーバーが登録を受け付けませんでした。",
-        "the server did not accept the registration",
-        "しばらくして、もう一度「登録する」を押してください。",
-        "try again later",
-    ],
 ];
