@@ -67,7 +67,12 @@ pub fn bootstrap_reaches_claim_and_start(world: &World, device: &Device) -> Told
 /// 再発行 (ruling 5): the mailed key is dead for whoever has it, another mail brings another, and the sheet stays.
 pub fn reissued_bundle_replaces_the_first(world: &World, device: &mut Device) -> Told<()> {
     let (slot, sheet) = (device.slot.clone(), device.handover.sheet.clone());
+    // Somebody who has the mail sits in the tunnel when it happens.
+    let page = Request::get(device.url("claim", "/"));
+    holds!(device.send(page)?.status == 200, "the first mail's tunnel does not reach the claim page");
     let told = world.server.ok(&["slot", "reissue", &slot])?;
+    let after = device.send(Request::get(device.url("claim", "/")).attack())?;
+    holds!(after.nothing(), "an open tunnel of the first mail outlived the reissue: {}", after.status);
     device.raise_bootstrap()?;
     counted(world, "drops", "handshake-unknown-key", || device.knock(world.plan.gateway_open()))?;
     holds!(device.last_handshake()? == 0, "the key of the first mail still works");
