@@ -14,6 +14,7 @@ export STAY ?=
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
 	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
+	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'

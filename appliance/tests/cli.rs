@@ -1,10 +1,14 @@
 //! The binary as an operator uses it: exit codes, what stands on stdout, and a realm made once.
 //! Needs no root and no network; running it with tunnels is the story's part.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
 
 fn mimamori(words: &[&str]) -> Output {
     command(words).output().expect("the binary runs")
@@ -169,4 +173,71 @@ fn every_fault_of_a_configuration_is_named_at_once() {
         stderr(&output).contains("2行目: MM-6002 `realm.zome`") && stderr(&output).contains("realm.zone")
     );
     assert!(!format!("{}{}", stdout(&output), stderr(&output)).contains("s3cret"));
+}
+
+fn url_file(path: &Path, url: &str) -> String {
+    std::fs::write(path, url).expect("write");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Ruling 9: a realm on a server, whose URL is read from a file and repeated nowhere.
+#[test]
+fn a_realm_on_a_server_is_made_once_and_checked_there() {
+    let home = tempfile::tempdir().expect("a folder");
+    let database = postgres::database();
+    let file = url_file(&home.path().join("url"), &database.url());
+    let dir = home.path().join("realm");
+    let made = init(&dir, &["--database-url-file", &file]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    let config = json(&made)["config"].as_str().expect("a path").to_owned();
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let copy = dir.join("secrets/database-url");
+    assert!(text.contains(&format!("url_file = \"{}\"", copy.display())), "{text}");
+    assert_eq!(std::fs::metadata(&copy).expect("the copy").permissions().mode() & 0o777, 0o600);
+    assert!(!text.contains("postgres://mimamori"), "the configuration holds the URL itself");
+    assert!(!dir.join("state/provisioning/registry.db").exists(), "there is a second registry in the folder");
+    // The given file has served.
+    std::fs::remove_file(&file).expect("rm");
+    assert_eq!(code(&mimamori(&["--config", &config, "check"])), 0);
+
+    // Another realm does not fit beside it, and leaves no trace.
+    let file = url_file(&home.path().join("url"), &database.url());
+    let other = home.path().join("other");
+    let twice = init(&other, &["--database-url-file", &file]);
+    assert_eq!((code(&twice), &json(&twice)["error"]["code"]), (4, &Value::from("MM-6028")));
+    assert!(!other.exists());
+    // An exchanged database is noticed before anything runs on it.
+    let empty = postgres::database();
+    url_file(&copy, &empty.url());
+    let checked = mimamori(&["-o", "json", "--config", &config, "check"]);
+    assert_eq!((code(&checked), &json(&checked)["error"]["code"]), (64, &Value::from("MM-6029")));
+    assert!(!format!("{}{}", stdout(&checked), stderr(&checked)).contains(empty.password()));
+}
+
+#[test]
+fn what_is_wrong_with_a_url_or_its_server_is_said_in_japanese_before_anything_is_made() {
+    const PASSWORD: &str = "himitsu-0123456789";
+    let home = tempfile::tempdir().expect("a folder");
+    let (dir, path) = (home.path().join("realm"), home.path().join("url"));
+    let database = postgres::database();
+    let table = [
+        (format!("mysql://a:{PASSWORD}@localhost/b"), 64, "MM-6024", "postgres:// で始まっていません"),
+        (format!("postgres://a:{PASSWORD}@db.example.jp/b"), 64, "MM-6024", "sslmode=verify-full"),
+        (format!("postgres://a:{PASSWORD}@127.0.0.1:1/b"), 75, "MM-6025", "127.0.0.1:1）につながりません"),
+        (database.url().replace(database.password(), PASSWORD), 64, "MM-6026", "ログインを断りました"),
+        (database.url().replace("?host", "x?host"), 64, "MM-6027", "その名前のデータベースがありません"),
+    ];
+    for (url, exit, wanted, words) in table {
+        let file = url_file(&path, &url);
+        let output = init(&dir, &["--database-url-file", &file]);
+        assert_eq!((code(&output), &json(&output)["error"]["code"]), (exit, &Value::from(wanted)), "{words}");
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(said.contains(words) && !said.contains(PASSWORD), "{said}");
+        assert!(!dir.exists(), "{wanted} left something behind");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+    let open = init(&dir, &["--database-url-file", path.to_str().expect("UTF-8")]);
+    assert_eq!(json(&open)["error"]["code"], "MM-6021");
+    assert!(!dir.exists());
 }
