@@ -6,13 +6,15 @@ const { team, after, older } = section.dataset;
 const live = document.getElementById("live");
 /** Posts come in threes and fours; one reading is enough for them. */
 const SETTLE_MS = 150;
+const STOPPED = "自動の更新が止まりました。画面を開き直してください。";
+const AWAY = "いま、つながっていません。つながると自動で新しくなります。";
 let due = 0;
 
 const stream = new EventSource(`/api/teams/${team}/events?after=${after}`);
 for (const kind of ["post", "ack"]) stream.addEventListener(kind, () => later(kind));
 // A stream that ends comes back by itself; what it missed it is sent then. After a refusal it does not: reload to sign in.
-stream.addEventListener("error", () => say(stream.readyState === EventSource.CLOSED
-  ? "自動の更新が止まりました。画面を開き直してください。" : ""));
+stream.addEventListener("error", () => say(stream.readyState === EventSource.CLOSED ? STOPPED : AWAY));
+stream.addEventListener("open", () => { if (live.textContent === AWAY) say(""); });
 
 function later(kind) {
   // Whoever reads older posts is told, and not moved.
@@ -24,7 +26,7 @@ function later(kind) {
 
 async function renew(kind) {
   const response = await fetch(`/teams/${team}`, { headers: { Accept: "text/html" }, redirect: "error" }).catch(() => null);
-  if (!response?.ok) return say("自動の更新が止まりました。画面を開き直してください。");
+  if (!response?.ok) return say(STOPPED);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const [now, next] = [document.getElementById("timeline"), page.getElementById("timeline")];
   if (!next) return undefined;

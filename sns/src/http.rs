@@ -186,12 +186,19 @@ async fn ack_form(
     Ok(Redirect::to(&format!("/teams/{patient}#{post}")).into_response())
 }
 
-async fn no_such_page(caller: Caller) -> Refused {
-    json(&caller)(Message::NoSuchPage)
+async fn no_such_page(caller: Caller, headers: HeaderMap) -> Refused {
+    as_asked(&caller, &headers, Message::NoSuchPage)
 }
 
-async fn wrong_method(caller: Caller) -> Refused {
-    json(&caller)(Message::WrongMethod)
+async fn wrong_method(caller: Caller, headers: HeaderMap) -> Refused {
+    as_asked(&caller, &headers, Message::WrongMethod)
+}
+
+/// Where no handler says who asks: a browser says that it wants a page.
+fn as_asked(caller: &Caller, headers: &HeaderMap, message: Message) -> Refused {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let html = accept.contains("text/html");
+    Refused { message, trace: caller.trace.to_string(), html }
 }
 
 /// Whoever comes without a whole identity is not the gateway.
