@@ -114,7 +114,8 @@ function tell(problem) {
     Object.assign(p, { textContent: text, className, lang: lang ?? "ja" });
     box.append(p);
   };
-  line(problem.ja, "mm-notice-title");
+  // The button counts down; a number that stands still beside it would be wrong a second later.
+  line(problem.retryAfter ? problem.ja.replace(/（あと\d+秒）/, "") : problem.ja, "mm-notice-title");
   line(problem.remedyJa, "");
   line(`${problem.en} ${problem.remedyEn}`, "mm-small", "en");
   line([problem.code, problem.trace].filter(Boolean).join("　"), "mm-small mm-code claim-trace");

@@ -29,7 +29,8 @@ export function show(files, slot) {
   byId("login").textContent = files.login ?? "";
   byId("login-line").hidden = !files.login;
   const next = byId("next-link");
-  next.href = `https://${location.host.replace(/^claim\./, "sns.")}/`;
+  // Whoever has a login here manages a facility or the association; the others' logins come later, for the SNS.
+  next.href = `https://${location.host.replace(/^claim\./, files.login ? "office." : "sns.")}/`;
   next.textContent = next.href;
   void openForThisSystem();
   byId("result").hidden = false;

@@ -19,6 +19,7 @@ use vpn::key::PublicKey;
 use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
 
+use crate::bundle::fingerprint_lines;
 use crate::claim_files;
 use crate::claim_work::{self, Claimed};
 use crate::enrolments::ClaimRequest;
@@ -53,8 +54,9 @@ struct ClaimPage<'a> {
 
 pub fn page(config: &Config, guest: &Guest) -> Response {
     let slot = guest.visitor.slot.to_string();
-    let page =
-        ClaimPage { slot: &slot, realm_name: &config.realm_name, root_fingerprint: &config.root_fingerprint };
+    // As the picture guide prints it, so that both can be laid side by side.
+    let root_fingerprint = fingerprint_lines(&config.root_fingerprint).join("\n");
+    let page = ClaimPage { slot: &slot, realm_name: &config.realm_name, root_fingerprint: &root_fingerprint };
     html(page.render(), guest.trace)
 }
 

@@ -149,7 +149,7 @@ for (const [name, before] of [["WebCrypto's X25519", ""], ["our own X25519", `
     }
     assert.match(await text("profile-link"), /^✓/);
     assert.match(await text("login"), /hanako/);
-    assert.equal(await browser.run("document.getElementById('next-link').host"), new URL(server.url).host.replace("claim.", "sns."));
+    assert.equal(await browser.run("document.getElementById('next-link').host"), new URL(server.url).host.replace("claim.", "office."));
 
     await browser.run("document.querySelectorAll('#result details').forEach((d) => { d.open = true; })");
     await fits();
