@@ -20,8 +20,10 @@ pub mod launcher; // edge: the process table without systemd
 pub mod server; // edge, border: the binary `mimamori` in its namespace
 #[path = "../support/postgres.rs"]
 pub mod postgres; // edge: a PostgreSQL that ends with its last user
+pub mod browser; // edge, border: Chromium on a device, driven over its pipe
 pub mod forms; // edge: thirty facilities as 様式1
 pub mod world; // edge: all of it together, and its end
+pub mod hands; // edge: a device with a person at its browser
 pub mod people; // edge: those who click, with a session each
 pub mod refusals; // edge: the attackers of s4 and s7
 pub mod paperwork; // edge: forms, cases, sheets (s1–s3)

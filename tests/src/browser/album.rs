@@ -1,0 +1,67 @@
+//! Every page that a person meets is looked at: by machine always, by people when `SCREENS` is set (pictures
+//! at a phone, a tablet, a desk and on A4 in `target/demo/screens`). Owns that folder's pictures.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::browser::screen::{Screen, Size};
+use crate::fault::Told;
+use crate::holds;
+use crate::shell;
+
+/// In the checkout, whatever CARGO_TARGET_DIR says.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo/screens");
+
+pub struct Album {
+    folder: Option<PathBuf>,
+    /// All of them at once: a person mends a stylesheet, not a page.
+    faults: RefCell<Vec<String>>,
+}
+
+impl Album {
+    pub fn open() -> Told<Self> {
+        let folder = std::env::var_os("SCREENS").map(|_| PathBuf::from(FOLDER));
+        if let Some(folder) = &folder {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(Self { folder, faults: RefCell::default() })
+    }
+
+    /// The page is looked at on a phone and at the size it is used at; a picture of it is kept.
+    pub fn page(&self, screen: &Screen, name: &str) -> Told<()> {
+        let own = screen.size();
+        for size in [Size::Phone, own] {
+            screen.resize(size)?;
+            let told = screen.faults()?;
+            let told = told.into_iter().map(|fault| format!("{name} on a {}: {fault}", size.as_str()));
+            self.faults.borrow_mut().extend(told);
+        }
+        if let Some(folder) = &self.folder {
+            keep(screen, folder, name)?;
+            screen.resize(own)?;
+        }
+        Ok(())
+    }
+
+    /// No page had a fault (ruling 15).
+    pub fn close(&self) -> Told<()> {
+        let faults = self.faults.borrow();
+        holds!(faults.is_empty(), "pages that are not whole:\n{}", faults.join("\n"));
+        Ok(())
+    }
+}
+
+fn keep(screen: &Screen, folder: &Path, name: &str) -> Told<()> {
+    for size in [Size::Phone, Size::Tablet, Size::Desktop] {
+        screen.resize(size)?;
+        fs::write(folder.join(format!("{name}-{}.png", size.as_str())), screen.picture(None)?)?;
+    }
+    let paper = folder.join(format!("{name}-print"));
+    fs::write(paper.with_extension("pdf"), screen.paper()?)?;
+    let mut sheets = Command::new("pdftoppm");
+    sheets.args(["-png", "-r", "60"]).arg(paper.with_extension("pdf")).arg(&paper);
+    shell::run(sheets)?.ok("the printed page as a picture")?;
+    Ok(())
+}
