@@ -136,8 +136,6 @@ fn cell(place: usize, row: &Row, heading: &str) -> Told<String> {
                 String::new()
             }
         }
-        // Blank: the day of the import.
-        "受付日" => String::new(),
         other => return Err(Fault::new(format!("the template asks for `{other}`, which nobody filled in"))),
     })
 }
