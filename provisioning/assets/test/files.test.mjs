@@ -8,7 +8,7 @@ import test, { after, before } from "node:test";
 import { Authority, NUMBER, PASSWORD, SLOT, readByAll, run } from "./authority.mjs";
 import { PASSWORD_LENGTH as P12_PASSWORD_LENGTH, makePassword, pack } from "../p12.js";
 import * as password from "../password.js";
-import { isAboutNewPassword, isAboutSheet } from "../problem.js";
+import { isAboutNewPassword, isAboutSheet, own } from "../problem.js";
 import { encode, outline } from "../qr.js";
 import { signature } from "../request.js";
 import * as sheet from "../sheet.js";
@@ -208,9 +208,12 @@ test("a refusal is shown at the field that it is about", () => {
   assert.ok(!isAboutSheet("MM-5403") && !isAboutNewPassword("MM-5506"));
 });
 
-test("the page's own codes are in no catalogue of the room", () => {
-  for (const file of ["messages.rs", "messages_people.rs"]) {
-    assert.doesNotMatch(readFileSync(new URL(`../../src/${file}`, import.meta.url), "utf8"), /MM-549[1-5]/, file);
+test("the page's own codes stand once in the room's catalogue, where `explain` finds them", () => {
+  const source = (file) => readFileSync(new URL(`../../src/${file}`, import.meta.url), "utf8");
+  assert.doesNotMatch(source("messages.rs"), /MM-549[1-5]/);
+  for (const name of ["insecure", "silent", "keys", "answer", "unknown"]) {
+    const { code, ja, en } = own(name);
+    for (const text of [code, ja, en]) assert.ok(source("messages_people.rs").includes(`"${text}"`), text);
   }
 });
 
