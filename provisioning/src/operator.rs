@@ -79,15 +79,8 @@ async fn decide(
         Question::ReceiptShow { receipt } => {
             revocation::show(shared, &receipt).await.map(Answer::Receipt).map_err(told)
         }
-        Question::OutboxList => {
-            let mut conn = pool.acquire().await.map_err(|error| read(error.into()))?;
-            letters::list(&mut conn).await.map(Answer::Outbox).map_err(read)
-        }
-        Question::OutboxRetry { message } => {
-            let row = letters::retry(&shared.store, world::now_ms(), &message, &operator).await;
-            shared.bells.outbox.notify_one();
-            row.map(Answer::Letter).map_err(read)
-        }
+        Question::OutboxList => outbox(shared).await.map_err(read),
+        Question::OutboxRetry { message } => send_again(shared, &operator, &message).await.map_err(read),
         Question::MailDns => dns(postman).map_err(read),
         Question::Fee(question) => {
             let realm = &shared.config.realm_name;
@@ -104,6 +97,21 @@ async fn decide(
             Ok(Answer::AuditVerified { entries: head.entries, head: head.hash.to_string() })
         }
     }
+}
+
+async fn outbox(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {
+    let mut conn = shared.store.pool().acquire().await?;
+    letters::list(&mut conn).await.map(ProvisioningAnswer::Outbox)
+}
+
+async fn send_again(
+    shared: &Shared,
+    operator: &Operator,
+    message: &str,
+) -> Result<ProvisioningAnswer, OfficeFault> {
+    let row = letters::retry(&shared.store, world::now_ms(), message, operator).await;
+    shared.bells.outbox.notify_one();
+    row.map(ProvisioningAnswer::Letter)
 }
 
 async fn readdress(

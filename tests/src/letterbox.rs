@@ -103,6 +103,15 @@ pub fn a_mistyped_address_is_corrected(world: &World) -> Told<()> {
     let degraded = world.server.ask(&["status", "--check"])?;
     holds!(degraded.text.contains("送れなかったメール"), "the status is content: {}", degraded.text);
 
+    // Trying the same again changes nothing but the count.
+    let again = world.server.ok(&["mail", "retry", "--failed"])?;
+    holds!(again.as_array().is_some_and(|rows| rows.len() == 1), "more than one was tried again: {again}");
+    shell::until("the second refusal", PATIENCE, || {
+        let letters = world.server.ok(&["mail", "list"])?;
+        let mine = letters.as_array().into_iter().flatten().find(|row| row["recipient"] == MISTYPED.1);
+        Ok(mine.filter(|row| row["state"] == "failed").map(|_| ()))
+    })?;
+
     let (facility, right) =
         (letter["facility"].as_str().unwrap_or_default(), forms::admin_address(MISTYPED.0));
     let before = (world.server.ok(&["slot", "show", MISTYPED_SLOT])?, sheet_file(world)?);

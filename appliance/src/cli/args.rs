@@ -270,10 +270,14 @@ pub enum DeviceCommand {
 pub enum MailCommand {
     /// 一覧: 状態とサーバーの答え / every letter with its state and the server's answer
     List,
-    /// 今すぐ送り直す / try one again now
+    /// 今すぐ送り直す / try again now
     Retry {
         /// 番号（mail list に出るもの） / letter, as `mail list` shows it
-        id: String,
+        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        id: Option<String>,
+        /// 送れなかったものをすべて（送信サーバーの設定を直したあとに） / all that failed, once the mail server is mended
+        #[arg(long)]
+        failed: bool,
     },
     /// 公開するDNSレコード / the DNS records to publish
     Dns,
@@ -388,6 +392,7 @@ mod tests {
             "mimamori audit list --room sns --limit 10",
             "mimamori mail list",
             "mimamori mail retry o-bundle-18-0042-1",
+            "mimamori mail retry --failed",
             "mimamori mail dns",
             "mimamori audit verify",
             "mimamori explain MM-6002",
@@ -407,6 +412,8 @@ mod tests {
             "mimamori case accept c-1 --all",
             "mimamori serve cli",
             "mimamori slot show 18-42",
+            "mimamori mail retry",
+            "mimamori mail retry o-bundle-18-0042-1 --failed",
             "mimamori slot extend",
             "mimamori facility admin-address f-aaaaaaaaaaaaaaaa",
             "mimamori device revoke 18-0042",

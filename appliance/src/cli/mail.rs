@@ -14,19 +14,17 @@ use crate::exit::Exit;
 pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failure> {
     match command {
         MailCommand::List => {
-            let ProvisioningAnswer::Outbox(rows) = door.provisioning(ProvisioningQuestion::OutboxList)?
-            else {
-                return Err(odd_kind("provisioning"));
-            };
+            let rows = letters(door)?;
             out.result(&rows, || rows_text(&rows, out))?;
         }
-        MailCommand::Retry { id } => {
-            let ProvisioningAnswer::Letter(row) =
-                door.provisioning(ProvisioningQuestion::OutboxRetry { message: id })?
-            else {
-                return Err(odd_kind("provisioning"));
-            };
+        MailCommand::Retry { id: Some(id), .. } => {
+            let row = again(door, id)?;
             out.result(&row, || rows_text(std::slice::from_ref(&row), out))?;
+        }
+        MailCommand::Retry { id: None, .. } => {
+            let failed = letters(door)?.into_iter().filter(|row| row.state == "failed");
+            let rows = failed.map(|row| again(door, row.message)).collect::<Result<Vec<_>, _>>()?;
+            out.result(&rows, || rows_text(&rows, out))?;
         }
         MailCommand::Dns => {
             let ProvisioningAnswer::MailDns(records) = door.provisioning(ProvisioningQuestion::MailDns)?
@@ -37,6 +35,20 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
         }
     }
     Ok(Exit::Ok)
+}
+
+fn letters(door: &Door) -> Result<Vec<LetterRow>, Failure> {
+    match door.provisioning(ProvisioningQuestion::OutboxList)? {
+        ProvisioningAnswer::Outbox(rows) => Ok(rows),
+        _ => Err(odd_kind("provisioning")),
+    }
+}
+
+fn again(door: &Door, message: String) -> Result<LetterRow, Failure> {
+    match door.provisioning(ProvisioningQuestion::OutboxRetry { message })? {
+        ProvisioningAnswer::Letter(row) => Ok(row),
+        _ => Err(odd_kind("provisioning")),
+    }
 }
 
 /// Letters with what the mail server said; under it, for a clerk, what that means. Also below a case.
