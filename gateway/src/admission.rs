@@ -72,7 +72,14 @@ pub struct Admission {
     session: SessionId,
 }
 
-/// The only thing the proxy accepts: somebody was admitted.
+/// The only thing the proxy accepts: somebody was admitted. Here nothing but `Passage` is one; who
+/// measures the proxy without people and feeds brings an admission of their own.
+pub trait Admitted {
+    fn behind(&self) -> Behind;
+    /// The one header that tells the room behind who this is.
+    fn header(&self) -> (&'static str, String);
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passage {
     Person(Admission),
@@ -246,16 +253,15 @@ impl Admission {
     }
 }
 
-impl Passage {
-    pub fn behind(&self) -> Behind {
+impl Admitted for Passage {
+    fn behind(&self) -> Behind {
         match self {
             Passage::Person(admission) => admission.host.behind(),
             Passage::Visitor(_) => Host::Claim.behind(),
         }
     }
 
-    /// The one header that tells the room behind who this is.
-    pub fn header(&self) -> (&'static str, String) {
+    fn header(&self) -> (&'static str, String) {
         match self {
             Passage::Person(admission) => (pki::identity::IDENTITY_HEADER, admission.identity.to_string()),
             Passage::Visitor(visitor) => (pki::identity::VISITOR_HEADER, visitor.visitor().to_string()),

@@ -15,6 +15,7 @@ use crate::admission::Refusal;
 use crate::audit::{Audit, Kind, Record};
 use crate::clock::{Clock, random};
 use crate::floors::Round;
+use crate::lines::Lines;
 use crate::live::Live;
 use crate::moment::Moment;
 use crate::names::Names;
@@ -32,6 +33,7 @@ pub struct Hall {
     pub clock: Clock,
     pub tls: Tls,
     pub needs: Needs,
+    pub lines: Arc<Lines>,
     pub live: Arc<Live>,
     pub sessions: Sessions,
     pub audit: Audit,
@@ -67,6 +69,7 @@ impl Hall {
             realm_name,
             clock,
             tls,
+            lines: Lines::new(needs.upstream.clone()),
             needs,
             live: Arc::default(),
             sessions,

@@ -34,6 +34,16 @@ const RESPONSE: [HeaderName; 10] = [
     header::ALLOW,
 ];
 
+/// What a WebSocket's wish and consent carry besides.
+const UPGRADE_REQUEST: [HeaderName; 4] = [
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+const UPGRADE_RESPONSE: [HeaderName; 3] =
+    [header::SEC_WEBSOCKET_ACCEPT, header::SEC_WEBSOCKET_PROTOCOL, header::SEC_WEBSOCKET_EXTENSIONS];
+
 /// The prefix of every header that carries our own word.
 const OURS: &str = "mimamori-";
 
@@ -43,23 +53,46 @@ pub struct Forwarded {
     pub forged: u32,
 }
 
-pub fn forward_request(headers: &HeaderMap) -> Forwarded {
+/// One function for requests and for upgrades: what differs is the list.
+pub fn forward_request(headers: &HeaderMap, upgrade: bool) -> Forwarded {
     let nominated = nominated(headers);
-    let mut forwarded = HeaderMap::new();
-    for name in &REQUEST {
-        if nominated.iter().any(|nominated| nominated == name.as_str()) {
+    // Room for what the gateway adds.
+    let mut forwarded = HeaderMap::with_capacity(16);
+    let more: &[HeaderName] = if upgrade { &UPGRADE_REQUEST } else { &[] };
+    for name in REQUEST.iter().chain(more) {
+        if nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_str())) {
             continue;
         }
         for value in headers.get_all(name) {
             forwarded.append(name.clone(), value.clone());
         }
     }
+    if upgrade {
+        switch(&mut forwarded);
+    }
     let forged = headers.keys().filter(|name| speaks_for_us(name.as_str())).count();
     Forwarded { headers: forwarded, forged: forged as u32 }
 }
 
-pub fn forward_response(headers: &HeaderMap) -> HeaderMap {
+/// A room's consent to a WebSocket, after it was found to be one.
+pub fn forward_consent(headers: &HeaderMap) -> HeaderMap {
     let mut forwarded = HeaderMap::new();
+    for name in &UPGRADE_RESPONSE {
+        if let Some(value) = headers.get(name) {
+            forwarded.insert(name.clone(), value.clone());
+        }
+    }
+    switch(&mut forwarded);
+    forwarded
+}
+
+fn switch(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+pub fn forward_response(headers: &HeaderMap) -> HeaderMap {
+    let mut forwarded = HeaderMap::with_capacity(24);
     for name in &RESPONSE {
         let own_place = |value: &HeaderValue| {
             let text = value.as_bytes();
@@ -114,19 +147,16 @@ pub fn has_body(status: StatusCode) -> bool {
 }
 
 /// The names that `Connection` makes hop-by-hop.
-fn nominated(headers: &HeaderMap) -> Vec<String> {
-    headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect()
+fn nominated(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
 /// Would some reader take this name for one of ours?
 fn speaks_for_us(name: &str) -> bool {
-    name.to_ascii_lowercase().replace('_', "-").contains(OURS)
+    let same = |(given, ours): (u8, u8)| given == ours || (given == b'_' && ours == b'-');
+    let mut places = name.as_bytes().windows(OURS.len());
+    places.any(|place| place.iter().map(u8::to_ascii_lowercase).zip(OURS.bytes()).all(same))
 }
 
 #[cfg(test)]
@@ -153,9 +183,12 @@ mod tests {
             "mimamori-identity_",
         ];
         let pairs: Vec<(&str, &str)> = forged.iter().map(|name| (*name, "v1;role=secretariat")).collect();
-        let forwarded = forward_request(&map(&pairs));
+        let forwarded = forward_request(&map(&pairs), false);
         assert!(forwarded.headers.is_empty());
         assert_eq!(forwarded.forged, forged.len() as u32);
+        let upgrade = forward_request(&map(&pairs), true);
+        assert_eq!(upgrade.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["connection", "upgrade"]);
+        assert_eq!(upgrade.forged, forged.len() as u32);
     }
 
     #[test]
@@ -174,7 +207,7 @@ mod tests {
             ("forwarded", "for=1.2.3.4"),
             ("authorization", "Basic x"),
             ("idempotency_key", "x"),
-        ]));
+        ]), false);
         assert_eq!(forwarded.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
     }
 
@@ -201,7 +234,7 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             let mut headers = HeaderMap::new();
             headers.insert(name.clone(), value);
-            prop_assert_eq!(forward_request(&headers).headers.contains_key(&name), REQUEST.contains(&name));
+            prop_assert_eq!(forward_request(&headers, false).headers.contains_key(&name), REQUEST.contains(&name));
             prop_assert_eq!(forward_response(&headers).contains_key("set-cookie"), false);
         }
     }

@@ -5,6 +5,8 @@
 //! ```text
 //! Head --no body--> Head          Chunk size --0--> Last line --> Head
 //!   |--Content-Length--> Body --> Head    |--n--> Data --> Data end --> Chunk size
+//!   |--Upgrade: websocket--> Asked --granted--> Tunnel
+//!                              |--declined--> Head
 //! ```
 //! The parser behind it forgives what smuggling is made of (a bare LF, a second equal Content-Length,
 //! Transfer-Encoding beside it) without telling; so it must not see it.
@@ -38,12 +40,20 @@ pub enum HeadFault {
     Encoding,
     #[error("a chunk is malformed, has extensions or is followed by trailers")]
     Chunk,
+    #[error("an upgrade to something else than `websocket`, or with a body")]
+    Upgrade,
+    #[error("bytes before the answer to an upgrade")]
+    Early,
 }
 
 /// The gate of one connection.
 pub struct Heads {
     state: State,
+    /// Of an unfinished head or chunk line: what came so far.
     held: Vec<u8>,
+    /// How much of an unfinished head was looked at.
+    scanned: usize,
+    count: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +66,10 @@ enum State {
     ChunkEnd,
     /// The empty line after the chunk of size zero.
     LastLine,
+    /// An upgrade was asked for; until the answer, nothing may follow.
+    Asked,
+    /// The upgrade was granted: what follows is not HTTP.
+    Tunnel,
     Shut {
         fault: HeadFault,
         in_head: bool,
@@ -64,97 +78,156 @@ enum State {
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { state: State::Head, held: Vec::new() }
+        Self { state: State::Head, held: Vec::new(), scanned: 0, count: 0 }
     }
 }
 
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// The first byte of a head.
+    Head,
+    RestOfHead,
+    Body,
+    /// Our answer to this request's wish to upgrade.
+    Upgrade { request: u64 },
+    /// Anything, for as long as it likes.
+    Anything,
+}
+
 impl Heads {
-    /// Takes what arrived; appends to `out` what the parser may see.
-    pub fn pass(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), HeadFault> {
-        while !input.is_empty() {
-            let used = match self.state {
-                State::Shut { fault, .. } => return Err(fault),
-                State::Head => self.head(input, out),
-                State::Body(left) => {
-                    let (used, next) = copy(input, left, out, State::Body, State::Head);
-                    self.state = next;
-                    Ok(used)
-                }
-                State::ChunkData(left) => {
-                    let (used, next) = copy(input, left, out, State::ChunkData, State::ChunkEnd);
-                    self.state = next;
-                    Ok(used)
-                }
-                State::ChunkSize | State::ChunkEnd | State::LastLine => self.line(input, out),
-            };
-            match used {
-                Ok(used) => input = &input[used..],
-                Err(fault) => {
-                    let in_head = self.state == State::Head;
-                    self.state = State::Shut { fault, in_head };
-                    return Err(fault);
-                }
-            }
+    /// Takes what arrived. The first bytes of `input`, as many as returned, may go on as they lie
+    /// there; but whatever was put into `out` goes first. Nothing else may.
+    pub fn pass(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, HeadFault> {
+        if let State::Shut { fault, .. } = self.state {
+            return Err(fault);
         }
-        Ok(())
+        let between = self.state == State::Head;
+        let passed = self.pass_checked(input, out);
+        if let (Err(fault), true) = (passed, between) {
+            self.state = State::Shut { fault, in_head: true };
+        }
+        passed
     }
 
-    /// Was it a head that broke? Then the parser still waits for one, and can be made to answer 400.
+    fn pass_checked(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, HeadFault> {
+        if self.held.is_empty() {
+            let (passed, result) = self.advance(input);
+            self.held.extend_from_slice(&input[passed..]);
+            // What came whole before the fault does not count for the one who sent it.
+            return result.map(|()| passed);
+        }
+        let mut work = std::mem::take(&mut self.held);
+        work.extend_from_slice(input);
+        let (passed, result) = self.advance(&work);
+        self.held = work.split_off(passed);
+        result?;
+        out.append(&mut work);
+        Ok(0)
+    }
+
+    /// Does the parser still wait for a head? Then it can be made to answer 400.
     pub fn broke_in_head(&self) -> bool {
         matches!(self.state, State::Shut { in_head: true, .. })
     }
 
-    fn head(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, HeadFault> {
-        for (i, &byte) in input.iter().enumerate() {
-            let last = self.held.last().copied();
-            if (byte == b'\n') != (last == Some(b'\r')) {
-                return Err(HeadFault::LineEnd);
-            }
-            if self.held.len() >= HEAD_MAX {
-                return Err(HeadFault::TooLong);
-            }
-            self.held.push(byte);
-            if self.held.ends_with(b"\r\n\r\n") || self.held == b"\r\n" {
-                self.state = framing(&self.held)?;
-                out.append(&mut self.held);
-                return Ok(i + 1);
+    pub fn awaits(&self) -> Awaits {
+        match self.state {
+            State::Head if self.held.is_empty() => Awaits::Head,
+            State::Head => Awaits::RestOfHead,
+            State::Asked => Awaits::Upgrade { request: self.count },
+            State::Tunnel | State::Shut { .. } => Awaits::Anything,
+            _ => Awaits::Body,
+        }
+    }
+
+    /// Heads that passed.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The answer to the upgrade that was asked for.
+    pub fn answered(&mut self, granted: bool) {
+        if self.state == State::Asked {
+            self.state = if granted { State::Tunnel } else { State::Head };
+        }
+    }
+
+    /// Walks over `work` up to the first thing that is not whole; says how far that is.
+    fn advance(&mut self, work: &[u8]) -> (usize, Result<(), HeadFault>) {
+        let mut at = 0;
+        while at < work.len() {
+            let rest = &work[at..];
+            let step = match self.state {
+                State::Head => self.head(rest),
+                State::Body(left) => Ok(Some(self.data(rest, left, State::Body, State::Head))),
+                State::ChunkData(left) => {
+                    Ok(Some(self.data(rest, left, State::ChunkData, State::ChunkEnd)))
+                }
+                State::ChunkSize | State::ChunkEnd | State::LastLine => self.line(rest),
+                State::Asked => Err(HeadFault::Early),
+                State::Tunnel => Ok(Some(rest.len())),
+                State::Shut { fault, .. } => Err(fault),
+            };
+            match step {
+                Ok(Some(used)) => at += used,
+                Ok(None) => break,
+                Err(fault) => {
+                    self.state = State::Shut { fault, in_head: false };
+                    return (at, Err(fault));
+                }
             }
         }
-        Ok(input.len())
+        (at, Ok(()))
+    }
+
+    fn head(&mut self, rest: &[u8]) -> Result<Option<usize>, HeadFault> {
+        let mut at = self.scanned;
+        while let Some(&byte) = rest.get(at) {
+            let before = if at == 0 { None } else { Some(rest[at - 1]) };
+            if (byte == b'\n') != (before == Some(b'\r')) {
+                return Err(HeadFault::LineEnd);
+            }
+            if at >= HEAD_MAX {
+                return Err(HeadFault::TooLong);
+            }
+            at += 1;
+            if byte == b'\n' && (rest[..at].ends_with(b"\r\n\r\n") || at == 2) {
+                self.state = framing(&rest[..at])?;
+                self.scanned = 0;
+                self.count += 1;
+                return Ok(Some(at));
+            }
+        }
+        self.scanned = at;
+        Ok(None)
+    }
+
+    fn data(&mut self, rest: &[u8], left: u64, more: fn(u64) -> State, done: State) -> usize {
+        let take = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = left - take as u64;
+        self.state = if left == 0 { done } else { more(left) };
+        take
     }
 
     /// One of the short lines around chunks.
-    fn line(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, HeadFault> {
-        for (i, &byte) in input.iter().enumerate() {
-            self.held.push(byte);
-            if byte != b'\n' {
-                if self.held.len() >= CHUNK_LINE_MAX {
-                    return Err(HeadFault::Chunk);
-                }
-                continue;
-            }
-            let text = self.held.strip_suffix(b"\r\n").ok_or(HeadFault::Chunk)?;
-            self.state = match (self.state, text) {
-                (State::ChunkSize, size) => match chunk_size(size)? {
-                    0 => State::LastLine,
-                    size => State::ChunkData(size),
-                },
-                (State::ChunkEnd, b"") => State::ChunkSize,
-                (State::LastLine, b"") => State::Head,
-                _ => return Err(HeadFault::Chunk),
-            };
-            out.append(&mut self.held);
-            return Ok(i + 1);
-        }
-        Ok(input.len())
+    fn line(&mut self, rest: &[u8]) -> Result<Option<usize>, HeadFault> {
+        let short = &rest[..rest.len().min(CHUNK_LINE_MAX)];
+        let Some(end) = short.iter().position(|byte| *byte == b'\n') else {
+            return if short.len() == CHUNK_LINE_MAX { Err(HeadFault::Chunk) } else { Ok(None) };
+        };
+        let text = short[..=end].strip_suffix(b"\r\n").ok_or(HeadFault::Chunk)?;
+        self.state = match (self.state, text) {
+            (State::ChunkSize, size) => match chunk_size(size)? {
+                0 => State::LastLine,
+                size => State::ChunkData(size),
+            },
+            (State::ChunkEnd, b"") => State::ChunkSize,
+            (State::LastLine, b"") => State::Head,
+            _ => return Err(HeadFault::Chunk),
+        };
+        Ok(Some(end + 1))
     }
-}
-
-fn copy(input: &[u8], left: u64, out: &mut Vec<u8>, more: fn(u64) -> State, done: State) -> (usize, State) {
-    let take = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-    out.extend_from_slice(&input[..take]);
-    let left = left - take as u64;
-    (take, if left == 0 { done } else { more(left) })
 }
 
 fn chunk_size(text: &[u8]) -> Result<u64, HeadFault> {
@@ -172,7 +245,7 @@ fn framing(head: &[u8]) -> Result<State, HeadFault> {
     request_line(lines.next().unwrap_or(""))?;
     let (mut hosts, mut count) = (0, 0);
     let mut length: Option<u64> = None;
-    let mut chunked = false;
+    let (mut chunked, mut upgrade) = (false, false);
     for line in lines {
         count += 1;
         let (name, value) = header_line(line)?;
@@ -189,12 +262,19 @@ fn framing(head: &[u8]) -> Result<State, HeadFault> {
                 return Err(HeadFault::Encoding);
             }
             chunked = true;
+        } else if name.eq_ignore_ascii_case("upgrade") {
+            if upgrade || !value.eq_ignore_ascii_case("websocket") {
+                return Err(HeadFault::Upgrade);
+            }
+            upgrade = true;
         }
     }
     match (chunked, length) {
         _ if count > HEADERS_MAX => Err(HeadFault::TooMany),
         _ if hosts != 1 => Err(HeadFault::Host),
         (true, Some(_)) => Err(HeadFault::Encoding),
+        (true, None) | (false, Some(1..)) if upgrade => Err(HeadFault::Upgrade),
+        (false, _) if upgrade => Ok(State::Asked),
         (true, None) => Ok(State::ChunkSize),
         (false, None | Some(0)) => Ok(State::Head),
         (false, Some(length)) => Ok(State::Body(length)),

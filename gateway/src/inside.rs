@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use http::header::UPGRADE;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use pki::identity::TraceId;
 
 use crate::admission::{AdmittedDevice, Passage, Purpose, admit};
@@ -20,7 +22,7 @@ use crate::messages::Message;
 use crate::moment::Moment;
 use crate::names::Host;
 use crate::pages::STYLESHEET_PATH;
-use crate::proxy::{self, Errand};
+use crate::proxy::{self, Errand, Upgrade};
 use crate::routes::{self, Own};
 use crate::session::SessionToken;
 use crate::signin::{Guest, sign_in_first};
@@ -30,7 +32,7 @@ pub async fn answer(
     hall: Arc<Hall>,
     connection: Arc<Connection>,
     device: Arc<AdmittedDevice>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<Body> {
     let began = hall.now();
     let trace = hall.trace();
@@ -41,6 +43,7 @@ pub async fn answer(
         page: browser::wants_page(request.headers()),
         safe: matches!(method, Method::GET | Method::HEAD),
     };
+    let upgrading = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
     let (host, path, answer) = match strict::check(&parts, Scheme::Https, hall.names.mutual()) {
         Err(fault) => {
@@ -50,7 +53,7 @@ pub async fn answer(
         }
         Ok(checked) => {
             let (host, path) = (checked.name, checked.path().to_owned());
-            let visit = Visit { hall: &hall, connection: &connection, device: &device, teller };
+            let visit = Visit { hall: &hall, connection: &connection, device: &device, upgrading, teller };
             (Some(host), path, visit.route(checked, parts, incoming).await)
         }
     };
@@ -60,14 +63,16 @@ pub async fn answer(
 
 struct Visit<'a> {
     hall: &'a Hall,
-    connection: &'a Connection,
+    connection: &'a Arc<Connection>,
     device: &'a AdmittedDevice,
+    upgrading: Option<OnUpgrade>,
     teller: Teller,
 }
 
 impl Visit<'_> {
     async fn route(self, checked: Checked<Host>, parts: http::request::Parts, incoming: Incoming) -> Answer {
-        if checked.unsafe_method {
+        // A WebSocket is as good as an unsafe request: it can send anything later.
+        if checked.unsafe_method || checked.upgrade.is_some() {
             let origin = self.hall.names.origin(checked.name);
             if let Err(message) = browser::same_origin(&parts.headers, &origin) {
                 return self.teller.problem(StatusCode::FORBIDDEN, message);
@@ -121,14 +126,20 @@ impl Visit<'_> {
             Err(why) => return sign_in_first(&self.teller, why),
         };
         let person = admission.identity().person.clone();
+        let upgrade = checked.upgrade.zip(self.upgrading).map(|(wish, upgrading)| Upgrade {
+            wish,
+            upgrading,
+            connection: self.connection.clone(),
+        });
         let errand = Errand {
             passage: &Passage::Person(admission),
             name: self.hall.names.name(checked.name),
             target: checked.target,
             trace: self.teller.trace,
             stream: Some(stream),
+            upgrade,
         };
-        match proxy::forward(&*self.hall.needs.upstream, errand, &parts, incoming).await {
+        match proxy::forward(&self.hall.lines, errand, &parts, incoming).await {
             Ok(response) => Answer::of(response).by(person),
             Err((status, message)) => self.teller.problem(status, message).by(person),
         }

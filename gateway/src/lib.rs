@@ -16,11 +16,14 @@ pub mod session;
 
 // Deciding.
 pub mod admission;
+pub mod pace;
 pub mod heads;
+pub mod frames;
+pub mod upgrade;
 pub mod strict;
 pub mod headers;
 pub mod browser;
-mod routes;
+pub mod routes;
 mod forms; // border
 mod pages;
 mod refusals;
@@ -28,18 +31,24 @@ mod tickets;
 
 // Touching.
 pub mod clock; // edge: clock, randomness
-mod audit; // edge, border: the audit file, a thread
+pub mod audit; // edge, border: the audit file, a thread
 mod engine; // edge: SQL (sessions.db, or a PostgreSQL server)
 mod store; // edge: SQL
-mod live; // edge: who is connected
-mod body; // edge: HTTP bodies
-mod wire; // edge: TCP
-mod tls; // edge: TLS
+pub mod live; // edge: who is connected
+pub mod wire; // edge: TCP
+pub mod gate; // edge: between the wire and HTTP
+pub mod upload; // edge: HTTP bodies
+pub mod lines; // edge: connections to the rooms behind
+pub mod body; // edge: HTTP bodies
+mod tunnel; // edge: WebSockets
+pub mod talk; // edge: HTTP/1.1 and HTTP/2
+pub mod tls; // edge: TLS
+pub mod handshake; // edge: TLS
+pub mod proxy; // edge: HTTP to the rooms behind
 mod hall; // edge: what all tasks share
 mod cuts; // edge: ends what is live
 mod feeds; // edge: the two feeds
 mod answer; // edge, border: HTTP, JSON
-mod proxy; // edge: HTTP to the rooms behind
 mod signin; // edge: HTTP
 mod inside; // edge: HTTP
 mod outside; // edge: HTTP

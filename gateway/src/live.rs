@@ -3,7 +3,7 @@
 //! cut finds every connection or every connection finds the cut. It goes when its guard is dropped,
 //! which is after its socket is closed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pki::identity::{FacilityId, MembershipId, PersonId};
@@ -23,8 +23,27 @@ pub const HANDSHAKES_PER_SLOT: usize = 16;
 /// All of them: the descriptors that the process may hold, with room for the rest.
 pub const CONNECTIONS_MAX: usize = 8_192;
 
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub per_slot: usize,
+    pub handshakes_per_slot: usize,
+    pub all: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            per_slot: CONNECTIONS_PER_SLOT,
+            handshakes_per_slot: HANDSHAKES_PER_SLOT,
+            all: CONNECTIONS_MAX,
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Live {
+    bounds: Bounds,
     table: Mutex<Table>,
     left: Notify,
 }
@@ -32,8 +51,16 @@ pub struct Live {
 #[derive(Default)]
 struct Table {
     next: u64,
-    entries: BTreeMap<u64, Entry>,
-    by_slot: BTreeMap<Option<SlotNumber>, BTreeSet<u64>>,
+    entries: HashMap<u64, Entry>,
+    by_slot: HashMap<Option<SlotNumber>, Held>,
+}
+
+/// What one slot holds.
+#[derive(Default)]
+struct Held {
+    ids: BTreeSet<u64>,
+    /// Of these, those whose handshake is not done.
+    arrived: usize,
 }
 
 /// One connection.
@@ -81,16 +108,18 @@ pub struct Stream {
 }
 
 impl Live {
+    pub fn with(bounds: Bounds) -> Self {
+        Self { bounds, ..Self::default() }
+    }
+
     pub fn register(self: &Arc<Self>, slot: Option<SlotNumber>, now: Moment) -> Result<Connection, TooMany> {
         let mut table = self.table();
-        if table.entries.len() >= CONNECTIONS_MAX {
+        if table.entries.len() >= self.bounds.all {
             return Err(TooMany);
         }
-        let of_slot = table.by_slot.get(&slot);
-        let arrived =
-            |id: &&u64| table.entries.get(*id).is_some_and(|entry| matches!(entry.stage, Stage::Arrived));
-        let handshakes = of_slot.map_or(0, |ids| ids.iter().filter(arrived).count());
-        if of_slot.map_or(0, BTreeSet::len) >= CONNECTIONS_PER_SLOT || handshakes >= HANDSHAKES_PER_SLOT {
+        let Bounds { per_slot, handshakes_per_slot, .. } = self.bounds;
+        let held = table.by_slot.get(&slot);
+        if held.is_some_and(|held| held.ids.len() >= per_slot || held.arrived >= handshakes_per_slot) {
             return Err(TooMany);
         }
         let id = table.number();
@@ -103,7 +132,9 @@ impl Live {
             streams: BTreeMap::new(),
         };
         table.entries.insert(id, entry);
-        table.by_slot.entry(slot).or_default().insert(id);
+        let held = table.by_slot.entry(slot).or_default();
+        held.ids.insert(id);
+        held.arrived += 1;
         Ok(Connection { live: self.clone(), id, cut })
     }
 
@@ -219,9 +250,15 @@ impl Connection {
     }
 
     pub fn reached(&self, stage: Stage) {
-        if let Some(entry) = self.live.table().entries.get_mut(&self.id) {
-            entry.stage = stage;
+        let mut table = self.live.table();
+        let Table { entries, by_slot, .. } = &mut *table;
+        let Some(entry) = entries.get_mut(&self.id) else { return };
+        if matches!(entry.stage, Stage::Arrived)
+            && let Some(held) = by_slot.get_mut(&entry.slot)
+        {
+            held.arrived -= 1;
         }
+        entry.stage = stage;
     }
 
     /// Registers a request, before it is admitted.
@@ -239,10 +276,11 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut table = self.live.table();
         if let Some(entry) = table.entries.remove(&self.id)
-            && let Some(ids) = table.by_slot.get_mut(&entry.slot)
+            && let Some(held) = table.by_slot.get_mut(&entry.slot)
         {
-            ids.remove(&self.id);
-            if ids.is_empty() {
+            held.ids.remove(&self.id);
+            held.arrived -= usize::from(matches!(entry.stage, Stage::Arrived));
+            if held.ids.is_empty() {
                 table.by_slot.remove(&entry.slot);
             }
         }

@@ -124,6 +124,16 @@ catalogue! {
         "The TLS handshake did not finish.",
         WAIT_JA,
         WAIT_EN;
+    TooSlow: "MM-3015",
+        "通信が途中で止まったため、接続を閉じました。",
+        "The connection was closed because it stood still.",
+        "電波の良い場所で、もう一度お試しください。",
+        "Try again where the connection is better.";
+    TooManyRequests: "MM-3016",
+        "この端末からの操作が多すぎます。",
+        "Too many requests from this device.",
+        "少し待ってから、もう一度お試しください。",
+        "Wait a moment and try again.";
     // The person.
     SessionNeeded: "MM-3020",
         "ログインが必要です。",

@@ -42,7 +42,6 @@ pub enum OpenName {
 /// The names by listener, in lower case and without a port.
 #[derive(Clone, Debug)]
 pub struct Names {
-    zone: String,
     mutual: Vec<(String, Host)>,
     claim: Vec<(String, Host)>,
     open: Vec<(String, OpenName)>,
@@ -66,15 +65,16 @@ impl Names {
         }
         let name = |host: Host| format!("{}.{zone}", host.label());
         Ok(Self {
-            zone: zone.to_owned(),
             mutual: vec![(name(Host::Sns), Host::Sns), (name(Host::Office), Host::Office)],
             claim: vec![(name(Host::Claim), Host::Claim)],
             open: vec![(open.to_string(), OpenName::Address), (name(Host::Claim), OpenName::Claim)],
         })
     }
 
-    pub fn name(&self, host: Host) -> String {
-        format!("{}.{}", host.label(), self.zone)
+    pub fn name(&self, host: Host) -> &str {
+        let all = self.mutual.iter().chain(&self.claim);
+        let mut found = all.filter(|(_, one)| *one == host).map(|(name, _)| name.as_str());
+        found.next().unwrap_or_default()
     }
 
     /// `https://sns.<zone>`: the only origin from which a page of this host may change anything.

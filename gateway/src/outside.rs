@@ -65,6 +65,9 @@ async fn visit(
     if checked.path().starts_with("/assets/") {
         return teller.problem(StatusCode::NOT_FOUND, Message::NotFound);
     }
+    if checked.upgrade.is_some() {
+        return teller.problem(StatusCode::BAD_REQUEST, Message::RequestMalformed);
+    }
     if let Err(why) = visitor.still(&hall.truth(), hall.now()) {
         return teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::FeedsStale).because(why);
     }
@@ -74,8 +77,9 @@ async fn visit(
         target: checked.target,
         trace: teller.trace,
         stream: None,
+        upgrade: None,
     };
-    match proxy::forward(&*hall.needs.upstream, errand, &parts, incoming).await {
+    match proxy::forward(&hall.lines, errand, &parts, incoming).await {
         Ok(response) => Answer::of(response),
         Err((status, message)) => teller.problem(status, message),
     }
@@ -110,7 +114,7 @@ async fn serve(
     let shown = slot.map(|slot| slot.to_string());
     match checked.path() {
         "/" => {
-            let claim = hall.names.name(Host::Claim);
+            let claim = hall.names.name(Host::Claim).to_owned();
             answer::page(StatusCode::OK, &StartPage { realm, slot: shown, claim })
         }
         "/help" => {

@@ -1,25 +1,27 @@
 //! Carries an admitted request to the room behind, and its answer back: framing made anew, headers by
-//! list, our identity the only one, both directions streaming. One connection per request; it ends
-//! with the answer's body.
+//! list, our identity the only one, both directions streaming; or a WebSocket, whose wish and consent
+//! pass the same lists. It ends with the answer's body, or with the tunnel.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Incoming};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use pki::identity::{TRACE_HEADER, TraceId};
 
-use crate::admission::Passage;
-use crate::body::{self, AbortOnDrop, BODY_MAX, Body, BodyError, Download, Upload};
-use crate::headers::{forward_request, forward_response, has_body};
-use crate::live::Stream;
+use crate::admission::Admitted;
+use crate::body::{self, Body};
+use crate::headers::{forward_consent, forward_request, forward_response, has_body};
+use crate::lines::{Download, Line, Lines, NotSent};
+use crate::live::{Connection, Stream};
 use crate::messages::Message;
-use crate::need::{Behind, Io, Upstream};
+use crate::need::Behind;
+use crate::tunnel::{self, Guards};
+use crate::upgrade::Wish;
+use crate::upload::{BODY_MAX, BodyError, Upload};
 
 /// A room in the same machine answers its door at once or not at all.
 const OPEN_MAX: Duration = Duration::from_secs(3);
@@ -29,97 +31,131 @@ const HEAD_MAX: Duration = Duration::from_secs(60);
 const UPLOAD_MAX: Duration = Duration::from_secs(600);
 
 /// What is carried, and for whom.
-pub struct Errand<'a> {
-    pub passage: &'a Passage,
+pub struct Errand<'a, A> {
+    pub passage: &'a A,
     /// The name that was addressed, as configured.
-    pub name: String,
+    pub name: &'a str,
     /// Path and query, checked.
     pub target: String,
     pub trace: TraceId,
     pub stream: Option<Stream>,
+    pub upgrade: Option<Upgrade>,
+}
+
+/// A WebSocket that is asked for, and the connection it would take over.
+pub struct Upgrade {
+    pub wish: Wish,
+    pub upgrading: OnUpgrade,
+    pub connection: Arc<Connection>,
 }
 
 pub type Failure = (StatusCode, Message);
 
-pub async fn forward(
-    upstream: &dyn Upstream,
-    errand: Errand<'_>,
+pub async fn forward<A: Admitted>(
+    lines: &Arc<Lines>,
+    errand: Errand<'_, A>,
     parts: &Parts,
     incoming: Incoming,
 ) -> Result<Response<Body>, Failure> {
-    let Errand { passage, name, target, trace, stream } = errand;
-    let forwarded = forward_request(&parts.headers);
+    let forwarded = forward_request(&parts.headers, errand.upgrade.is_some());
     if forwarded.forged > 0 {
-        log::warn!(TRACE_ID = trace.to_string().as_str(); "{} headers tried to speak for the gateway; dropped", forwarded.forged);
+        log::warn!(TRACE_ID = errand.trace.to_string().as_str(); "{} headers tried to speak for the gateway; dropped", forwarded.forged);
     }
     if incoming.size_hint().lower() > BODY_MAX {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge));
     }
-    let patience = if incoming.is_end_stream() { HEAD_MAX } else { UPLOAD_MAX };
+    let bare = incoming.is_end_stream();
+    let patience = if bare { HEAD_MAX } else { UPLOAD_MAX };
     let fate = Arc::new(OnceLock::new());
-    let upload = Upload::new(incoming, BODY_MAX, fate.clone());
-    let mut request = Request::new(upload);
+    let mut request = Request::new(Upload::new(incoming, BODY_MAX, fate.clone()));
     *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = target.parse().map_err(|_| malformed())?;
+    *request.uri_mut() = errand.target.parse().map_err(|_| malformed())?;
     *request.version_mut() = Version::HTTP_11;
-    let headers = request.headers_mut();
-    *headers = forwarded.headers;
-    headers.insert(HOST, HeaderValue::from_str(&name).map_err(|_| malformed())?);
-    let (identity, value) = passage.header();
-    let value = HeaderValue::from_str(&value).map_err(|_| malformed())?;
-    headers.insert(HeaderName::from_static(identity), value);
-    let trace = HeaderValue::from_str(&trace.to_string()).map_err(|_| malformed())?;
-    headers.insert(HeaderName::from_static(TRACE_HEADER), trace);
-
-    let io = open(upstream, passage.behind()).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(|_| down())?;
-    let driver = AbortOnDrop(tokio::spawn(async move {
-        let _ = connection.await;
-    }));
-    match tokio::time::timeout(patience, sender.send_request(request)).await {
-        Ok(Ok(response)) => answer(response, stream, driver),
-        Ok(Err(_)) => Err(match fate.get() {
+    *request.headers_mut() = forwarded.headers;
+    address(request.headers_mut(), &errand)?;
+    let behind = errand.passage.behind();
+    let sent = tokio::time::timeout(patience, send(lines, behind, request)).await;
+    match sent {
+        Ok(Ok((response, line))) => answer(response, line, errand.stream, errand.upgrade),
+        Ok(Err(failure)) => Err(match fate.get() {
             Some(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge),
-            Some(BodyError::Stalled | BodyError::Broken) => {
-                (StatusCode::REQUEST_TIMEOUT, Message::BodyStalled)
-            }
-            None => broken(),
+            Some(BodyError::Trailers) => malformed(),
+            Some(BodyError::Broken) => (StatusCode::REQUEST_TIMEOUT, Message::BodyStalled),
+            None => failure,
         }),
         Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, Message::UpstreamBroken)),
     }
 }
 
+/// What only the gateway may say: who was addressed, who asks, under which trace.
+fn address<A: Admitted>(headers: &mut HeaderMap, errand: &Errand<'_, A>) -> Result<(), Failure> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| malformed());
+    headers.insert(HOST, value(errand.name)?);
+    let (identity, who) = errand.passage.header();
+    headers.insert(HeaderName::from_static(identity), value(&who)?);
+    headers.insert(HeaderName::from_static(TRACE_HEADER), value(&errand.trace.to_string())?);
+    Ok(())
+}
+
+/// On a line that was idle, or on a new one if the room closed that one a moment ago without having
+/// seen the request.
+async fn send(
+    lines: &Arc<Lines>,
+    behind: Behind,
+    mut request: Request<Upload>,
+) -> Result<(Response<Incoming>, Line), Failure> {
+    while let Some(mut line) = lines.idle(behind) {
+        match line.send(request).await {
+            Ok(response) => return Ok((response, line)),
+            Err(NotSent(Some(unseen))) => request = unseen,
+            Err(NotSent(None)) => return Err(broken()),
+        }
+    }
+    let mut line = match tokio::time::timeout(OPEN_MAX, lines.open(behind)).await {
+        Ok(Ok(line)) => line,
+        Ok(Err(error)) => {
+            log::warn!("{error}");
+            return Err(down());
+        }
+        Err(_) => return Err(down()),
+    };
+    match line.send(request).await {
+        Ok(response) => Ok((response, line)),
+        Err(_) => Err(broken()),
+    }
+}
+
 fn answer(
     response: Response<Incoming>,
+    line: Line,
     stream: Option<Stream>,
-    driver: AbortOnDrop,
+    upgrade: Option<Upgrade>,
 ) -> Result<Response<Body>, Failure> {
     let (parts, incoming) = response.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody switches who was not asked to.
+        let Some(Upgrade { wish, upgrading, connection }) = upgrade else { return Err(broken()) };
+        if !wish.is_granted_by(&parts.headers) {
+            return Err(broken());
+        }
+        let (far, early) = line.into_stream();
+        tunnel::open(upgrading, far, early, Guards { connection, stream });
+        let mut response = Response::new(body::empty());
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = forward_consent(&parts.headers);
+        return Ok(response);
+    }
     if parts.status.is_informational() {
         return Err(broken());
     }
-    let body = if has_body(parts.status) {
-        Download::new(incoming, stream, driver).boxed_unsync()
-    } else {
-        body::empty()
-    };
+    let download = Download::new(incoming, line, stream);
+    let body = if has_body(parts.status) { Body::download(download) } else { body::empty() };
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;
     *response.headers_mut() = forward_response(&parts.headers);
     // Never copied: the framing of the answer is made by whoever writes it.
     response.headers_mut().remove(CONTENT_LENGTH);
     Ok(response)
-}
-
-async fn open(upstream: &dyn Upstream, behind: Behind) -> Result<Box<dyn Io>, Failure> {
-    match tokio::time::timeout(OPEN_MAX, upstream.open(behind)).await {
-        Ok(Ok(io)) => Ok(io),
-        Ok(Err(error)) => {
-            log::warn!("{error}");
-            Err(down())
-        }
-        Err(_) => Err(down()),
-    }
 }
 
 fn down() -> Failure {

@@ -2,40 +2,33 @@
 //! read, admitted in its handshake, checked again, served, and gone from the table after its socket
 //! is closed. One loop per listener, one task per connection; all end when the room stops. Ruling 1.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use pki::identity::TraceId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use vpn::slot::SlotNumber;
 
 use crate::admission::{AdmittedDevice, Refusal, admit_connection, admit_visitor, seat_of};
 use crate::audit::{Kind, Record};
 use crate::body::Body;
+use crate::gate::Ledger;
 use crate::hall::Hall;
-use crate::heads::{HEAD_MAX, HEADERS_MAX};
+use crate::handshake::handshake;
 use crate::inside;
 use crate::live::{Connection, Stage};
 use crate::messages::Message;
 use crate::outside;
-use crate::tls::{Judge, Verdict};
-use crate::wire::{Gate, Wire};
+use crate::talk::{Spoken, talk};
+use crate::tls::Verdict;
+use crate::wire::Wire;
 
-/// A handshake over the worst mobile line takes three seconds.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// From the first byte waited for to the end of a head; also how long an idle connection is kept.
-const HEAD_PATIENCE: Duration = Duration::from_secs(15);
-/// Time for a refused peer to read the alert before the socket goes.
-const LAST_WORD: Duration = Duration::from_millis(500);
 /// After a failed accept (no descriptors left) the others get time to finish.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -88,7 +81,6 @@ async fn connection(hall: Arc<Hall>, port: Port, tcp: TcpStream, source: SocketA
             return hall.refuse(slot, Message::TooManyConnections, trace, route(port)).await;
         }
     };
-    let _ = tcp.set_nodelay(true);
     let cut = guard.cut().clone();
     let wire = Wire::new(tcp, cut.clone());
     let arrival = Arrival { hall, guard: guard.clone(), source, slot, trace };
@@ -122,19 +114,19 @@ impl Arrival {
         let verdict = Verdict::default();
         let hall = self.hall.clone();
         // Whoever has no seat goes through the same handshake to the same alert.
-        let judge: Judge = Box::new(move |device| admit_connection(seat?, device, &hall.truth(), hall.now()));
+        let judge = move |device: &_| admit_connection(seat?, device, &hall.truth(), hall.now());
         let config = match self.hall.tls.mutual(judge, verdict.clone()) {
             Ok(config) => config,
             Err(error) => return log::error!("{error}"),
         };
         let accepted = handshake(config, wire).await;
         let device = match (accepted, verdict.get()) {
-            (Ok(tls), Some(Ok(device))) => Ok((tls, device.clone())),
+            (Ok(agreed), Some(Ok(device))) => Ok((agreed, device.clone())),
             (_, Some(Err(why))) => Err(*why),
             (Err(broken), _) => Err(broken.reason()),
             (Ok(_), None) => Err(Message::CertificateMissing),
         };
-        let (tls, device) = match device {
+        let ((tls, spoken), device) = match device {
             Ok(both) => both,
             Err(why) => return self.refuse(why, Port::Mutual).await,
         };
@@ -146,7 +138,7 @@ impl Arrival {
         self.connected(&device).await;
         let (hall, guard, device) = (self.hall.clone(), self.guard.clone(), Arc::new(device));
         let answer = move |request| inside::answer(hall.clone(), guard.clone(), device.clone(), request);
-        self.http(tls, Port::Mutual, answer).await;
+        self.http(tls, spoken, Port::Mutual, answer).await;
     }
 
     async fn claim(self, wire: Wire) {
@@ -160,8 +152,8 @@ impl Arrival {
             Ok(config) => config,
             Err(error) => return log::error!("{error}"),
         };
-        let tls = match handshake(config, wire).await {
-            Ok(tls) => tls,
+        let (tls, spoken) = match handshake(config, wire).await {
+            Ok(agreed) => agreed,
             Err(broken) => return self.refuse(broken.reason(), Port::Claim).await,
         };
         self.guard.reached(Stage::Visitor(visitor.clone()));
@@ -170,47 +162,36 @@ impl Arrival {
         }
         let (hall, visitor) = (self.hall.clone(), Arc::new(visitor));
         let answer = move |request| outside::claim(hall.clone(), visitor.clone(), request);
-        self.http(tls, Port::Claim, answer).await;
+        self.http(tls, spoken, Port::Claim, answer).await;
     }
 
     async fn plain(self, wire: Wire) {
         let (hall, slot) = (self.hall.clone(), self.slot);
         let answer = move |request| outside::plain(hall.clone(), slot, request);
-        self.http(wire, Port::Plain, answer).await;
+        self.http(wire, Spoken::Http1, Port::Plain, answer).await;
     }
 
-    /// HTTP/1.1 until the peer goes, stands still, or the room stops.
-    async fn http<S, F, A>(&self, io: S, port: Port, answer: F)
+    /// HTTP until the peer goes, breaks a rule or its time, or the room stops.
+    async fn http<S, F, A>(&self, io: S, spoken: Spoken, port: Port, answer: F)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Fn(Request<Incoming>) -> A,
-        A: Future<Output = Response<Body>> + Send,
+        A: Future<Output = Response<Body>> + Send + 'static,
     {
-        let fault = Arc::new(OnceLock::new());
-        let gate = Gate::new(io, fault.clone());
-        let service = service_fn(move |request| {
-            let answer = answer(request);
-            async move { Ok::<_, std::convert::Infallible>(answer.await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(gate), service);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.hall.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let ledger = Arc::new(Ledger::default());
+        let ended = talk(io, spoken, ledger.clone(), &self.hall.stop, answer).await;
+        match ledger.fault() {
+            Some(fault) if fault.is_silence() => {}
+            Some(fault) => {
+                log::info!(TRACE_ID = self.trace.to_string().as_str(); "connection ended: {fault}");
+                let why = if fault.is_attack() { Message::RequestMalformed } else { Message::TooSlow };
+                self.refuse(why, port).await;
             }
-        };
-        if let Some(fault) = fault.get() {
-            log::info!(TRACE_ID = self.trace.to_string().as_str(); "malformed request: {fault}");
-            self.refuse(Message::RequestMalformed, port).await;
-        } else if let Err(error) = ended {
-            log::debug!(TRACE_ID = self.trace.to_string().as_str(); "connection ended: {error}");
+            None => {
+                if let Err(error) = ended {
+                    log::debug!(TRACE_ID = self.trace.to_string().as_str(); "connection ended: {error}");
+                }
+            }
         }
     }
 
@@ -233,53 +214,6 @@ impl Arrival {
             log::warn!("a connection could not be written to the audit trail");
         }
     }
-}
-
-/// Why a handshake did not finish.
-enum Broken {
-    Late,
-    Error(io::Error),
-}
-
-impl Broken {
-    fn reason(&self) -> Refusal {
-        match self {
-            Broken::Late => Message::HandshakeBroken,
-            Broken::Error(error) => {
-                let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-                match tls {
-                    Some(rustls::Error::NoCertificatesPresented) => Message::CertificateMissing,
-                    Some(rustls::Error::InvalidCertificate(_)) => Message::CertificateInvalid,
-                    _ => Message::HandshakeBroken,
-                }
-            }
-        }
-    }
-}
-
-async fn handshake(
-    config: Arc<rustls::ServerConfig>,
-    wire: Wire,
-) -> Result<tokio_rustls::server::TlsStream<Wire>, Broken> {
-    let accepting = TlsAcceptor::from(config).accept(wire).into_fallible();
-    match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
-        Ok(Ok(mut tls)) => {
-            tls.get_mut().1.set_buffer_limit(Some(HEAD_MAX));
-            Ok(tls)
-        }
-        Ok(Err((error, mut wire))) => {
-            // Closing on unread bytes would reset the connection and swallow the alert.
-            let _ = wire.shutdown().await;
-            let _ = tokio::time::timeout(LAST_WORD, drain(&mut wire)).await;
-            Err(Broken::Error(error))
-        }
-        Err(_) => Err(Broken::Late),
-    }
-}
-
-async fn drain(wire: &mut Wire) {
-    let mut scrap = [0; 1024];
-    while matches!(wire.read(&mut scrap).await, Ok(read) if read > 0) {}
 }
 
 fn route(port: Port) -> String {

@@ -17,7 +17,6 @@ use pki::identity::{MembershipId, PersonId};
 use crate::admission::{Admission, AdmittedDevice, Purpose, Refusal, admit, may_sign_in};
 use crate::answer::{self, Answer, Teller};
 use crate::audit::Kind;
-use crate::body;
 use crate::clock::random;
 use crate::cuts;
 use crate::forms::{ChangePassword, Choice, FORM_MAX, Problem, SignIn, SignedIn, Spoken};
@@ -28,6 +27,7 @@ use crate::need::{AccountCheck, Membership, PasswordChange};
 use crate::pages::{ChoosePage, Notice, PasswordPage, SignInPage};
 use crate::session::{EndReason, FORGET_COOKIE, Session, SessionId, SessionToken};
 use crate::tickets::Ticket;
+use crate::upload;
 
 /// A failed sign-in answers after this, whatever failed; meanwhile a membership made a moment ago
 /// may still arrive on the feed.
@@ -103,7 +103,7 @@ impl Guest<'_> {
 
     async fn sign_in_form(self, incoming: Incoming) -> Answer {
         let Some(spoken) = self.spoken() else { return self.unreadable() };
-        let form = match body::collect(incoming, FORM_MAX).await.map(|b| SignIn::read(spoken, &b)) {
+        let form = match upload::collect(incoming, FORM_MAX).await.map(|b| SignIn::read(spoken, &b)) {
             Ok(Ok(form)) => form,
             Ok(Err(_)) | Err(_) => return self.unreadable(),
         };
@@ -278,7 +278,7 @@ impl Guest<'_> {
 
     async fn password_form(&self, incoming: Incoming, session: &Session, admission: &Admission) -> Answer {
         let Some(spoken) = self.spoken() else { return self.unreadable() };
-        let read = body::collect(incoming, FORM_MAX).await.map(|b| ChangePassword::read(spoken, &b));
+        let read = upload::collect(incoming, FORM_MAX).await.map(|b| ChangePassword::read(spoken, &b));
         let Ok(Ok(form)) = read else { return self.unreadable() };
         let person = admission.identity().person.clone();
         match self.hall.needs.accounts.change(person.clone(), form.old, form.new).await {

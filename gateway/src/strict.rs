@@ -1,11 +1,12 @@
 //! The checks after the parser: who was addressed, by which method, with which target. What passes
 //! is forwarded unchanged, so nothing may mean two things to two readers. Pure. Issue 2, strict HTTP.
 
-use http::header::{HOST, UPGRADE};
+use http::header::HOST;
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 
 use crate::messages::Message;
+use crate::upgrade::{Wish, wish};
 
 /// Longest target: our own are under 200 bytes; an OIDC answer stays under 4 KiB.
 const TARGET_MAX: usize = 4096;
@@ -18,6 +19,8 @@ pub struct Checked<N> {
     pub target: String,
     /// Changes something: anything but GET and HEAD.
     pub unsafe_method: bool,
+    /// A WebSocket is asked for.
+    pub upgrade: Option<Wish>,
 }
 
 impl<N> Checked<N> {
@@ -29,8 +32,10 @@ impl<N> Checked<N> {
 /// Which rule a request broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    #[error("not HTTP/1.1")]
+    #[error("neither HTTP/1.1 nor HTTP/2")]
     Version,
+    #[error("a header value with a byte that is no printable ASCII, or with space around it")]
+    HeaderValue,
     #[error("not exactly one Host")]
     NoHost,
     #[error("the Host is not a name of this listener")]
@@ -39,7 +44,7 @@ pub enum Fault {
     Absolute,
     #[error("the method is not supported")]
     Method,
-    #[error("an upgrade to HTTP/2 in clear text")]
+    #[error("an upgrade that is no WebSocket handshake")]
     Upgrade,
     #[error("the target is not a plain path")]
     Target,
@@ -53,6 +58,7 @@ impl Fault {
             Fault::OtherHost => (StatusCode::MISDIRECTED_REQUEST, Message::HostWrong),
             Fault::Method => (StatusCode::METHOD_NOT_ALLOWED, Message::MethodRefused),
             Fault::Version
+            | Fault::HeaderValue
             | Fault::NoHost
             | Fault::Absolute
             | Fault::Upgrade
@@ -67,56 +73,74 @@ impl Fault {
 pub enum Scheme {
     Https,
     Http,
+    /// On whatever port it was reached; for measuring, where the port is anybody's.
+    HttpsAnyPort,
 }
 
 impl Scheme {
-    fn name_and_port(self) -> (&'static str, &'static str) {
+    fn name_and_port(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Scheme::Https => ("https", "443"),
-            Scheme::Http => ("http", "80"),
+            Scheme::Https => ("https", Some("443")),
+            Scheme::Http => ("http", Some("80")),
+            Scheme::HttpsAnyPort => ("https", None),
         }
     }
 }
 
 pub fn check<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<Checked<N>, Fault> {
-    if parts.version != Version::HTTP_11 {
-        return Err(Fault::Version);
+    match parts.version {
+        Version::HTTP_11 => {}
+        // Over HTTP/1.1 the gate has looked at every byte.
+        Version::HTTP_2 if parts.headers.values().all(|value| is_plain(value.as_bytes())) => {}
+        Version::HTTP_2 => return Err(Fault::HeaderValue),
+        _ => return Err(Fault::Version),
     }
     let unsafe_method = match parts.method {
         Method::GET | Method::HEAD => false,
         Method::POST | Method::PUT | Method::PATCH | Method::DELETE => true,
         _ => return Err(Fault::Method),
     };
-    let wants = |value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase();
-    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
-    if upgrades.any(|value| wants(value).windows(3).any(|part| part == b"h2c"))
-        || parts.headers.contains_key("http2-settings")
-    {
-        return Err(Fault::Upgrade);
-    }
+    let upgrade = wish(&parts.method, parts.version, &parts.headers).map_err(|_| Fault::Upgrade)?;
     let name = addressed(parts, scheme, names)?;
     let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or("");
     plain(target)?;
-    Ok(Checked { name, target: target.to_owned(), unsafe_method })
+    Ok(Checked { name, target: target.to_owned(), unsafe_method, upgrade })
 }
 
 fn addressed<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<N, Fault> {
     let mut hosts = parts.headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Fault::NoHost) };
-    let host = host.to_str().map_err(|_| Fault::NoHost)?;
+    let host = match (hosts.next(), hosts.next(), parts.version) {
+        (Some(host), None, _) => host.to_str().map_err(|_| Fault::NoHost)?,
+        (None, None, Version::HTTP_2) => parts.uri.authority().ok_or(Fault::NoHost)?.as_str(),
+        _ => return Err(Fault::NoHost),
+    };
     let (scheme, port) = scheme.name_and_port();
-    if let Some(authority) = parts.uri.authority()
-        && (parts.uri.scheme_str() != Some(scheme) || authority.as_str() != host)
-    {
-        return Err(Fault::Absolute);
+    match parts.uri.authority() {
+        Some(authority) if parts.uri.scheme_str() != Some(scheme) || authority.as_str() != host => {
+            return Err(Fault::Absolute);
+        }
+        None if parts.version == Version::HTTP_2 => return Err(Fault::NoHost),
+        _ => {}
     }
     let bare = match host.split_once(':') {
-        Some((bare, given)) if given == port => bare,
+        Some((bare, given)) if port.map_or_else(|| is_port(given), |port| given == port) => bare,
         Some(_) => return Err(Fault::OtherHost),
         None => host,
     };
     let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(bare));
     found.map(|(_, name)| *name).ok_or(Fault::OtherHost)
+}
+
+fn is_port(text: &str) -> bool {
+    text.len() <= 5 && text.parse::<u16>().is_ok() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Printable ASCII without space around it.
+fn is_plain(value: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    value.iter().all(|byte| *byte == b'\t' || (b' '..=b'~').contains(byte))
+        && !blank(value.first())
+        && !blank(value.last())
 }
 
 /// Path and query of RFC 3986 characters only, without dot segments in any spelling.

@@ -21,9 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::admission::{AdmittedDevice, Refusal};
 use crate::messages::Message;
-
-/// HTTP/1.1 only, for now; chosen here and not guessed from the first bytes.
-const ALPN: &[u8] = b"http/1.1";
+use crate::talk::Spoken;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -46,13 +44,16 @@ pub struct Tls {
 
 struct Devices {
     verifier: DeviceVerifier,
-    names: Vec<DistinguishedName>,
+    names: Arc<[DistinguishedName]>,
 }
 
-/// Says whether a verified certificate is admitted on this connection.
-pub type Judge = Box<dyn Fn(&VerifiedDevice) -> Result<AdmittedDevice, Refusal> + Send + Sync>;
+/// Says whether the holder of this chain, leaf first, is admitted on this connection.
+pub type Judge<D> = Box<dyn Fn(&[&[u8]], UnixTime) -> Result<D, Refusal> + Send + Sync>;
 /// What was said; means nothing before the handshake is complete.
-pub type Verdict = Arc<OnceLock<Result<AdmittedDevice, Refusal>>>;
+pub type Verdict<D> = Arc<OnceLock<Result<D, Refusal>>>;
+
+/// Longest chain that is looked at: a leaf, its CA, and a root that is not needed.
+const CHAIN_MAX: usize = 4;
 
 impl Tls {
     pub fn new(chain_pem: &str, key_pem: &str, device_ca_der: &[u8]) -> Result<Self, TlsError> {
@@ -72,15 +73,26 @@ impl Tls {
         Ok(())
     }
 
-    /// For one handshake with a mandatory device certificate.
-    pub fn mutual(&self, judge: Judge, verdict: Verdict) -> Result<Arc<ServerConfig>, TlsError> {
-        let doorkeeper =
-            Doorkeeper { devices: self.devices.load_full(), provider: self.provider.clone(), judge, verdict };
-        let config = ServerConfig::builder_with_provider(self.provider.clone())
-            .with_protocol_versions(&[&version::TLS13])?
-            .with_client_cert_verifier(Arc::new(doorkeeper))
-            .with_cert_resolver(Arc::new(Only(self.certified.load_full())));
-        Ok(Arc::new(hardened(config)))
+    /// For one handshake with a mandatory device certificate, of a seat that `judge` knows.
+    pub fn mutual(
+        &self,
+        judge: impl Fn(&VerifiedDevice) -> Result<AdmittedDevice, Refusal> + Send + Sync + 'static,
+        verdict: Verdict<AdmittedDevice>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let devices = self.devices.load_full();
+        let names = devices.names.clone();
+        let judge: Judge<AdmittedDevice> = Box::new(move |chain, now| {
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            match devices.verifier.verify(chain, now) {
+                Ok(device) => judge(&device),
+                Err(pki::verify::VerifyError::Expired { .. }) => Err(Message::CertificateExpired),
+                Err(error) => {
+                    log::info!("a certificate does not verify: {error}");
+                    Err(Message::CertificateInvalid)
+                }
+            }
+        });
+        mandatory(&self.provider, self.certified.load_full(), names, judge, verdict)
     }
 
     /// For one handshake of a visitor.
@@ -93,15 +105,33 @@ impl Tls {
     }
 }
 
+/// The terms of one handshake in which the client must prove who it is. `names`: the CAs that the
+/// CertificateRequest tells.
+pub fn mandatory<D: Clone + Send + Sync + 'static>(
+    provider: &Arc<CryptoProvider>,
+    certified: Arc<CertifiedKey>,
+    names: Arc<[DistinguishedName]>,
+    judge: Judge<D>,
+    verdict: Verdict<D>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let doorkeeper = Doorkeeper { names, provider: provider.clone(), judge, verdict };
+    let config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_client_cert_verifier(Arc::new(doorkeeper))
+        .with_cert_resolver(Arc::new(Only(certified)));
+    Ok(Arc::new(hardened(config)))
+}
+
 fn hardened(mut config: ServerConfig) -> ServerConfig {
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = Spoken::ALPN.iter().map(|name| name.to_vec()).collect();
     config
 }
 
-fn certified(chain_pem: &str, key_pem: &str, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+/// The server's own chain and key.
+pub fn certified(chain_pem: &str, key_pem: &str, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsError::Chain(error.to_string()))?;
@@ -123,22 +153,22 @@ impl Devices {
     }
 }
 
-struct Doorkeeper {
-    devices: Arc<Devices>,
+struct Doorkeeper<D> {
+    names: Arc<[DistinguishedName]>,
     provider: Arc<CryptoProvider>,
-    judge: Judge,
-    verdict: Verdict,
+    judge: Judge<D>,
+    verdict: Verdict<D>,
 }
 
-impl fmt::Debug for Doorkeeper {
+impl<D> fmt::Debug for Doorkeeper<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Doorkeeper")
     }
 }
 
-impl ClientCertVerifier for Doorkeeper {
+impl<D: Clone + Send + Sync> ClientCertVerifier for Doorkeeper<D> {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.devices.names
+        &self.names
     }
 
     fn verify_client_cert(
@@ -148,16 +178,8 @@ impl ClientCertVerifier for Doorkeeper {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let mut chain: Vec<&[u8]> = vec![end_entity];
-        chain.extend(intermediates.iter().map(|one| -> &[u8] { one }));
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let judged = match self.devices.verifier.verify(&chain, now) {
-            Ok(device) => (self.judge)(&device),
-            Err(pki::verify::VerifyError::Expired { .. }) => Err(Message::CertificateExpired),
-            Err(error) => {
-                log::info!("a certificate does not verify: {error}");
-                Err(Message::CertificateInvalid)
-            }
-        };
+        chain.extend(intermediates.iter().take(CHAIN_MAX).map(|one| -> &[u8] { one }));
+        let judged = (self.judge)(&chain, now);
         let admitted = judged.is_ok();
         let _ = self.verdict.set(judged);
         if admitted { Ok(ClientCertVerified::assertion()) } else { Err(same_for_every_reason()) }

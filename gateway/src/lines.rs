@@ -1,0 +1,168 @@
+//! Lines to the rooms behind: kept while idle, driven by the request that uses them and by nobody
+//! else, so that no task and no queue stands between a room's answer and its device. A line goes
+//! back when its answer was read to the end, and is closed otherwise.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Incoming};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use crate::live::Stream;
+use crate::need::{Behind, Io, NeedUnmet, Upstream};
+use crate::upload::{BodyError, Upload};
+
+/// As many as a busy second needs at once; the rest is opened anew.
+const IDLE_MAX: usize = 64;
+/// A room may close what it has not heard of for longer.
+const IDLE_FOR: Duration = Duration::from_secs(20);
+/// What is read ahead of a room's answer: the memory of one download.
+const BUFFER: usize = 64 * 1024;
+/// Headers of a room's answer.
+const HEADERS_MAX: usize = 64;
+
+/// The lines of one gateway.
+pub struct Lines {
+    upstream: Arc<dyn Upstream>,
+    idle: Mutex<Vec<(Instant, Line)>>,
+}
+
+/// One connection to a room.
+pub struct Line {
+    behind: Behind,
+    sender: SendRequest<Upload>,
+    connection: Connection<TokioIo<Box<dyn Io>>, Upload>,
+    home: Arc<Lines>,
+    over: bool,
+}
+
+/// A request that could not be carried; it comes back if the room cannot have seen it.
+pub struct NotSent(pub Option<Request<Upload>>);
+
+impl Lines {
+    pub fn new(upstream: Arc<dyn Upstream>) -> Arc<Self> {
+        Arc::new(Self { upstream, idle: Mutex::default() })
+    }
+
+    /// A line that was idle a moment ago and still stands.
+    pub fn idle(&self, behind: Behind) -> Option<Line> {
+        loop {
+            let (since, mut line) = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = idle.iter().rposition(|(_, line)| line.behind == behind)?;
+                idle.swap_remove(found)
+            };
+            if since.elapsed() < IDLE_FOR && line.is_idle() {
+                return Some(line);
+            }
+        }
+    }
+
+    pub async fn open(self: &Arc<Self>, behind: Behind) -> Result<Line, NeedUnmet> {
+        let io = self.upstream.open(behind).await?;
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(BUFFER).max_headers(HEADERS_MAX);
+        let unmet = |error: hyper::Error| NeedUnmet { room: format!("{behind:?}"), why: error.to_string() };
+        let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(unmet)?;
+        Ok(Line { behind, sender, connection, home: self.clone(), over: false })
+    }
+
+    fn keep(&self, line: Line) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push((Instant::now(), line));
+        }
+    }
+}
+
+impl Line {
+    /// Sends the request and waits for the head of its answer.
+    pub async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, NotSent> {
+        let answer = self.sender.try_send_request(request);
+        tokio::pin!(answer);
+        std::future::poll_fn(|cx| {
+            self.drive(cx);
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(NotSent(error.take_message()))),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// After `101`: the bare stream, and what was read of it already.
+    pub fn into_stream(self) -> (Box<dyn Io>, Bytes) {
+        let parts = self.connection.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.over && self.connection.poll_without_shutdown(cx).is_ready() {
+            self.over = true;
+        }
+    }
+
+    fn is_idle(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.over && self.sender.is_ready()
+    }
+}
+
+/// A room's answer on its way to the device; holds the request's entry and its line.
+pub struct Download {
+    incoming: Incoming,
+    line: Option<Line>,
+    _stream: Option<Stream>,
+}
+
+impl Download {
+    pub fn new(incoming: Incoming, line: Line, stream: Option<Stream>) -> Self {
+        Self { incoming, line: Some(line), _stream: stream }
+    }
+
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            if polled.is_pending()
+                && let Some(line) = &mut self.line
+            {
+                line.drive(cx);
+                polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            }
+            return match polled {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Broken))),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Err(_) => continue,
+                },
+            };
+        }
+    }
+
+    pub fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        let Some(mut line) = self.line.take() else { return };
+        if self.incoming.is_end_stream() && line.is_idle() {
+            let home = line.home.clone();
+            home.keep(line);
+        }
+    }
+}
