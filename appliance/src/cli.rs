@@ -19,6 +19,7 @@ pub mod case;
 pub mod slot;
 pub mod device;
 pub mod fee; // edge: files that the operator names
+pub mod gateway;
 pub mod audit;
 pub mod realm; // edge: init, check and run touch files
 pub mod pages; // edge: the folder of manual pages that the operator names

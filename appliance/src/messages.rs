@@ -207,6 +207,9 @@ catalogue! {
     Output { why } "MM-6064", Failed,
         "結果を書き出せません: {why}", "the output cannot be written: {why}",
         "出力先の空きと権限を確かめてください", "check the space and mode of the output";
+    NothingThere { what } "MM-6080", NotFound,
+        "`{what}` について分かることはありません", "nothing is known about `{what}`",
+        "番号を確かめてください。「つながらないとき」の番号は10分で消えます", "check the number; a help code lives ten minutes";
 }
 
 /// In which language a person reads; Japanese unless asked otherwise.

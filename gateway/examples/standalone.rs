@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::admission::Admitted;
-use gateway::audit::{Audit, Kind, Record};
+use gateway::audit::{Audit, Kind, Outcome, Record, Route, Who};
 use gateway::body::{self, Body};
 use gateway::browser;
 use gateway::clock::{Clock, random};
@@ -27,6 +27,7 @@ use gateway::live::{Bounds, Connection, Live};
 use gateway::messages::Message;
 use gateway::need::{Answering, Behind, Io, NeedUnmet, Upstream};
 use gateway::proxy::{self, Errand, Upgrade};
+use gateway::routes::Class;
 use gateway::strict::{self, Scheme};
 use gateway::talk::talk;
 use gateway::tls::{self, Judge, Verdict};
@@ -40,8 +41,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, RootCertStore};
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use x509_parser::extensions::GeneralName;
@@ -190,9 +191,10 @@ async fn connection(house: Arc<House>, tcp: TcpStream) {
     };
     let agreed = handshake(config, wire).await;
     let (Ok((stream, spoken)), Some(Ok(device))) = (agreed, verdict.get()) else {
-        return write_down(&house, Kind::Refused, "tls mutual".to_owned(), "refused".to_owned(), None).await;
+        return write_down(&house, Kind::Refused, Route::of("tls mutual"), Outcome::of("refused"), None)
+            .await;
     };
-    write_down(&house, Kind::Connected, "tls mutual".to_owned(), device.name.clone(), None).await;
+    write_down(&house, Kind::Connected, Route::of("tls mutual"), Outcome::of(&device.name), None).await;
     let device = Arc::new(device.clone());
     let (ledger, stop) = (Arc::new(Ledger::default()), house.stop.clone());
     let answering = {
@@ -201,7 +203,7 @@ async fn connection(house: Arc<House>, tcp: TcpStream) {
     };
     let ended = talk(stream, spoken, ledger.clone(), &stop, answering).await;
     if let Some(fault) = ledger.fault().filter(|fault| !fault.is_silence()) {
-        write_down(&house, Kind::Refused, "http".to_owned(), fault.to_string(), None).await;
+        write_down(&house, Kind::Refused, Route::of("http"), Outcome::of(fault), None).await;
     }
     drop((ended, guard));
 }
@@ -215,7 +217,7 @@ async fn answer(
     let trace = TraceId::from_random(random());
     let upgrading = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    let route = format!("{} {}", parts.method, gateway::routes::class(parts.uri.path()));
+    let route = Route::of(format_args!("{} {}", parts.method, Class(parts.uri.path())));
     let carried = match strict::check(&parts, Scheme::HttpsAnyPort, &house.names) {
         Err(fault) => Err(fault.outside()),
         Ok(checked) if foreign(&parts) && (checked.unsafe_method || checked.upgrade.is_some()) => {
@@ -243,7 +245,7 @@ async fn answer(
     if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
         response.headers_mut().insert(pki::identity::TRACE_HEADER, value);
     }
-    write_down(&house, Kind::Request, route, response.status().as_u16().to_string(), Some(trace)).await;
+    write_down(&house, Kind::Request, route, Outcome::of(response.status().as_u16()), Some(trace)).await;
     response
 }
 
@@ -255,9 +257,9 @@ fn foreign(parts: &http::request::Parts) -> bool {
     browser && browser::same_origin(&parts.headers, &format!("https://{}", host.unwrap_or_default())).is_err()
 }
 
-async fn write_down(house: &House, kind: Kind, route: String, result: String, trace: Option<TraceId>) {
+async fn write_down(house: &House, kind: Kind, route: Route, result: Outcome, trace: Option<TraceId>) {
     let at_ms = house.clock.now().unix_ms;
-    let record = Record { at_ms, kind, slot: None, person: None, route, result, took_ms: None, trace };
+    let record = Record { at_ms, kind, slot: None, person: Who::EMPTY, route, result, took_ms: None, trace };
     if house.audit.record(record).await.is_err() {
         eprintln!("the audit trail cannot be written");
     }

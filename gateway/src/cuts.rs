@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::admission::session_stands;
-use crate::audit::{Kind, Record};
+use crate::audit::{self, Kind, Outcome, Record, Who};
 use crate::door::{CutAnswer, CutQuestion};
 use crate::hall::Hall;
 use crate::live::{Entry, Stage};
@@ -39,8 +39,17 @@ pub async fn cut(hall: &Hall, question: &CutQuestion) -> CutAnswer {
     }
     hall.live.gone(&connections).await;
     let answer = CutAnswer { connections: connections.len() as u32, sessions: sessions.len() as u32 };
+    hall.meters.cut(answer.connections);
     record(hall, question, &answer, now).await;
     answer
+}
+
+/// What a cut would end now.
+pub fn touched(hall: &Hall, question: &CutQuestion) -> CutAnswer {
+    let truth = hall.truth();
+    let sessions = hall.sessions.all().into_iter().filter(|session| touches(question, session, &truth));
+    let connections = hall.live.count_where(|entry| entry.touched_by(question));
+    CutAnswer { connections, sessions: sessions.count() as u32 }
 }
 
 fn end_touched(hall: &Hall, question: &CutQuestion, now: Moment) -> (BTreeSet<u64>, Vec<Session>) {
@@ -141,9 +150,9 @@ async fn record(hall: &Hall, question: &CutQuestion, answer: &CutAnswer, now: Mo
         at_ms: now.unix_ms,
         kind: Kind::Cut,
         slot,
-        person: None,
-        route,
-        result: format!("{} connections, {} sessions", answer.connections, answer.sessions),
+        person: Who::EMPTY,
+        route: audit::Route::of(route),
+        result: Outcome::of(format_args!("{} connections, {} sessions", answer.connections, answer.sessions)),
         took_ms: Some(hall.now().up_ms.saturating_sub(now.up_ms)),
         trace: None,
     };
@@ -155,9 +164,9 @@ fn ended_record(session: Session, reason: EndReason, now: Moment) -> Record {
         at_ms: now.unix_ms,
         kind: Kind::SessionEnded,
         slot: Some(session.slot),
-        person: Some(session.person),
-        route: session.id.to_string(),
-        result: reason.as_str().to_owned(),
+        person: audit::who(Some(&session.person)),
+        route: audit::Route::of(session.id),
+        result: Outcome::of(reason.as_str()),
         took_ms: None,
         trace: None,
     }

@@ -35,6 +35,15 @@ pub enum GatewayQuestion {
     Code {
         code: String,
     },
+    /// Cuts a slot's present holder: what is live ends, and it stays out until a newer grant.
+    Cut {
+        slot: SlotNumber,
+        dry_run: bool,
+    },
+    /// Everything that is counted, in Prometheus' text form.
+    Metrics,
+    /// Follows the whole audit trail through all its files.
+    VerifyAudit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +51,21 @@ pub enum GatewayAnswer {
     Status(GatewayStatus),
     Live(Vec<LiveConnection>),
     Why(Vec<RefusalRecord>),
+    Cut(CutAnswer),
+    /// Nobody holds the slot.
+    NothingToCut,
+    Metrics(String),
+    AuditVerified {
+        entries: u64,
+        head: String,
+    },
+    AuditBroken {
+        entry: u64,
+    },
+    /// It was not done, and why.
+    Failed {
+        why: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -117,6 +117,9 @@ struct HeadsWatch {
     since_ms: u64,
     was: Option<(Awaits, bool)>,
     body: Progress,
+    /// Whoever reads was told to wait for the peer.
+    asked: bool,
+    /// When it was last given something.
     served_ms: u64,
 }
 
@@ -268,14 +271,14 @@ impl<S: AsyncRead + Unpin> Gate<S> {
                     watch.heads.answered(answered & 1 == 1);
                 }
             }
-            if watch.served_ms + PROMPT_MS < now {
+            if !watch.asked && watch.served_ms + PROMPT_MS < now {
                 // It was us who did not read.
                 watch.body.rests();
             }
             let before = buf.filled().len();
             if Pin::new(&mut self.inner).poll_read(cx, buf)?.is_pending() {
                 let flights = self.ledger.flights.load(Ordering::Acquire);
-                watch.served_ms = now;
+                watch.asked = true;
                 watch.waits(flights, now);
                 return Poll::Pending;
             }
@@ -283,7 +286,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
             if arrived.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            watch.served_ms = now;
+            (watch.asked, watch.served_ms) = (false, now);
             watch.body.brought(arrived.len() as u64, now);
             let passed = watch.heads.pass(arrived, &mut watch.ready);
             buf.set_filled(before + passed.unwrap_or(0));
@@ -324,9 +327,7 @@ impl<S: AsyncWrite + Unpin> Gate<S> {
     fn left(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.now();
         match &mut self.watch {
-            Watch::Frames(frames) => {
-                frames.leave(bytes, now).map_err(|fault| self.ledger.break_off(fault))
-            }
+            Watch::Frames(frames) => frames.leave(bytes, now).map_err(|fault| self.ledger.break_off(fault)),
             Watch::Heads(_) => Ok(()),
         }
     }

@@ -12,11 +12,12 @@ use vpn::address::AddressPlan;
 use vpn::slot::SlotNumber;
 
 use crate::admission::Refusal;
-use crate::audit::{Audit, Kind, Record};
+use crate::audit::{self, Audit, Kind, Outcome, Record, Who};
 use crate::clock::{Clock, random};
 use crate::floors::Round;
 use crate::lines::Lines;
 use crate::live::Live;
+use crate::meters::Meters;
 use crate::moment::Moment;
 use crate::names::Names;
 use crate::need::Needs;
@@ -25,6 +26,7 @@ use crate::store::Sessions;
 use crate::tickets::Tickets;
 use crate::tls::Tls;
 use crate::truth::Truth;
+use crate::turns::Turns;
 
 pub struct Hall {
     pub plan: AddressPlan,
@@ -34,6 +36,7 @@ pub struct Hall {
     pub tls: Tls,
     pub needs: Needs,
     pub lines: Arc<Lines>,
+    pub meters: Meters,
     pub live: Arc<Live>,
     pub sessions: Sessions,
     pub audit: Audit,
@@ -45,6 +48,7 @@ pub struct Hall {
     asked: AtomicU64,
     refusals: Mutex<Refusals>,
     tickets: Mutex<Tickets>,
+    turns: Mutex<Turns>,
 }
 
 /// What `room` brings along.
@@ -70,6 +74,7 @@ impl Hall {
             clock,
             tls,
             lines: Lines::new(needs.upstream.clone()),
+            meters: Meters::default(),
             needs,
             live: Arc::default(),
             sessions,
@@ -81,6 +86,7 @@ impl Hall {
             asked: AtomicU64::new(0),
             refusals: Mutex::default(),
             tickets: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
@@ -125,12 +131,17 @@ impl Hall {
         lock(&self.refusals)
     }
 
+    /// May this slot ask once more?
+    pub fn takes_a_turn(&self, slot: SlotNumber) -> bool {
+        lock(&self.turns).take(slot, self.now())
+    }
+
     pub fn tickets(&self) -> MutexGuard<'_, Tickets> {
         lock(&self.tickets)
     }
 
     /// Writes down a refusal with its exact reason: for `why`, for the log, for the audit.
-    pub async fn refuse(&self, slot: Option<SlotNumber>, why: Refusal, trace: TraceId, route: String) {
+    pub async fn refuse(&self, slot: Option<SlotNumber>, why: Refusal, trace: TraceId, route: &str) {
         let now = self.now();
         self.refusals().note(slot, why, trace, now);
         let shown = slot.map(|slot| slot.to_string()).unwrap_or_default();
@@ -139,9 +150,9 @@ impl Hall {
             at_ms: now.unix_ms,
             kind: Kind::Refused,
             slot,
-            person: None,
-            route,
-            result: why.code().to_owned(),
+            person: Who::EMPTY,
+            route: audit::Route::of(route),
+            result: Outcome::of(why.code()),
             took_ms: None,
             trace: Some(trace),
         };

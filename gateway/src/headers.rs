@@ -187,27 +187,33 @@ mod tests {
         assert!(forwarded.headers.is_empty());
         assert_eq!(forwarded.forged, forged.len() as u32);
         let upgrade = forward_request(&map(&pairs), true);
-        assert_eq!(upgrade.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["connection", "upgrade"]);
+        assert_eq!(
+            upgrade.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["connection", "upgrade"]
+        );
         assert_eq!(upgrade.forged, forged.len() as u32);
     }
 
     #[test]
     fn hop_by_hop_framing_and_cookies_never_pass() {
-        let forwarded = forward_request(&map(&[
-            ("connection", "close, Accept"),
-            ("accept", "x"),
-            ("content-type", "application/json"),
-            ("cookie", "__Host-session=x"),
-            ("content-length", "5"),
-            ("transfer-encoding", "chunked"),
-            ("te", "trailers"),
-            ("upgrade", "websocket"),
-            ("expect", "100-continue"),
-            ("x-forwarded-for", "1.2.3.4"),
-            ("forwarded", "for=1.2.3.4"),
-            ("authorization", "Basic x"),
-            ("idempotency_key", "x"),
-        ]), false);
+        let forwarded = forward_request(
+            &map(&[
+                ("connection", "close, Accept"),
+                ("accept", "x"),
+                ("content-type", "application/json"),
+                ("cookie", "__Host-session=x"),
+                ("content-length", "5"),
+                ("transfer-encoding", "chunked"),
+                ("te", "trailers"),
+                ("upgrade", "websocket"),
+                ("expect", "100-continue"),
+                ("x-forwarded-for", "1.2.3.4"),
+                ("forwarded", "for=1.2.3.4"),
+                ("authorization", "Basic x"),
+                ("idempotency_key", "x"),
+            ]),
+            false,
+        );
         assert_eq!(forwarded.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
     }
 

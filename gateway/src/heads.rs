@@ -90,7 +90,9 @@ pub enum Awaits {
     RestOfHead,
     Body,
     /// Our answer to this request's wish to upgrade.
-    Upgrade { request: u64 },
+    Upgrade {
+        request: u64,
+    },
     /// Anything, for as long as it likes.
     Anything,
 }
@@ -161,9 +163,7 @@ impl Heads {
             let step = match self.state {
                 State::Head => self.head(rest),
                 State::Body(left) => Ok(Some(self.data(rest, left, State::Body, State::Head))),
-                State::ChunkData(left) => {
-                    Ok(Some(self.data(rest, left, State::ChunkData, State::ChunkEnd)))
-                }
+                State::ChunkData(left) => Ok(Some(self.data(rest, left, State::ChunkData, State::ChunkEnd))),
                 State::ChunkSize | State::ChunkEnd | State::LastLine => self.line(rest),
                 State::Asked => Err(HeadFault::Early),
                 State::Tunnel => Ok(Some(rest.len())),

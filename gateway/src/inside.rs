@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::header::UPGRADE;
+use http::header::{RETRY_AFTER, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -12,7 +12,7 @@ use pki::identity::TraceId;
 
 use crate::admission::{AdmittedDevice, Passage, Purpose, admit};
 use crate::answer::{self, Answer, Teller};
-use crate::audit::Record;
+use crate::audit::{self, Outcome, Record};
 use crate::body::Body;
 use crate::browser;
 use crate::hall::Hall;
@@ -71,6 +71,10 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn route(self, checked: Checked<Host>, parts: http::request::Parts, incoming: Incoming) -> Answer {
+        if !self.hall.takes_a_turn(self.device.slot()) {
+            let told = self.teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
+            return told.with(RETRY_AFTER, "1");
+        }
         // A WebSocket is as good as an unsafe request: it can send anything later.
         if checked.unsafe_method || checked.upgrade.is_some() {
             let origin = self.hall.names.origin(checked.name);
@@ -116,6 +120,9 @@ impl Visit<'_> {
             membership: session.membership.clone(),
             facility,
         });
+        let Ok(stream) = stream else {
+            return self.teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
+        };
         let Some(session) = self.hall.sessions.current(session.id) else {
             return sign_in_first(&self.teller, Message::SessionUnknown);
         };
@@ -154,9 +161,9 @@ pub struct Route {
 }
 
 impl Route {
-    fn class(&self) -> String {
+    fn class(&self) -> audit::Route {
         let host = self.host.map_or("-", Host::label);
-        format!("{} {host} {}", self.method, routes::class(&self.path))
+        audit::Route::of(format_args!("{} {host} {}", self.method, routes::Class(&self.path)))
     }
 }
 
@@ -175,14 +182,17 @@ pub async fn finish(
         hall.refusals().note(Some(slot), why, trace, now);
     }
     let status = response.status().as_u16();
+    let took_ms = now.up_ms.saturating_sub(began.up_ms);
+    hall.meters.answer(status, took_ms);
     let record = Record {
         at_ms: now.unix_ms,
         kind,
         slot: Some(slot),
-        person,
+        person: audit::who(person.as_ref()),
         route: route.class(),
-        result: refusal.map_or_else(|| status.to_string(), |why| format!("{status} {}", why.code())),
-        took_ms: Some(now.up_ms.saturating_sub(began.up_ms)),
+        result: refusal
+            .map_or_else(|| Outcome::of(status), |why| Outcome::of(format_args!("{status} {}", why.code()))),
+        took_ms: Some(took_ms),
         trace: Some(trace),
     };
     if hall.audit.record(record).await.is_err() {

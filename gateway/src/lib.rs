@@ -5,6 +5,7 @@
 // Nouns.
 pub mod messages;
 pub mod moment;
+pub mod label;
 pub mod need; // edge, border: what is asked of siblings, byte streams to them
 pub mod door; // border
 pub mod names;
@@ -28,10 +29,13 @@ mod forms; // border
 mod pages;
 mod refusals;
 mod tickets;
+mod turns;
+pub mod meters;
 
 // Touching.
 pub mod clock; // edge: clock, randomness
-pub mod audit; // edge, border: the audit file, a thread
+pub mod trail; // edge, border: the audit file
+pub mod audit; // edge, border: a thread
 mod engine; // edge: SQL (sessions.db, or a PostgreSQL server)
 mod store; // edge: SQL
 pub mod live; // edge: who is connected

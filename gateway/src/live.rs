@@ -20,6 +20,8 @@ use crate::session::SessionId;
 pub const CONNECTIONS_PER_SLOT: usize = 64;
 /// Half-done handshakes of one slot: one infected PC must not hold the others' CPU.
 pub const HANDSHAKES_PER_SLOT: usize = 16;
+/// Requests of one slot at once: a terminal with every page open, and its streams.
+pub const STREAMS_PER_SLOT: usize = 256;
 /// All of them: the descriptors that the process may hold, with room for the rest.
 pub const CONNECTIONS_MAX: usize = 8_192;
 
@@ -61,6 +63,7 @@ struct Held {
     ids: BTreeSet<u64>,
     /// Of these, those whose handshake is not done.
     arrived: usize,
+    streams: usize,
 }
 
 /// One connection.
@@ -89,7 +92,7 @@ pub struct Streamer {
     pub facility: Option<FacilityId>,
 }
 
-/// More connections than one slot, or all of us, may have.
+/// More connections or requests than one slot, or all of us, may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
@@ -148,6 +151,10 @@ impl Live {
                 *id
             })
             .collect()
+    }
+
+    pub fn count_where(&self, matches: impl Fn(&Entry) -> bool) -> u32 {
+        self.table().entries.values().filter(|entry| matches(entry)).count() as u32
     }
 
     /// Waits until none of these connections is left. Those that come later are not waited for:
@@ -262,13 +269,18 @@ impl Connection {
     }
 
     /// Registers a request, before it is admitted.
-    pub fn stream(&self, streamer: Streamer) -> Stream {
+    pub fn stream(&self, streamer: Streamer) -> Result<Stream, TooMany> {
         let mut table = self.live.table();
         let id = table.number();
-        if let Some(entry) = table.entries.get_mut(&self.id) {
-            entry.streams.insert(id, streamer);
+        let Table { entries, by_slot, .. } = &mut *table;
+        let entry = entries.get_mut(&self.id).ok_or(TooMany)?;
+        let held = by_slot.entry(entry.slot).or_default();
+        if held.streams >= STREAMS_PER_SLOT {
+            return Err(TooMany);
         }
-        Stream { live: self.live.clone(), connection: self.id, id }
+        held.streams += 1;
+        entry.streams.insert(id, streamer);
+        Ok(Stream { live: self.live.clone(), connection: self.id, id })
     }
 }
 
@@ -280,6 +292,7 @@ impl Drop for Connection {
         {
             held.ids.remove(&self.id);
             held.arrived -= usize::from(matches!(entry.stage, Stage::Arrived));
+            held.streams -= entry.streams.len();
             if held.ids.is_empty() {
                 table.by_slot.remove(&entry.slot);
             }
@@ -291,8 +304,13 @@ impl Drop for Connection {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let Some(entry) = self.live.table().entries.get_mut(&self.connection) {
-            entry.streams.remove(&self.id);
+        let mut table = self.live.table();
+        let Table { entries, by_slot, .. } = &mut *table;
+        if let Some(entry) = entries.get_mut(&self.connection)
+            && entry.streams.remove(&self.id).is_some()
+            && let Some(held) = by_slot.get_mut(&entry.slot)
+        {
+            held.streams -= 1;
         }
     }
 }
@@ -327,6 +345,21 @@ mod tests {
         assert!(live.register(Some(slot(1)), NOW).is_ok());
     }
 
+    #[test]
+    fn one_slot_cannot_have_every_request_either() {
+        let live = Arc::new(Live::default());
+        let connection = live.register(Some(slot(1)), NOW).ok().unwrap();
+        let mut held: Vec<_> =
+            (0..STREAMS_PER_SLOT).map(|_| connection.stream(streamer(1)).unwrap()).collect();
+        assert!(connection.stream(streamer(1)).is_err());
+        let other = live.register(Some(slot(2)), NOW).ok().unwrap();
+        assert!(other.stream(streamer(2)).is_ok());
+        held.pop();
+        assert!(connection.stream(streamer(1)).is_ok());
+        drop(connection);
+        assert_eq!(live.count(), 1);
+    }
+
     #[tokio::test]
     async fn a_cut_waits_for_exactly_what_it_touches() {
         let live = Arc::new(Live::default());
@@ -350,7 +383,7 @@ mod tests {
     fn a_person_is_found_by_what_runs_in_their_name() {
         let live = Arc::new(Live::default());
         let connection = live.register(Some(slot(1)), NOW).ok().unwrap();
-        let stream = connection.stream(streamer(1));
+        let stream = connection.stream(streamer(1)).unwrap();
         let person = CutQuestion::Person { person: PersonId::from_random([1; 10]) };
         let facility = CutQuestion::Facility { facility: FacilityId::from_random([1; 10]) };
         let another = CutQuestion::Person { person: PersonId::from_random([2; 10]) };

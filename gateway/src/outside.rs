@@ -54,6 +54,9 @@ async fn visit(
     parts: http::request::Parts,
     incoming: Incoming,
 ) -> Answer {
+    if !hall.takes_a_turn(visitor.slot()) {
+        return teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
+    }
     if checked.unsafe_method
         && let Err(message) = browser::same_origin(&parts.headers, &hall.names.origin(Host::Claim))
     {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use vpn::address::AddressPlan;
+use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
 
 use crate::audit::{Audit, AuditError};
@@ -24,6 +25,7 @@ use crate::need::Needs;
 use crate::server::{self, Port};
 use crate::store::{Sessions, StoreError};
 use crate::tls::{Tls, TlsError};
+use crate::trail;
 use crate::truth::Truth;
 
 const HTTPS: u16 = 443;
@@ -108,6 +110,7 @@ pub struct Opened {
 #[derive(Clone)]
 pub struct Room {
     hall: Arc<Hall>,
+    dir: PathBuf,
     addresses: Listen,
 }
 
@@ -163,7 +166,7 @@ impl Opened {
             addresses.open_tls,
             addresses.open_http
         );
-        Ok(Room { hall, addresses })
+        Ok(Room { hall, dir, addresses })
     }
 }
 
@@ -196,6 +199,31 @@ impl Room {
                 let slot = refusals.slot_of(&code, self.hall.now());
                 GatewayAnswer::Why(slot.map(|slot| refusals.of(slot)).unwrap_or_default())
             }
+            GatewayQuestion::Cut { slot, dry_run } => self.cut_slot(slot, dry_run).await,
+            GatewayQuestion::Metrics => GatewayAnswer::Metrics(self.hall.meters.text(&self.status())),
+            GatewayQuestion::VerifyAudit => {
+                let dir = self.dir.clone();
+                match tokio::task::spawn_blocking(move || trail::verify(&dir)).await {
+                    Ok(Ok(Ok(head))) => {
+                        GatewayAnswer::AuditVerified { entries: head.entries, head: head.hash.to_string() }
+                    }
+                    Ok(Ok(Err(entry))) => GatewayAnswer::AuditBroken { entry },
+                    Ok(Err(error)) => GatewayAnswer::Failed { why: error.to_string() },
+                    Err(error) => GatewayAnswer::Failed { why: error.to_string() },
+                }
+            }
+        }
+    }
+
+    /// Cuts the holder that the slot has now; a later holder is somebody else.
+    async fn cut_slot(&self, slot: SlotNumber, dry_run: bool) -> GatewayAnswer {
+        let truth = self.hall.truth();
+        let Some((_, generation)) = truth.grants.holder(slot) else { return GatewayAnswer::NothingToCut };
+        let question = CutQuestion::Slot { slot, generation };
+        if dry_run {
+            GatewayAnswer::Cut(cuts::touched(&self.hall, &question))
+        } else {
+            GatewayAnswer::Cut(self.cut(question).await)
         }
     }
 

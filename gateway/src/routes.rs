@@ -1,6 +1,8 @@
 //! The gateway's own paths, and the class of every other one: what an audit line may say about a
 //! path without naming a patient, a post or a person. Pure. Ruling 11.
 
+use std::fmt;
+
 /// A path of the gateway itself on the SNS and console hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
@@ -24,18 +26,20 @@ const WORD_MAX: usize = 20;
 const DEPTH_MAX: usize = 8;
 
 /// `/api/teams/t-abc/posts?x=y` -> `/api/teams/{}/posts`.
-pub fn class(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or("");
-    let mut class = String::with_capacity(path.len().min(64));
-    for (depth, segment) in path.split('/').skip(1).enumerate() {
-        class.push('/');
-        if depth >= DEPTH_MAX {
-            class.push('…');
-            break;
+pub struct Class<'a>(pub &'a str);
+
+impl fmt::Display for Class<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.0.split('?').next().unwrap_or("");
+        for (depth, segment) in path.split('/').skip(1).enumerate() {
+            f.write_str("/")?;
+            if depth >= DEPTH_MAX {
+                return f.write_str("…");
+            }
+            f.write_str(if is_word(segment) { segment } else { "{}" })?;
         }
-        class.push_str(if is_word(segment) { segment } else { "{}" });
+        Ok(())
     }
-    class
 }
 
 /// A word of a route: lower-case letters, dashes and dots; ids are `x-…` or hold digits.
@@ -60,7 +64,7 @@ mod tests {
             ("/api/YAMADA", "/api/{}"),
             ("/a/b/c/d/e/f/g/h/i/j", "/a/b/c/d/e/f/g/h/…"),
         ] {
-            assert_eq!(class(path), expected);
+            assert_eq!(Class(path).to_string(), expected);
         }
     }
 }

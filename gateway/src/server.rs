@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vpn::slot::SlotNumber;
 
 use crate::admission::{AdmittedDevice, Refusal, admit_connection, admit_visitor, seat_of};
-use crate::audit::{Kind, Record};
+use crate::audit::{self, Kind, Outcome, Record, Who};
 use crate::body::Body;
 use crate::gate::Ledger;
 use crate::hall::Hall;
@@ -81,6 +81,7 @@ async fn connection(hall: Arc<Hall>, port: Port, tcp: TcpStream, source: SocketA
             return hall.refuse(slot, Message::TooManyConnections, trace, route(port)).await;
         }
     };
+    hall.meters.connection();
     let cut = guard.cut().clone();
     let wire = Wire::new(tcp, cut.clone());
     let arrival = Arrival { hall, guard: guard.clone(), source, slot, trace };
@@ -126,6 +127,7 @@ impl Arrival {
             (Err(broken), _) => Err(broken.reason()),
             (Ok(_), None) => Err(Message::CertificateMissing),
         };
+        self.hall.meters.handshake(device.is_ok());
         let ((tls, spoken), device) = match device {
             Ok(both) => both,
             Err(why) => return self.refuse(why, Port::Mutual).await,
@@ -184,6 +186,7 @@ impl Arrival {
             Some(fault) if fault.is_silence() => {}
             Some(fault) => {
                 log::info!(TRACE_ID = self.trace.to_string().as_str(); "connection ended: {fault}");
+                self.hall.meters.broken(fault.is_attack());
                 let why = if fault.is_attack() { Message::RequestMalformed } else { Message::TooSlow };
                 self.refuse(why, port).await;
             }
@@ -204,9 +207,9 @@ impl Arrival {
             at_ms: self.hall.now().unix_ms,
             kind: Kind::Connected,
             slot: Some(device.slot()),
-            person: None,
-            route: route(Port::Mutual),
-            result: device.serial().to_string(),
+            person: Who::EMPTY,
+            route: audit::Route::of(route(Port::Mutual)),
+            result: Outcome::of(device.serial()),
             took_ms: None,
             trace: Some(self.trace),
         };
@@ -216,11 +219,10 @@ impl Arrival {
     }
 }
 
-fn route(port: Port) -> String {
+fn route(port: Port) -> &'static str {
     match port {
         Port::Mutual => "tls mutual",
         Port::Claim => "tls claim",
         Port::Plain => "http open",
     }
-    .to_owned()
 }

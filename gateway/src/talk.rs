@@ -74,7 +74,12 @@ where
     }
 }
 
-async fn http1<S, F, A>(io: S, ledger: Arc<Ledger>, stop: &CancellationToken, answer: F) -> Result<(), hyper::Error>
+async fn http1<S, F, A>(
+    io: S,
+    ledger: Arc<Ledger>,
+    stop: &CancellationToken,
+    answer: F,
+) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>) -> A,
@@ -110,7 +115,12 @@ where
     }
 }
 
-async fn http2<S, F, A>(io: S, ledger: Arc<Ledger>, stop: &CancellationToken, answer: F) -> Result<(), hyper::Error>
+async fn http2<S, F, A>(
+    io: S,
+    ledger: Arc<Ledger>,
+    stop: &CancellationToken,
+    answer: F,
+) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>) -> A,

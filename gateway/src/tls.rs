@@ -131,7 +131,11 @@ fn hardened(mut config: ServerConfig) -> ServerConfig {
 }
 
 /// The server's own chain and key.
-pub fn certified(chain_pem: &str, key_pem: &str, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+pub fn certified(
+    chain_pem: &str,
+    key_pem: &str,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsError::Chain(error.to_string()))?;

@@ -63,7 +63,12 @@ async fn carry(near: impl AsyncRead + AsyncWrite + Unpin, far: Box<dyn Io>, earl
     }
 }
 
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, began: Instant, heard: &AtomicU64) {
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    began: Instant,
+    heard: &AtomicU64,
+) {
     let mut buffer = vec![0; BUFFER];
     while let Ok(read) = from.read(&mut buffer).await {
         heard.store(began.elapsed().as_millis() as u64, Ordering::Relaxed);

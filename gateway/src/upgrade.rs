@@ -3,7 +3,9 @@
 
 use aws_lc_rs::digest;
 use data_encoding::BASE64;
-use http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, Method, Version};
 
 /// What makes an answer the answer to this very request (RFC 6455, 1.3).

@@ -71,6 +71,9 @@ pub enum Command {
     /// 端末 / devices
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// 接続 / connections
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
@@ -264,6 +267,26 @@ pub enum DeviceCommand {
         /// 受付番号 / receipt
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// いまつながっている端末 / who is connected now
+    Live,
+    /// 切断: 接続とサインインを断ち、新しい許可が出るまで入れない / cut a slot's holder off until a newer grant
+    Cut {
+        slot: SlotNumber,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// つながらない理由（4桁の番号、またはVPN番号） / why somebody is refused, by help code or slot
+    Why {
+        #[arg(value_name = "CODE|SLOT")]
+        what: String,
+    },
+    /// 計測値（Prometheusの形式） / everything counted, as Prometheus' text
+    Metrics,
 }
 
 #[derive(Debug, Subcommand)]

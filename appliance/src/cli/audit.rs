@@ -1,5 +1,6 @@
 //! `audit`: the trail of decisions, and whether every room's chain still tells the truth.
 
+use gateway::door::{GatewayAnswer, GatewayQuestion};
 use pki::TraceId;
 use pki::door::{PkiAnswer, PkiQuestion};
 use provisioning::door::{AuditRow, ProvisioningAnswer, ProvisioningQuestion};
@@ -146,7 +147,7 @@ struct Chain {
 }
 
 fn verify(door: &Door, out: &Out) -> Result<Exit, Failure> {
-    let chains = [office(door)?, ledger(door)?, care(door)?];
+    let chains = [office(door)?, ledger(door)?, care(door)?, requests(door)?];
     let value: Vec<Value> = chains
         .iter()
         .map(|chain| {
@@ -210,5 +211,17 @@ fn care(door: &Door) -> Result<Chain, Failure> {
         SnsAnswer::AuditVerified(head) => Ok(chain(head.entries, head.hash.to_string(), None)),
         SnsAnswer::Refused(refusal) => Ok(chain(0, String::new(), Some(refusal.to_string()))),
         _ => Err(odd_kind("sns")),
+    }
+}
+
+fn requests(door: &Door) -> Result<Chain, Failure> {
+    let chain = |entries, head, broken| Chain { room: "gateway", entries, head, broken };
+    match door.gateway(GatewayQuestion::VerifyAudit)? {
+        GatewayAnswer::AuditVerified { entries, head } => Ok(chain(entries, head, None)),
+        GatewayAnswer::AuditBroken { entry } => {
+            Ok(chain(entry, String::new(), Some(format!("entry {entry} does not follow"))))
+        }
+        GatewayAnswer::Failed { why } => Ok(chain(0, String::new(), Some(why))),
+        _ => Err(odd_kind("gateway")),
     }
 }

@@ -14,7 +14,7 @@ use super::ask::Door;
 use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
-use super::{audit, case, device, explain, facility, fee, mail, pages, realm, slot, status};
+use super::{audit, case, device, explain, facility, fee, gateway, mail, pages, realm, slot, status};
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
 
@@ -55,6 +55,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Case(command) => case::case(&door()?, command, out),
         Command::Slot(command) => slot::slot(&door()?, command, out),
         Command::Device(command) => device::device(&door()?, command, out),
+        Command::Gateway(command) => gateway::gateway(&door()?, command, out),
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),

@@ -113,7 +113,10 @@ fn a_tunnel_opens_when_the_upgrade_is_granted_and_not_before() {
         assert_eq!(gate.awaits(), Awaits::Upgrade { request: 1 });
         gate.answered(granted);
         let frame = b"\x81\x05hello\n";
-        assert_eq!(gate.pass(frame, &mut out), if granted { Ok(frame.len()) } else { Err(HeadFault::LineEnd) });
+        assert_eq!(
+            gate.pass(frame, &mut out),
+            if granted { Ok(frame.len()) } else { Err(HeadFault::LineEnd) }
+        );
         assert_eq!(gate.broke_in_head(), !granted);
     }
 }

@@ -16,6 +16,8 @@ mod sqlite {
     mod opening;
     mod probing;
     mod signing;
+    mod speaking;
+    mod standing;
     mod world;
 
     const ON_SERVER: bool = false;
@@ -29,6 +31,8 @@ mod postgres {
     mod opening;
     mod probing;
     mod signing;
+    mod speaking;
+    mod standing;
     mod world;
 
     const ON_SERVER: bool = true;

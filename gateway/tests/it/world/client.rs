@@ -10,7 +10,8 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
@@ -97,6 +98,53 @@ impl Client {
         let tcp = self.tcp(to).await?;
         let name = ServerName::try_from(format!("{host}.{ZONE}")).unwrap();
         TlsConnector::from(self.config.clone()).connect(name, tcp).await
+    }
+
+    /// The same, speaking HTTP/2.
+    pub async fn tls2(&self) -> io::Result<TlsStream<TcpStream>> {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = Self { config: Arc::new(config), ..self.clone() }.tls().await?;
+        assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Ok(tls)
+    }
+
+    pub async fn connect2(&self) -> http2::SendRequest<Full<Bytes>> {
+        let io = TokioIo::new(self.tls2().await.unwrap());
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// A request as HTTP/2 says it.
+    pub fn request2(&self, method: Method, host: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
+        let mut request = self.request(method, host, path, body);
+        request.headers_mut().remove("host");
+        *request.uri_mut() = format!("https://{host}.{ZONE}{path}").parse().unwrap();
+        request
+    }
+
+    /// Asks for a WebSocket; the head of the answer, and the connection.
+    pub async fn socket(
+        &self,
+        path: &str,
+        change: impl Fn(String) -> String,
+    ) -> (String, TlsStream<TcpStream>) {
+        let cookie = self.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: sns.{ZONE}\r\n{cookie}Origin: https://sns.{ZONE}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut tls = self.tls().await.unwrap();
+        tls.write_all(change(head).as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            match tls.read_u8().await {
+                Ok(byte) => answer.push(byte),
+                Err(_) => break,
+            }
+        }
+        (String::from_utf8(answer).unwrap(), tls)
     }
 
     /// Sends bytes as they are, reads to the end.

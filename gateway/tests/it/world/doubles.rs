@@ -319,11 +319,32 @@ impl gateway::need::Upstream for Upstream {
             tokio::spawn(async move {
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(far), service)
+                    .with_upgrades()
                     .await;
             });
             Ok(Box::new(near) as Box<dyn Io>)
         })
     }
+}
+
+/// A WebSocket that sends back what it hears.
+fn echo(mut request: Request<Incoming>) -> Reply {
+    let key = request.headers()["sec-websocket-key"].as_bytes();
+    let text = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &text);
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    Response::builder()
+        .status(101)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-accept", data_encoding::BASE64.encode(hash.as_ref()))
+        .header("x-secret", "1")
+        .body(BodyExt::boxed(Full::default().map_err(|never: std::convert::Infallible| match never {})))
+        .unwrap()
 }
 
 type Reply = Response<BoxBody<Bytes, hyper::Error>>;
@@ -349,6 +370,7 @@ async fn room_behind(request: Request<Incoming>, events: &broadcast::Sender<Stri
             }
             reply.body(whole(count.to_string())).unwrap()
         }
+        "/socket" => echo(request),
         path => {
             let text = format!("behind {path}");
             reply.header("content-type", "text/plain").body(whole(text)).unwrap()
