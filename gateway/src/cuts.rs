@@ -81,27 +81,28 @@ pub async fn sweep(hall: &Hall) -> Result<(), StoreError> {
     }
     let now = hall.now();
     hall.live.cut_where(|entry| !stands(hall, entry, now));
+    hall.live.end_streams_where(|stream| hall.sessions.current(stream.session).is_none());
     hall.sessions.write_ends().await
 }
 
-/// Ends the connections on which something runs in the name of these sessions.
+/// Ends what runs in the name of these sessions. Over HTTP/2 the connection may be the very one on
+/// which somebody else is signing in.
 pub fn end_streams(hall: &Hall, ended: &[Session]) {
     if ended.is_empty() {
         return;
     }
     let ids: BTreeSet<SessionId> = ended.iter().map(|session| session.id).collect();
-    hall.live.cut_where(|entry| entry.streams().any(|stream| ids.contains(&stream.session)));
+    hall.live.end_streams_where(|stream| ids.contains(&stream.session));
 }
 
 fn stands(hall: &Hall, entry: &Entry, now: Moment) -> bool {
     let truth = hall.truth();
-    let connection = match entry.stage() {
+    match entry.stage() {
         // Judged at the end of its handshake, and ended by its time limit.
-        Stage::Arrived => Ok(()),
-        Stage::Device(device) => device.still(&truth, now),
-        Stage::Visitor(visitor) => visitor.still(&truth, now),
-    };
-    connection.is_ok() && entry.streams().all(|stream| hall.sessions.current(stream.session).is_some())
+        Stage::Arrived => true,
+        Stage::Device(device) => device.still(&truth, now).is_ok(),
+        Stage::Visitor(visitor) => visitor.still(&truth, now).is_ok(),
+    }
 }
 
 /// The sessions that end now, by reason.

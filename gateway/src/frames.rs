@@ -88,13 +88,13 @@ impl Default for Budgets {
     /// Bursts: several times what browsers send in a busy minute; a flood is thousands.
     fn default() -> Self {
         Self {
-            settings: Bucket::new(16, 1),
-            ping: Bucket::new(32, 1),
-            reset: Bucket::new(100, 10),
-            our_reset: Bucket::new(100, 10),
-            empty: Bucket::new(32, 1),
-            window: Bucket::new(1_000, 50),
-            other: Bucket::new(200, 20),
+            settings: Bucket::per_second(16, 1),
+            ping: Bucket::per_second(32, 1),
+            reset: Bucket::per_second(100, 10),
+            our_reset: Bucket::per_second(100, 10),
+            empty: Bucket::per_second(32, 1),
+            window: Bucket::per_second(1_000, 50),
+            other: Bucket::per_second(200, 20),
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::store::Sessions;
 use crate::tickets::Tickets;
 use crate::tls::Tls;
 use crate::truth::Truth;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
 pub struct Hall {
     pub plan: AddressPlan,
@@ -131,9 +131,9 @@ impl Hall {
         lock(&self.refusals)
     }
 
-    /// May this slot ask once more?
-    pub fn takes_a_turn(&self, slot: SlotNumber) -> bool {
-        lock(&self.turns).take(slot, self.now())
+    /// May this slot do so once more?
+    pub fn takes(&self, turn: Turn, slot: SlotNumber) -> bool {
+        lock(&self.turns).take(slot, turn, self.now())
     }
 
     pub fn tickets(&self) -> MutexGuard<'_, Tickets> {

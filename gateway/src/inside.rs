@@ -27,6 +27,7 @@ use crate::routes::{self, Own};
 use crate::session::SessionToken;
 use crate::signin::{Guest, sign_in_first};
 use crate::strict::{self, Checked, Scheme};
+use crate::turns::Turn;
 
 pub async fn answer(
     hall: Arc<Hall>,
@@ -71,7 +72,7 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn route(self, checked: Checked<Host>, parts: http::request::Parts, incoming: Incoming) -> Answer {
-        if !self.hall.takes_a_turn(self.device.slot()) {
+        if !self.hall.takes(Turn::Request, self.device.slot()) {
             let told = self.teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
             return told.with(RETRY_AFTER, "1");
         }

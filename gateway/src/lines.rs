@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::live::Stream;
 use crate::need::{Behind, Io, NeedUnmet, Upstream};
@@ -119,15 +120,20 @@ impl Line {
 pub struct Download {
     incoming: Incoming,
     line: Option<Line>,
-    _stream: Option<Stream>,
+    stream: Option<Stream>,
+    /// Made when there is something to wait for.
+    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Download {
     pub fn new(incoming: Incoming, line: Line, stream: Option<Stream>) -> Self {
-        Self { incoming, line: Some(line), _stream: stream }
+        Self { incoming, line: Some(line), stream, ended: None }
     }
 
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.stream.as_ref().is_some_and(|stream| stream.end().is_cancelled()) {
+            return Poll::Ready(Some(Err(BodyError::Ended)));
+        }
         loop {
             let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
             if polled.is_pending()
@@ -137,6 +143,7 @@ impl Download {
                 polled = Pin::new(&mut self.incoming).poll_frame(cx);
             }
             return match polled {
+                Poll::Pending if self.is_ended(cx) => Poll::Ready(Some(Err(BodyError::Ended))),
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Broken))),
@@ -146,6 +153,13 @@ impl Download {
                 },
             };
         }
+    }
+
+    /// Must it end? If not, it will be asked again when it must.
+    fn is_ended(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        let ended = self.ended.get_or_insert_with(|| Box::pin(stream.end().clone().cancelled_owned()));
+        ended.as_mut().poll(cx).is_ready()
     }
 
     pub fn is_end_stream(&self) -> bool {

@@ -72,7 +72,12 @@ pub struct Entry {
     stage: Stage,
     since_ms: i64,
     cut: CancellationToken,
-    streams: BTreeMap<u64, Streamer>,
+    streams: BTreeMap<u64, Running>,
+}
+
+struct Running {
+    streamer: Streamer,
+    end: CancellationToken,
 }
 
 /// How far a connection has come.
@@ -108,6 +113,7 @@ pub struct Stream {
     live: Arc<Live>,
     connection: u64,
     id: u64,
+    end: CancellationToken,
 }
 
 impl Live {
@@ -153,6 +159,13 @@ impl Live {
             .collect()
     }
 
+    /// Ends what runs in these names, and nothing else on the same connections; does not wait.
+    pub fn end_streams_where(&self, matches: impl Fn(&Streamer) -> bool) {
+        let table = self.table();
+        let running = table.entries.values().flat_map(|entry| entry.streams.values());
+        running.filter(|one| matches(&one.streamer)).for_each(|one| one.end.cancel());
+    }
+
     pub fn count_where(&self, matches: impl Fn(&Entry) -> bool) -> u32 {
         self.table().entries.values().filter(|entry| matches(entry)).count() as u32
     }
@@ -187,7 +200,7 @@ impl Live {
             Some(LiveConnection {
                 slot: entry.slot?,
                 certificate: entry.device().map(AdmittedDevice::serial),
-                person: entry.streams.values().next().map(|stream| stream.person.clone()),
+                person: entry.streams().next().map(|stream| stream.person.clone()),
                 since_ms: entry.since_ms,
                 streams: entry.streams.len() as u32,
             })
@@ -213,7 +226,7 @@ impl Entry {
     }
 
     pub fn streams(&self) -> impl Iterator<Item = &Streamer> {
-        self.streams.values()
+        self.streams.values().map(|one| &one.streamer)
     }
 
     fn device(&self) -> Option<&AdmittedDevice> {
@@ -279,8 +292,16 @@ impl Connection {
             return Err(TooMany);
         }
         held.streams += 1;
-        entry.streams.insert(id, streamer);
-        Ok(Stream { live: self.live.clone(), connection: self.id, id })
+        let end = CancellationToken::new();
+        entry.streams.insert(id, Running { streamer, end: end.clone() });
+        Ok(Stream { live: self.live.clone(), connection: self.id, id, end })
+    }
+}
+
+impl Stream {
+    /// Cancelled when the request must end, though its connection may go on.
+    pub fn end(&self) -> &CancellationToken {
+        &self.end
     }
 }
 

@@ -22,6 +22,7 @@ use crate::names::{Host, OpenName};
 use crate::pages::{HelpPage, STYLESHEET_PATH, StartPage};
 use crate::proxy::{self, Errand};
 use crate::strict::{self, Checked, Scheme};
+use crate::turns::Turn;
 
 /// A visitor on the claim listener.
 pub async fn claim(
@@ -54,7 +55,7 @@ async fn visit(
     parts: http::request::Parts,
     incoming: Incoming,
 ) -> Answer {
-    if !hall.takes_a_turn(visitor.slot()) {
+    if !hall.takes(Turn::Request, visitor.slot()) {
         return teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
     }
     if checked.unsafe_method

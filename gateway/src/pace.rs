@@ -12,42 +12,52 @@ pub const PROGRESS_MS: u64 = 10_000;
 /// A hundredth of the slowest line that a call would survive on.
 pub const PROGRESS: u64 = 1024;
 
-/// A token bucket: `burst` at once, `per_second` after that.
+/// A token bucket: `burst` at once, then so many in a second or a minute.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
-    burst: u32,
-    per_second: u32,
-    /// Thousandths of a token that are used up.
+    burst: u64,
+    /// Millionths of a token that come back in a millisecond.
+    rate: u64,
+    /// Millionths of a token that are used up.
     used: u64,
     at_ms: u64,
 }
 
+const TOKEN: u64 = 1_000_000;
+
 impl Bucket {
-    pub const fn new(burst: u32, per_second: u32) -> Self {
-        Self { burst, per_second, used: 0, at_ms: 0 }
+    pub const fn per_second(burst: u32, tokens: u32) -> Self {
+        Self { burst: burst as u64 * TOKEN, rate: tokens as u64 * 1_000, used: 0, at_ms: 0 }
+    }
+
+    pub const fn per_minute(burst: u32, tokens: u32) -> Self {
+        Self { burst: burst as u64 * TOKEN, rate: tokens as u64 * 1_000 / 60, used: 0, at_ms: 0 }
     }
 
     /// Takes one token; false when there is none.
     pub fn take(&mut self, now_ms: u64) -> bool {
-        let gone = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(self.per_second));
-        self.used = self.used.saturating_sub(gone);
+        self.used = self.left_over(now_ms);
         self.at_ms = self.at_ms.max(now_ms);
-        if self.used + 1_000 > u64::from(self.burst) * 1_000 {
+        if self.used + TOKEN > self.burst {
             return false;
         }
-        self.used += 1_000;
+        self.used += TOKEN;
         true
     }
 
     /// Gives back what somebody earned, up to the burst.
     pub fn earn(&mut self, tokens: u32) {
-        self.used = self.used.saturating_sub(u64::from(tokens) * 1_000);
+        self.used = self.used.saturating_sub(u64::from(tokens) * TOKEN);
     }
 
     /// As full as it can be: forgetting it changes nothing.
     pub fn is_full(&self, now_ms: u64) -> bool {
-        let gone = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(self.per_second));
-        self.used <= gone
+        self.left_over(now_ms) == 0
+    }
+
+    fn left_over(&self, now_ms: u64) -> u64 {
+        let back = now_ms.saturating_sub(self.at_ms).saturating_mul(self.rate);
+        self.used.saturating_sub(back)
     }
 }
 
@@ -91,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_a_flood_does_not() {
-        let mut bucket = Bucket::new(3, 2);
+        let mut bucket = Bucket::per_second(3, 2);
         assert_eq!((0..5).filter(|_| bucket.take(1_000)).count(), 3);
         assert!(!bucket.take(1_499));
         assert!(bucket.take(1_500));
@@ -99,6 +109,8 @@ mod tests {
         bucket.earn(1);
         assert!(bucket.take(1_500));
         assert!(bucket.is_full(3_000) && !bucket.is_full(1_600));
+        let mut slow = Bucket::per_minute(1, 6);
+        assert!(slow.take(0) && !slow.take(9_999) && slow.take(10_001));
     }
 
     #[test]
@@ -122,7 +134,7 @@ mod tests {
 
         #[test]
         fn nobody_takes_more_than_burst_and_rate(steps in proptest::collection::vec(0u64..700, 1..200)) {
-            let mut bucket = Bucket::new(10, 5);
+            let mut bucket = Bucket::per_second(10, 5);
             let (mut now, mut taken) = (0, 0u64);
             for step in steps {
                 now += step;

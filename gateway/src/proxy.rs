@@ -74,13 +74,22 @@ pub async fn forward<A: Admitted>(
     *request.headers_mut() = forwarded.headers;
     address(request.headers_mut(), &errand)?;
     let behind = errand.passage.behind();
-    let sent = tokio::time::timeout(patience, send(lines, behind, request)).await;
+    let ended = errand.stream.as_ref().map(|stream| stream.end().clone());
+    let sending = tokio::time::timeout(patience, send(lines, behind, request));
+    let sent = match ended {
+        None => sending.await,
+        Some(ended) => tokio::select! {
+            biased;
+            () = ended.cancelled() => return Err((StatusCode::UNAUTHORIZED, Message::SessionUnknown)),
+            sent = sending => sent,
+        },
+    };
     match sent {
         Ok(Ok((response, line))) => answer(response, line, errand.stream, errand.upgrade),
         Ok(Err(failure)) => Err(match fate.get() {
             Some(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge),
             Some(BodyError::Trailers) => malformed(),
-            Some(BodyError::Broken) => (StatusCode::REQUEST_TIMEOUT, Message::BodyStalled),
+            Some(BodyError::Broken | BodyError::Ended) => (StatusCode::REQUEST_TIMEOUT, Message::BodyStalled),
             None => failure,
         }),
         Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, Message::UpstreamBroken)),

@@ -27,11 +27,16 @@ use crate::need::{AccountCheck, Membership, PasswordChange};
 use crate::pages::{ChoosePage, Notice, PasswordPage, SignInPage};
 use crate::session::{EndReason, FORGET_COOKIE, Session, SessionId, SessionToken};
 use crate::tickets::Ticket;
+use crate::turns::{TRIES_PER_MINUTE, Turn};
 use crate::upload;
 
 /// A failed sign-in answers after this, whatever failed; meanwhile a membership made a moment ago
 /// may still arrive on the feed.
 const FAILURE_TAKES: Duration = Duration::from_millis(400);
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// Everything but cookies: the cookie is set or forgotten by itself.
+const FORMER_TRACES: &str = "\"cache\", \"storage\"";
 
 /// Whoever stands at the gateway's own pages.
 pub struct Guest<'a> {
@@ -73,7 +78,7 @@ impl Guest<'_> {
         let answer = if spoken_form { answer::see_other("/sign-in") } else { answer::nothing() };
         let answer = answer
             .with(SET_COOKIE, FORGET_COOKIE)
-            .with(HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"")
+            .with(CLEAR_SITE_DATA, FORMER_TRACES)
             .recorded_as(Kind::SignedOut);
         match session {
             Some(session) => answer.by(session.person),
@@ -147,6 +152,10 @@ impl Guest<'_> {
                 ticket.ok_or(Trouble::Refused(Message::SignInFailed))?;
             return Ok(Known { person, memberships, must_change });
         }
+        if !self.hall.takes(Turn::Try, self.device.slot()) {
+            // No hash is spent on a device that guesses.
+            return Err(Trouble::Paused { seconds: 60 / TRIES_PER_MINUTE });
+        }
         match self.hall.needs.accounts.check(form.login, form.password).await {
             Ok(AccountCheck::Right { person, memberships, must_change, .. }) => {
                 Ok(Known { person, memberships, must_change })
@@ -194,7 +203,8 @@ impl Guest<'_> {
 
     async fn begin(self, spoken: Spoken, known: &Known, chosen: &Membership) -> Answer {
         // Switching the person ends the former's session and streams.
-        if let Some(former) = self.session()
+        let former = self.session();
+        if let Some(former) = &former
             && let Err(failed) = self.end(former.id, EndReason::Switched).await
         {
             return failed;
@@ -243,6 +253,11 @@ impl Guest<'_> {
                     memberships: known.memberships.iter().map(Choice::from).collect(),
                 },
             ),
+        };
+        let answer = match former {
+            // What the former saw is not for the next one at the same terminal (H-02).
+            Some(former) if former.person != identity.person => answer.with(CLEAR_SITE_DATA, FORMER_TRACES),
+            _ => answer,
         };
         answer.with(SET_COOKIE, &token.set_cookie()).recorded_as(Kind::SignedIn).by(identity.person)
     }

@@ -31,6 +31,7 @@ pub struct Guards {
 pub fn open(upgrading: OnUpgrade, far: Box<dyn Io>, early: Bytes, guards: Guards) {
     tokio::spawn(async move {
         let cut = guards.connection.cut().clone();
+        let end = guards.stream.as_ref().map(|stream| stream.end().clone()).unwrap_or_default();
         let tunnel = async {
             let Ok(near) = upgrading.await else { return };
             carry(TokioIo::new(near), far, early).await;
@@ -38,6 +39,7 @@ pub fn open(upgrading: OnUpgrade, far: Box<dyn Io>, early: Bytes, guards: Guards
         tokio::select! {
             biased;
             () = cut.cancelled() => {}
+            () = end.cancelled() => {}
             () = tunnel => {}
         }
         // The sockets went with the future; now the entry may.

@@ -22,6 +22,8 @@ pub enum BodyError {
     Trailers,
     #[error("the peer broke off")]
     Broken,
+    #[error("who asked may not ask any more")]
+    Ended,
 }
 
 /// A small body, read whole; wiped when dropped, because it may hold a password.

@@ -165,3 +165,68 @@ async fn no_tickets_no_older_tls_and_only_our_device_ca_is_asked_for() {
     assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(connection.tls13_tickets_received(), 0);
 }
+
+/// An answer without what differs from request to request: its trace and its date.
+async fn asked_by(client: &Client) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let cookie = client.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+    let mut tls = client.tls().await.unwrap();
+    let request =
+        format!("GET /api/teams HTTP/1.1\r\nHost: sns.m.example.jp\r\n{cookie}Connection: close\r\n\r\n");
+    tls.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    if let Err(error) = tls.read_to_end(&mut answer).await {
+        return format!("alert: {error}");
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    let trace = answer.split("mimamori-trace: ").nth(1).and_then(|rest| rest.get(..16)).unwrap().to_owned();
+    let lines = answer.split("\r\n").filter(|line| !line.starts_with("date: "));
+    lines.collect::<Vec<_>>().join("\n").replace(&trace, "TRACE")
+}
+
+/// Issue 6: an attacker holds any one or two of tunnel key, certificate and session of different slots.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_mixture_of_tunnel_certificate_and_session_gets_a_single_different_byte() {
+    let world = World::new().await;
+    let mut devices = Vec::new();
+    for n in 1..=3 {
+        devices.push(world.device(n).await);
+    }
+    devices.push(world.authority.forged(slot(1)));
+    let mut cookies = vec![None, Some(format!("__Host-session={}", "A".repeat(43)))];
+    for n in 1..=3u16 {
+        let mut owner = world.from(address(n, Place::Active), Some(&devices[usize::from(n - 1)]));
+        assert_eq!(owner.sign_in(n as u8).await.status, StatusCode::OK);
+        cookies.push(owner.cookie);
+    }
+    // A tunnel: the active seats of the three slots, an enrolling one, a slot nobody holds, no tunnel.
+    let mut tunnels: Vec<_> = (1..=3).map(|n| address(n, Place::Active)).collect();
+    tunnels.extend([address(1, Place::Enrolling), address(77, Place::Active), "127.0.0.1".parse().unwrap()]);
+    let (mut alerts, mut refusals, mut let_in) = (Vec::new(), Vec::new(), 0);
+    for (t, tunnel) in tunnels.iter().enumerate() {
+        for (c, device) in devices.iter().enumerate() {
+            for (s, cookie) in cookies.iter().enumerate() {
+                let reached = world.upstream.seen().len();
+                let client = world.from(*tunnel, Some(device)).with_cookie(cookie.clone());
+                let answer = asked_by(&client).await;
+                if t == c && t < 3 && s == c + 2 {
+                    assert!(
+                        answer.starts_with("HTTP/1.1 200"),
+                        "own tunnel {t}, certificate, session: {answer}"
+                    );
+                    let_in += 1;
+                    continue;
+                }
+                assert_eq!(world.upstream.seen().len(), reached, "tunnel {t} certificate {c} session {s}");
+                if t == c && t < 3 { refusals.push(answer) } else { alerts.push(answer) }
+            }
+        }
+    }
+    assert_eq!((let_in, refusals.len(), alerts.len()), (3, 12, 105));
+    alerts.dedup();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert!(alerts[0].contains("AccessDenied"), "{alerts:?}");
+    refusals.dedup();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].starts_with("HTTP/1.1 401"), "{refusals:?}");
+}

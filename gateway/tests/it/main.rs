@@ -13,6 +13,7 @@ mod sqlite {
     mod admitting;
     mod carrying;
     mod cutting;
+    mod leaving;
     mod opening;
     mod probing;
     mod signing;
@@ -28,6 +29,7 @@ mod postgres {
     mod admitting;
     mod carrying;
     mod cutting;
+    mod leaving;
     mod opening;
     mod probing;
     mod signing;

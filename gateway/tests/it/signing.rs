@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use http::{Method, StatusCode};
 
 use super::world::World;
-use super::world::client::next_event;
+use super::world::client::{next_event, reply};
 use super::world::doubles::{membership, person};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -140,7 +140,8 @@ async fn switching_the_person_ends_the_formers_session_and_streams_only() {
     bystander.sign_in(1).await;
     let (_kept, mut mine) = former.events().await;
     let (_also, mut theirs) = bystander.events().await;
-    client.sign_in(2).await;
+    let switched = client.sign_in(2).await;
+    assert_eq!(switched.header("clear-site-data"), "\"cache\", \"storage\"", "H-02");
     assert_eq!(next_event(&mut mine).await, None);
     assert_eq!(former.get("/api/teams").await.status, StatusCode::UNAUTHORIZED);
     world.upstream.say("still here");
@@ -187,4 +188,52 @@ async fn a_session_locks_when_idle_and_survives_a_restart_until_then() {
     assert!(database.windows(4).any(|window| window == b"idle"), "why it ended");
     let token = client.cookie.as_ref().unwrap().split('=').nth(1).unwrap().as_bytes().to_vec();
     assert!(!database.windows(token.len()).any(|window| window == token));
+}
+
+/// Over HTTP/2 everything of a browser shares one connection: the former's stream and the sign-in too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switching_the_person_on_one_http2_connection_ends_the_stream_and_not_the_answer() {
+    use http_body_util::BodyExt;
+    let world = World::new().await;
+    world.grants.slot(1, Some((1, vpn::slot::SeatClass::Active, vec![2])), 6);
+    world.caught_up().await;
+    let mut client = world.client(1).await;
+    client.sign_in(1).await;
+    let mut sender = client.connect2().await;
+    let events = client.request2(Method::GET, "sns", "/events", "");
+    let mut stream = sender.send_request(events).await.unwrap().into_body();
+    world.upstream.say("one");
+    assert!(matches!(stream.frame().await, Some(Ok(_))));
+    let body = r#"{"login":"2@m","password":"password-2"}"#;
+    let request = client.request2(Method::POST, "sns", "/sign-in", body);
+    let switched = reply(sender.send_request(request).await.unwrap()).await.unwrap();
+    assert_eq!((switched.status, switched.json()["person"].as_str().is_some()), (StatusCode::OK, true));
+    assert!(!matches!(stream.frame().await, Some(Ok(_))), "the former's stream is gone");
+    client.keep_cookie(&switched);
+    let next = client.request2(Method::GET, "sns", "/api/teams", "");
+    assert_eq!(reply(sender.send_request(next).await.unwrap()).await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_guesses_is_paused_and_another_is_not() {
+    let world = World::new().await;
+    let (bad, mut good) = (world.client(1).await, world.client(2).await);
+    let guess = r#"{"login":"1@m","password":"guess"}"#;
+    let mut paused = 0;
+    // Fewer at once than a slot may have handshakes.
+    for _ in 0..4 {
+        let eight = futures_util::future::join_all((0..8).map(|_| bad.post("/sign-in", guess))).await;
+        for answer in eight {
+            match answer.status {
+                StatusCode::UNAUTHORIZED => {}
+                StatusCode::TOO_MANY_REQUESTS => {
+                    paused += 1;
+                    assert_eq!((answer.code().as_str(), answer.header("retry-after")), ("MM-3031", "10"));
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert!(paused >= 3, "{paused}");
+    assert_eq!(good.sign_in(2).await.status, StatusCode::OK);
 }

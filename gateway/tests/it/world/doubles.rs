@@ -1,8 +1,11 @@
 //! The other rooms, as far as the gateway sees them.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +24,7 @@ use pki::door::{
 };
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use pki::serial::CertificateSerial;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{broadcast, watch};
 use vpn::slot::SeatClass;
 
@@ -270,20 +274,39 @@ pub struct Seen {
 
 /// The rooms behind: `/events` streams what `say` says, `/upload` counts, everything else is echoed.
 pub struct Upstream {
-    pub seen: std::sync::Arc<Mutex<Vec<Seen>>>,
+    /// What each line carried, byte by byte, once it is asked for.
+    tapped: Taps,
+    recording: AtomicBool,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
     events: broadcast::Sender<String>,
     pub down: AtomicBool,
 }
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self { seen: Default::default(), events: broadcast::channel(64).0, down: AtomicBool::new(false) }
+        let (tapped, recording) = Default::default();
+        Self {
+            tapped,
+            recording,
+            seen: Default::default(),
+            events: broadcast::channel(64).0,
+            down: AtomicBool::new(false),
+        }
     }
 }
 
 impl Upstream {
     pub fn say(&self, event: &str) {
         let _ = self.events.send(format!("data: {event}\n\n"));
+    }
+
+    /// From now on, on new lines.
+    pub fn record(&self) {
+        self.recording.store(true, Ordering::SeqCst);
+    }
+
+    pub fn recorded(&self) -> Vec<Vec<u8>> {
+        self.tapped.lock().unwrap().iter().map(|line| line.lock().unwrap().clone()).collect()
     }
 
     pub fn listeners(&self) -> usize {
@@ -306,6 +329,11 @@ impl gateway::need::Upstream for Upstream {
                 return silent("sns");
             }
             let (near, far) = tokio::io::duplex(64 * 1024);
+            let tap = Tap { inner: far, line: Arc::default() };
+            if self.recording.load(Ordering::SeqCst) {
+                self.tapped.lock().unwrap().push(tap.line.clone());
+            }
+            let far = tap;
             let (seen, events) = (self.seen.clone(), self.events.clone());
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                 seen.lock().unwrap().push(Seen {
@@ -324,6 +352,41 @@ impl gateway::need::Upstream for Upstream {
             });
             Ok(Box::new(near) as Box<dyn Io>)
         })
+    }
+}
+
+type Taps = Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>;
+
+/// Remembers what is read.
+struct Tap<S> {
+    inner: S,
+    line: Arc<Mutex<Vec<u8>>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        self.line.lock().unwrap().extend_from_slice(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
