@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test demo lint fmt deps build clean-leftovers
+.PHONY: help test demo lint fmt deps build clean-leftovers bench-gateway scan-gateway
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -18,6 +18,8 @@ help:
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
+	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
+	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
 	@echo 'make deps   installs missing Debian packages, and no others'
 
 deps:
@@ -46,3 +48,12 @@ fmt:
 # Namespaces, processes and folders of a run that was killed with SIGKILL.
 clean-leftovers:
 	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/demo" clean
+
+# The peers are whatever Debian has installed: apt-get install nginx haproxy caddy.
+bench-gateway:
+	@cargo build --locked --release -p gateway --examples
+	@"$(CARGO_TARGET_DIR)/release/examples/bench" --out ./target/bench/gateway.json
+
+scan-gateway:
+	@cargo build --locked --release -p gateway --example standalone
+	@python3 gateway/scan/run "$(CARGO_TARGET_DIR)/release/examples/standalone" ./target/scan "$(HOME)/.cache/mimamori/sslyze"

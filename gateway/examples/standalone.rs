@@ -18,7 +18,7 @@ use gateway::admission::Admitted;
 use gateway::audit::{Audit, Kind, Outcome, Record, Route, Who};
 use gateway::body::{self, Body};
 use gateway::browser;
-use gateway::clock::{Clock, random};
+use gateway::clock::{Clock, Traces};
 use gateway::gate::Ledger;
 use gateway::handshake::handshake;
 use gateway::headers;
@@ -73,6 +73,7 @@ struct House {
     live: Arc<Live>,
     audit: Audit,
     clock: Clock,
+    traces: Traces,
     stop: CancellationToken,
 }
 
@@ -150,6 +151,7 @@ fn house(arguments: &Arguments) -> Result<Arc<House>, Failed> {
         lines: Lines::new(Arc::new(Socket(arguments.upstream.clone()))),
         stop: CancellationToken::new(),
         provider,
+        traces: Traces::new(),
         verifier,
         names,
         clock,
@@ -189,7 +191,7 @@ async fn connection(house: Arc<House>, tcp: TcpStream) {
     let Ok(config) = tls::mandatory(provider, certified, house.hints.clone(), judge, verdict.clone()) else {
         return;
     };
-    let agreed = handshake(config, wire).await;
+    let agreed = Box::pin(handshake(config, wire)).await;
     let (Ok((stream, spoken)), Some(Ok(device))) = (agreed, verdict.get()) else {
         return write_down(&house, Kind::Refused, Route::of("tls mutual"), Outcome::of("refused"), None)
             .await;
@@ -214,7 +216,7 @@ async fn answer(
     device: Arc<Device>,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
-    let trace = TraceId::from_random(random());
+    let trace = house.traces.next();
     let upgrading = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
     let route = Route::of(format_args!("{} {}", parts.method, Class(parts.uri.path())));

@@ -86,6 +86,8 @@ pub struct Audit {
     queue: mpsc::Sender<Line>,
 }
 
+/// A queue of records is a block of memory, not a trail of allocations.
+#[allow(clippy::large_enum_variant)]
 enum Line {
     Record(Record),
     Close(oneshot::Sender<Head>),

@@ -1,8 +1,10 @@
 //! Where time and randomness come in. Everything pure gets them handed in from here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use pki::identity::TraceId;
 
 use crate::moment::Moment;
 
@@ -32,6 +34,32 @@ impl Clock {
     /// For tests: everything that waits for time has waited this much longer.
     pub fn skip(&self, ms: u32) {
         self.skipped_ms.fetch_add(i64::from(ms), Ordering::Relaxed);
+    }
+}
+
+/// Numbers for the traces of requests: unlike each other and unlike another process's, and no secret.
+pub struct Traces {
+    next: AtomicU64,
+}
+
+impl Traces {
+    pub fn new() -> Self {
+        Self { next: AtomicU64::new(u64::from_be_bytes(random())) }
+    }
+
+    pub fn next(&self) -> TraceId {
+        // A walk through all 64-bit numbers, each once, spread by a mixer that loses nothing.
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self.next.fetch_add(STEP, Ordering::Relaxed);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        TraceId::from_random((mixed ^ (mixed >> 31)).to_be_bytes())
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -13,7 +13,7 @@ use vpn::slot::SlotNumber;
 
 use crate::admission::Refusal;
 use crate::audit::{self, Audit, Kind, Outcome, Record, Who};
-use crate::clock::{Clock, random};
+use crate::clock::{Clock, Traces};
 use crate::floors::Round;
 use crate::lines::Lines;
 use crate::live::Live;
@@ -37,6 +37,7 @@ pub struct Hall {
     pub needs: Needs,
     pub lines: Arc<Lines>,
     pub meters: Meters,
+    traces: Traces,
     pub live: Arc<Live>,
     pub sessions: Sessions,
     pub audit: Audit,
@@ -75,6 +76,7 @@ impl Hall {
             tls,
             lines: Lines::new(needs.upstream.clone()),
             meters: Meters::default(),
+            traces: Traces::new(),
             needs,
             live: Arc::default(),
             sessions,
@@ -95,7 +97,7 @@ impl Hall {
     }
 
     pub fn trace(&self) -> TraceId {
-        TraceId::from_random(random())
+        self.traces.next()
     }
 
     pub fn truth(&self) -> Arc<Truth> {

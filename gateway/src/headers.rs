@@ -34,6 +34,16 @@ const RESPONSE: [HeaderName; 10] = [
     header::ALLOW,
 ];
 
+/// Of these, the ones that are lists; anything else given twice means two things to two readers.
+const LISTS: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
 /// What a WebSocket's wish and consent carry besides.
 const UPGRADE_REQUEST: [HeaderName; 4] = [
     header::SEC_WEBSOCKET_KEY,
@@ -51,6 +61,8 @@ const OURS: &str = "mimamori-";
 pub struct Forwarded {
     pub headers: HeaderMap,
     pub forged: u32,
+    /// Something that there is one of was given twice.
+    pub twice: bool,
 }
 
 /// One function for requests and for upgrades: what differs is the list.
@@ -59,11 +71,13 @@ pub fn forward_request(headers: &HeaderMap, upgrade: bool) -> Forwarded {
     // Room for what the gateway adds.
     let mut forwarded = HeaderMap::with_capacity(16);
     let more: &[HeaderName] = if upgrade { &UPGRADE_REQUEST } else { &[] };
+    let mut twice = false;
     for name in REQUEST.iter().chain(more) {
         if nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_str())) {
             continue;
         }
-        for value in headers.get_all(name) {
+        for (number, value) in headers.get_all(name).iter().enumerate() {
+            twice |= number > 0 && !LISTS.contains(name);
             forwarded.append(name.clone(), value.clone());
         }
     }
@@ -71,7 +85,7 @@ pub fn forward_request(headers: &HeaderMap, upgrade: bool) -> Forwarded {
         switch(&mut forwarded);
     }
     let forged = headers.keys().filter(|name| speaks_for_us(name.as_str())).count();
-    Forwarded { headers: forwarded, forged: forged as u32 }
+    Forwarded { headers: forwarded, forged: forged as u32, twice }
 }
 
 /// A room's consent to a WebSocket, after it was found to be one.
@@ -215,6 +229,15 @@ mod tests {
             false,
         );
         assert_eq!(forwarded.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
+    }
+
+    #[test]
+    fn what_there_is_one_of_is_not_given_twice() {
+        for (name, twice) in
+            [("accept", false), ("content-type", true), ("idempotency-key", true), ("x", false)]
+        {
+            assert_eq!(forward_request(&map(&[(name, "a"), (name, "b")]), false).twice, twice, "{name}");
+        }
     }
 
     #[test]

@@ -31,10 +31,10 @@ const HEADERS_MAX: usize = 64;
 /// The lines of one gateway.
 pub struct Lines {
     upstream: Arc<dyn Upstream>,
-    idle: Mutex<Vec<(Instant, Line)>>,
+    idle: Mutex<Vec<(Instant, Box<Line>)>>,
 }
 
-/// One connection to a room.
+/// One connection to a room; boxed, because it is handed from hand to hand.
 pub struct Line {
     behind: Behind,
     sender: SendRequest<Upload>,
@@ -52,7 +52,7 @@ impl Lines {
     }
 
     /// A line that was idle a moment ago and still stands.
-    pub fn idle(&self, behind: Behind) -> Option<Line> {
+    pub fn idle(&self, behind: Behind) -> Option<Box<Line>> {
         loop {
             let (since, mut line) = {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,16 +65,16 @@ impl Lines {
         }
     }
 
-    pub async fn open(self: &Arc<Self>, behind: Behind) -> Result<Line, NeedUnmet> {
+    pub async fn open(self: &Arc<Self>, behind: Behind) -> Result<Box<Line>, NeedUnmet> {
         let io = self.upstream.open(behind).await?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(BUFFER).max_headers(HEADERS_MAX);
         let unmet = |error: hyper::Error| NeedUnmet { room: format!("{behind:?}"), why: error.to_string() };
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(unmet)?;
-        Ok(Line { behind, sender, connection, home: self.clone(), over: false })
+        Ok(Box::new(Line { behind, sender, connection, home: self.clone(), over: false }))
     }
 
-    fn keep(&self, line: Line) {
+    fn keep(&self, line: Box<Line>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push((Instant::now(), line));
@@ -99,7 +99,7 @@ impl Line {
     }
 
     /// After `101`: the bare stream, and what was read of it already.
-    pub fn into_stream(self) -> (Box<dyn Io>, Bytes) {
+    pub fn into_stream(self: Box<Self>) -> (Box<dyn Io>, Bytes) {
         let parts = self.connection.into_parts();
         (parts.io.into_inner(), parts.read_buf)
     }
@@ -119,14 +119,14 @@ impl Line {
 /// A room's answer on its way to the device; holds the request's entry and its line.
 pub struct Download {
     incoming: Incoming,
-    line: Option<Line>,
+    line: Option<Box<Line>>,
     stream: Option<Stream>,
     /// Made when there is something to wait for.
     ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Download {
-    pub fn new(incoming: Incoming, line: Line, stream: Option<Stream>) -> Self {
+    pub fn new(incoming: Incoming, line: Box<Line>, stream: Option<Stream>) -> Self {
         Self { incoming, line: Some(line), stream, ended: None }
     }
 

@@ -61,6 +61,9 @@ pub async fn forward<A: Admitted>(
     if forwarded.forged > 0 {
         log::warn!(TRACE_ID = errand.trace.to_string().as_str(); "{} headers tried to speak for the gateway; dropped", forwarded.forged);
     }
+    if forwarded.twice {
+        return Err(malformed());
+    }
     if incoming.size_hint().lower() > BODY_MAX {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge));
     }
@@ -112,7 +115,7 @@ async fn send(
     lines: &Arc<Lines>,
     behind: Behind,
     mut request: Request<Upload>,
-) -> Result<(Response<Incoming>, Line), Failure> {
+) -> Result<(Response<Incoming>, Box<Line>), Failure> {
     while let Some(mut line) = lines.idle(behind) {
         match line.send(request).await {
             Ok(response) => return Ok((response, line)),
@@ -136,7 +139,7 @@ async fn send(
 
 fn answer(
     response: Response<Incoming>,
-    line: Line,
+    line: Box<Line>,
     stream: Option<Stream>,
     upgrade: Option<Upgrade>,
 ) -> Result<Response<Body>, Failure> {

@@ -120,7 +120,8 @@ impl Arrival {
             Ok(config) => config,
             Err(error) => return log::error!("{error}"),
         };
-        let accepted = handshake(config, wire).await;
+        // Boxed, because it is over soon and the connection is not.
+        let accepted = Box::pin(handshake(config, wire)).await;
         let device = match (accepted, verdict.get()) {
             (Ok(agreed), Some(Ok(device))) => Ok((agreed, device.clone())),
             (_, Some(Err(why))) => Err(*why),
@@ -154,7 +155,7 @@ impl Arrival {
             Ok(config) => config,
             Err(error) => return log::error!("{error}"),
         };
-        let (tls, spoken) = match handshake(config, wire).await {
+        let (tls, spoken) = match Box::pin(handshake(config, wire)).await {
             Ok(agreed) => agreed,
             Err(broken) => return self.refuse(broken.reason(), Port::Claim).await,
         };

@@ -146,7 +146,8 @@ fn is_plain(value: &[u8]) -> bool {
 /// Path and query of RFC 3986 characters only, without dot segments in any spelling.
 fn plain(target: &str) -> Result<(), Fault> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    if !path.starts_with('/') || target.len() > TARGET_MAX {
+    // Two slashes at its beginning are an authority to some readers.
+    if !path.starts_with('/') || path.starts_with("//") || target.len() > TARGET_MAX {
         return Err(Fault::Target);
     }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/".contains(&b);
@@ -233,9 +234,20 @@ mod tests {
         for target in ["/a/../b", "/..", "/.", "/%2e%2E/b", "/.%2e", "/a/..;x/b", "/a/%2e"] {
             assert_eq!(ask("GET", target, &[OURS]), Err(Fault::DotSegment), "{target}");
         }
-        for target in
-            ["/%2fa", "/..%2f", "/%5c", "/%00", "/%0d%0a", "/%252e", "/%", "/%2", "/%zz", "/a|b", "/a?b=%"]
-        {
+        for target in [
+            "//evil.example/",
+            "/%2fa",
+            "/..%2f",
+            "/%5c",
+            "/%00",
+            "/%0d%0a",
+            "/%252e",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/a|b",
+            "/a?b=%",
+        ] {
             assert_eq!(ask("GET", target, &[OURS]), Err(Fault::Target), "{target}");
         }
         assert_eq!(ask("OPTIONS", "*", &[OURS]), Err(Fault::Method));

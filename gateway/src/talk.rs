@@ -69,8 +69,9 @@ where
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     match spoken {
-        Spoken::Http1 => http1(io, ledger, stop, answer).await,
-        Spoken::Http2 => http2(io, ledger, stop, answer).await,
+        // Boxed: a connection holds the one it needs, not the larger of the two.
+        Spoken::Http1 => Box::pin(http1(io, ledger, stop, answer)).await,
+        Spoken::Http2 => Box::pin(http2(io, ledger, stop, answer)).await,
     }
 }
 
@@ -90,7 +91,8 @@ where
     let service = service_fn(move |request| {
         let (flight, ledger) = (ledger.flight(), ledger.clone());
         let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-        let answer = answer(request);
+        // Boxed: an idle connection holds no answer.
+        let answer = Box::pin(answer(request));
         async move {
             let mut response = answer.await;
             ledger.answered(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);

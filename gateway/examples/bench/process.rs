@@ -56,7 +56,7 @@ impl Drop for Process {
             if matches!(self.0.try_wait(), Ok(Some(_))) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
         }
         let _ = self.0.kill();
         let _ = self.0.wait();

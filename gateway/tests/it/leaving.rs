@@ -48,8 +48,8 @@ fn read_by_library(mut bytes: &[u8]) -> Result<Vec<Read>, String> {
                     return Err("half a chunk".into());
                 };
                 let size = size as usize;
-                body.extend_from_slice(&bytes[at..at + size]);
-                bytes = &bytes[at + size + 2..];
+                body.extend_from_slice(bytes.get(at..at + size).ok_or("half a chunk")?);
+                bytes = bytes.get(at + size + 2..).ok_or("half a chunk")?;
                 if size == 0 {
                     break;
                 }
@@ -230,6 +230,12 @@ async fn two_readers_understand_alike_whatever_leaves() {
         }
     }
     assert!(answered > CASES / 20, "only {answered} of {sent} were ordinary");
+    for line in world.upstream.recorded() {
+        read_alike(&line);
+    }
+}
+
+fn read_alike(line: &[u8]) {
     let lists: BTreeSet<&str> = [
         "accept",
         "accept-language",
@@ -248,31 +254,29 @@ async fn two_readers_understand_alike_whatever_leaves() {
         "transfer-encoding",
     ]
     .into();
-    for line in world.upstream.recorded() {
-        // A line that was broken off ends in the middle of a request that was never finished.
-        let (by_library, by_hand) = (read_by_library(&line), read_by_hand(&line));
-        let shown = String::from_utf8_lossy(&line).into_owned();
-        let (Ok(by_library), Ok(by_hand)) = (&by_library, &by_hand) else {
-            let half = |read: &Result<Vec<Read>, String>| matches!(read, Err(why) if why.starts_with("half") || why == "no end of line" || why == "chunk");
-            assert!(half(&by_library) && half(&by_hand), "{by_library:?} {by_hand:?} {shown}");
-            continue;
-        };
-        assert_eq!(by_library, by_hand, "{shown}");
-        for request in by_library {
-            let count = |name: &str| request.headers.iter().filter(|(n, _)| n == name).count();
-            assert_eq!(
-                (count("host"), count("mimamori-identity"), count("mimamori-trace")),
-                (1, 1, 1),
-                "{shown}"
-            );
-            assert!(count("content-length") + count("transfer-encoding") <= 1, "{shown}");
-            for (name, value) in &request.headers {
-                assert!(lists.contains(name.as_str()), "{name} in {shown}");
-                if name == "mimamori-identity" {
-                    assert!(value.starts_with("v1;slot=18-0001;"), "{shown}");
-                }
+    // A line that was broken off ends in the middle of a request that was never finished.
+    let (by_library, by_hand) = (read_by_library(line), read_by_hand(line));
+    let shown = String::from_utf8_lossy(line).into_owned();
+    let (Ok(by_library), Ok(by_hand)) = (&by_library, &by_hand) else {
+        let half = |read: &Result<Vec<Read>, String>| matches!(read, Err(why) if why.starts_with("half") || why == "no end of line" || why == "chunk");
+        assert!(half(&by_library) && half(&by_hand), "{by_library:?} {by_hand:?} {shown}");
+        return;
+    };
+    assert_eq!(by_library, by_hand, "{shown}");
+    for request in by_library {
+        let count = |name: &str| request.headers.iter().filter(|(n, _)| n == name).count();
+        assert_eq!(
+            (count("host"), count("mimamori-identity"), count("mimamori-trace")),
+            (1, 1, 1),
+            "{shown}"
+        );
+        assert!(count("content-length") + count("transfer-encoding") <= 1, "{shown}");
+        for (name, value) in &request.headers {
+            assert!(lists.contains(name.as_str()), "{name} in {shown}");
+            if name == "mimamori-identity" {
+                assert!(value.starts_with("v1;slot=18-0001;"), "{shown}");
             }
-            assert!(request.target.starts_with('/') && !request.target.contains('#'), "{shown}");
         }
+        assert!(request.target.starts_with('/') && !request.target.contains('#'), "{shown}");
     }
 }

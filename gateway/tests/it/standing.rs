@@ -143,7 +143,8 @@ async fn every_flood_is_cut_with_its_slot_on_record() {
     }
     assert!(ends(&mut tls).await, "rapid reset");
     world.eventually("recorded", async || world.why(1).await.contains(&"MM-3041".to_owned())).await;
-    assert!(world.audit().lines().any(|line| line.contains("18-0001") && line.contains("MM-3041")));
+    let on_record = |line: &str| line.contains("18-0001") && line.contains("MM-3041");
+    world.eventually("its slot is on record", async || world.audit().lines().any(on_record)).await;
     assert_eq!(good.get("/sign-in").await.status, StatusCode::OK);
     assert!(world.why(2).await.is_empty());
 }
