@@ -48,6 +48,9 @@ async fn main() {
         held.push(streams);
     }
     let connections = world.live().await.len();
+    let lost: Vec<String> =
+        world.audit().lines().filter(|line| line.contains("refused")).map(str::to_owned).collect();
+    assert_eq!(connections, usize::from(each) * usize::from(slots) + 1, "{lost:#?}");
     let (_kept, mut bystander) = held.pop().unwrap().pop().unwrap();
     let mut took = Vec::new();
     for (n, streams) in (1..).zip(held) {
