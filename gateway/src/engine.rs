@@ -102,10 +102,16 @@ async fn server(url: &DatabaseUrl) -> Result<AnyPool, EngineError> {
     Ok(pool(SETTINGS).acquire_timeout(SERVER_WAIT).connect_with(options).await?)
 }
 
+/// SQLite ends a transaction by itself when the disk is full, and the driver goes on believing that it is open:
+/// such a connection would refuse every other. It is closed, and the next one is new (`ping` waits for what the
+/// driver still has to do).
 fn pool(settings: &'static str) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(CONNECTIONS).after_connect(move |conn, _| {
-        Box::pin(async move { sqlx::raw_sql(settings).execute(conn).await.map(|_| ()) })
-    })
+    AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .after_connect(move |conn, _| {
+            Box::pin(async move { sqlx::raw_sql(settings).execute(conn).await.map(|_| ()) })
+        })
+        .after_release(|conn, _| Box::pin(async { conn.ping().await.map(|()| !conn.is_in_transaction()) }))
 }
 
 /// Every byte that means something in a URL is escaped, so that any folder's name works.
@@ -167,6 +173,18 @@ mod tests {
         ] {
             let error = DatabaseUrl::parse(url).err().map(|error| error.to_string());
             assert!(error.is_some_and(|error| !error.contains("hidden")), "{url}");
+        }
+    }
+
+    /// As after a full disk: SQLite has rolled back, the driver does not know it (issue 3).
+    #[tokio::test]
+    async fn a_connection_whose_transaction_ended_unseen_is_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = open(&Database::Folder, dir.path()).await.unwrap();
+        for _ in 0..20 {
+            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await.unwrap();
+            drop(tx);
         }
     }
 

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 
 use crate::chain::{Hash, Head};
 use crate::door::Attestation;
@@ -98,7 +98,11 @@ impl Ledger {
     }
 
     async fn connect(options: SqliteConnectOptions) -> Result<Self, LedgerError> {
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        // A full disk ends a transaction behind the driver's back; such a connection would refuse every other.
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).after_release(|conn, _| {
+            Box::pin(async { conn.ping().await.map(|()| !conn.is_in_transaction()) })
+        });
+        let pool = pool.connect_with(options).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool })
     }

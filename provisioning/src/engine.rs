@@ -211,15 +211,29 @@ impl Engine {
     }
 }
 
+/// Did the disk refuse? SQLite's FULL, and what a full disk also looks like there (IOERR_WRITE, IOERR_FSYNC,
+/// IOERR_SHMSIZE); PostgreSQL's disk_full.
+pub fn disk_full(error: &sqlx::Error) -> bool {
+    const CODES: [&str; 5] = ["13", "778", "1034", "4874", "53100"];
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| CODES.contains(&code.as_ref()))
+}
+
+/// SQLite ends a transaction by itself when the disk is full, and the driver goes on believing that it is open:
+/// such a connection would refuse every other. It is closed, and the next one is new (`ping` waits for what the
+/// driver still has to do).
 fn pool(settings: &'static [&'static str]) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).after_connect(move |conn, _| {
-        Box::pin(async move {
-            for &setting in settings {
-                sqlx::raw_sql(setting).execute(&mut *conn).await?;
-            }
-            Ok(())
+    AnyPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .after_connect(move |conn, _| {
+            Box::pin(async move {
+                for &setting in settings {
+                    sqlx::raw_sql(setting).execute(&mut *conn).await?;
+                }
+                Ok(())
+            })
         })
-    })
+        .after_release(|conn, _| Box::pin(async { conn.ping().await.map(|()| !conn.is_in_transaction()) }))
 }
 
 /// Every byte that means something in a URL is escaped, so that any folder's name works.
@@ -305,6 +319,18 @@ mod tests {
             server("postgres://a@db.example.jp/b?sslmode=verify-full&sslrootcert=/etc/ssl/a%20b.pem"),
             tcp("db.example.jp", 5432, &["/etc/ssl/a b.pem"])
         );
+    }
+
+    /// As after a full disk: SQLite has rolled back, the driver does not know it (issue 3).
+    #[tokio::test]
+    async fn a_connection_whose_transaction_ended_unseen_is_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&Database::Folder, &dir.path().join("registry.db")).await.unwrap();
+        for _ in 0..20 {
+            let mut tx = engine.begin().await.unwrap();
+            sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await.unwrap();
+            drop(tx);
+        }
     }
 
     #[tokio::test]

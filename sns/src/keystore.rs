@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pki::identity::PatientId;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
 use tokio::sync::RwLock;
 
 use crate::epoch::{self, EpochError};
@@ -73,7 +73,11 @@ impl KeyStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("secure_delete", "ON");
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        // A full disk ends a transaction behind the driver's back; such a connection would refuse every other.
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).after_release(|conn, _| {
+            Box::pin(async { conn.ping().await.map(|()| !conn.is_in_transaction()) })
+        });
+        let pool = pool.connect_with(options).await?;
         sqlx::migrate!("./migrations-keys").run(&pool).await?;
         let store = Self { pool, dir: dir.to_owned(), secret, ring: RwLock::new(ring) };
         store.settle().await?;
