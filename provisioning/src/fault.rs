@@ -2,6 +2,7 @@
 //! A failure is told to nobody in detail; it is logged where it becomes an answer. Edge: SQL.
 
 use crate::door::{Trouble, TroubleKind};
+use crate::engine::disk_full;
 use crate::hashing::HashingError;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
@@ -51,6 +52,10 @@ impl Fault {
     pub fn refusal(self) -> Refusal {
         match self {
             Fault::Refused(refusal) => refusal,
+            Fault::Database(error) | Fault::Office(OfficeFault::Database(error)) if disk_full(&error) => {
+                log::error!(CODE = "MM-5809"; "the registry: {error}");
+                PeopleMessage::DiskFull.into()
+            }
             Fault::Neighbour(why) => PeopleMessage::NeighbourSilent.about(why),
             failure => {
                 log::error!(CODE = "MM-5806"; "{failure}");

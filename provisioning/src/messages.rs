@@ -63,6 +63,10 @@ catalogue! {
         "内部の処理に失敗しました（{what}）。", "Something failed inside ({what}).",
         "時間をおいてやり直し、続くときは保守担当に番号を伝えてください。", "Try again; if it stays, tell the engineer this code."
     }
+    DiskFull => "MM-5013" TryLater {
+        "ディスクに空きがないため、保存できません。何も変わっていません。", "The disk is full and nothing could be saved; nothing has changed.",
+        "サーバーのディスクを空けてから、もう一度実行してください。再起動はいりません。", "Free some disk space and do it again; nothing needs a restart."
+    }
     // 51xx: the file of applications (様式1)
     FileEmpty => "MM-5101" Usage {
         "ファイルに申込の行がありません。", "The file holds no application.",

@@ -270,6 +270,12 @@ catalogue! {
         "いま処理できません（{}）。", "It cannot be done now ({}).",
         "しばらくして、もう一度お試しください。", "Try again later."
     }
+    DiskFull => "MM-5809" 503 {
+        "保存する場所（ディスク）に空きがないため、受け付けられません。何も変わっていません。",
+        "There is no disk space to save it; nothing has changed.",
+        "事務局に連絡してください。ディスクを空けたあと、同じ操作をもう一度行えます。",
+        "Tell the secretariat; once there is space, do the same again."
+    }
     KeyForm => "MM-5808" 400 {
         "受付キーの形が正しくありません。", "The Idempotency-Key is not well formed.",
         "1〜100文字の半角英数字と記号にしてください。", "Use 1 to 100 visible ASCII characters."

@@ -3,6 +3,7 @@
 
 use crate::audit::AuditError;
 use crate::door::Trouble;
+use crate::engine::disk_full;
 use crate::hashing::HashingError;
 use crate::messages::Message;
 use crate::store::Transactional;
@@ -29,6 +30,10 @@ impl OfficeFault {
     pub fn trouble(self) -> Trouble {
         match self {
             OfficeFault::Refused(message) => message.trouble(),
+            OfficeFault::Database(error) if disk_full(&error) => {
+                log::error!(CODE = "MM-5013"; "the registry: {error}");
+                Message::DiskFull.trouble()
+            }
             failure => {
                 log::error!(CODE = "MM-5000"; "{failure}");
                 let what = match failure {
