@@ -8,6 +8,7 @@ pub mod fault;
 pub mod report; // edge, border: report.json and the table on the terminal
 pub mod shell; // edge: runs programs, waits for events with a limit
 pub mod net; // edge: namespaces, links, hosts files, and their removal
+pub mod disk; // edge: a tmpfs that is too small
 pub mod secrets; // edge: what must never be found in a log or a file
 pub mod mailserver; // edge, border: Exim in a namespace, its Maildir read by others' programs
 pub mod http; // edge, border: curl inside a namespace, JSON bodies

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod full_disk;
 mod house;
 mod separated;
 mod sim;
