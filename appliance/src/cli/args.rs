@@ -275,6 +275,7 @@ pub enum GatewayCommand {
     Live,
     /// 切断: 接続とサインインを断ち、新しい許可が出るまで入れない / cut a slot's holder off until a newer grant
     Cut {
+        /// VPN番号（例 18-0042） / slot
         slot: SlotNumber,
         /// 確かめるだけ / write nothing
         #[arg(long)]
@@ -282,6 +283,7 @@ pub enum GatewayCommand {
     },
     /// つながらない理由（4桁の番号、またはVPN番号） / why somebody is refused, by help code or slot
     Why {
+        /// ヘルプ画面の4桁の番号、またはVPN番号 / the four digits of the help page, or a slot
         #[arg(value_name = "CODE|SLOT")]
         what: String,
     },
