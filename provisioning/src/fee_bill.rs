@@ -132,7 +132,7 @@ fn priced(tariff: &Tariff, payer: &Payer, year: FiscalYear, first: Month, month:
 fn membership(payer: &Payer, month: Month) -> bool {
     let before =
         |(day, _): &&(Date, bool)| Month::of(*day) < month || (Month::of(*day) == month && day.day() == 1);
-    payer.changes.iter().filter(before).next_back().map_or(payer.medical_net, |(_, member)| *member)
+    payer.changes.iter().rfind(before).map_or(payer.medical_net, |(_, member)| *member)
 }
 
 fn add(lines: &mut Vec<Line>, month: Month, priced: Priced, tax_percent: u32) {
