@@ -2,6 +2,7 @@
 //! asks (`ask`), and one file per noun. Nothing here decides: it asks the running appliance and shows.
 
 pub mod args_fee;
+pub mod args_flow;
 pub mod args;
 pub mod width;
 pub mod said;
@@ -18,6 +19,7 @@ pub mod mail;
 pub mod case;
 pub mod slot;
 pub mod device;
+pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;
 pub mod audit;

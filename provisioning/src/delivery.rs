@@ -154,7 +154,7 @@ async fn deliver_one(store: &Store, delivery: &Delivery, letter: Letter) -> Resu
 fn place(letter: &Letter) -> PathBuf {
     match letter.kind {
         LetterKind::Bundle | LetterKind::Reissue => Path::new("bundles").join(letter.slot.to_string()),
-        LetterKind::Extension => PathBuf::from("notices"),
+        LetterKind::Extension | LetterKind::Notice => PathBuf::from("notices"),
         LetterKind::Sheet => PathBuf::from("sheets"),
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use vpn::slot::{Series, SlotNumber};
 
 use crate::door_fee::{FeeAnswer, FeeQuestion};
+use crate::door_flow::{FlowAnswer, FlowQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,7 @@ pub enum ProvisioningQuestion {
     /// The TXT records that make receivers believe our mail.
     MailDns,
     Fee(FeeQuestion),
+    Flow(FlowQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -144,6 +146,7 @@ pub enum ProvisioningAnswer {
     Letter(LetterRow),
     MailDns(Vec<DnsRecord>),
     Fee(FeeAnswer),
+    Flow(FlowAnswer),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },
     Trouble(Trouble),

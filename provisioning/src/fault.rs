@@ -4,6 +4,7 @@
 use crate::door::{Trouble, TroubleKind};
 use crate::engine::disk_full;
 use crate::hashing::HashingError;
+use crate::messages::Message;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
 use crate::store::Transactional;
@@ -28,6 +29,12 @@ pub enum Fault {
     /// A neighbour does not answer, or not what was asked; its caller tries again.
     #[error("MM-5807 {0}")]
     Neighbour(String),
+}
+
+impl From<Message> for Fault {
+    fn from(message: Message) -> Self {
+        Fault::Office(message.into())
+    }
 }
 
 /// A fault on its way out: the words, the HTTP status, and when it is worth trying again.

@@ -74,6 +74,15 @@ pub fn compose_extension(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Com
     enclose(cover, "本登録の期限を延長しました", bodies(cover, &text.text, &html.text)?)
 }
 
+/// A notice of a case: what stands before `_` in its file's name is the subject.
+pub fn compose_notice(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Composed, Message> {
+    let [text, html] = files else {
+        return Err(Message::Internal { what: format!("{} has {} files", cover.message, files.len()) });
+    };
+    let subject = text.name.split('_').next().unwrap_or_default();
+    enclose(cover, subject, bodies(cover, &text.text, &html.text)?)
+}
+
 fn bodies(cover: &Cover<'_>, text: &str, html: &str) -> Result<MultiPart, Message> {
     Ok(MultiPart::alternative()
         .boundary(boundary(cover, "text"))

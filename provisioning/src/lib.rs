@@ -6,6 +6,7 @@ pub mod need; // border
 pub mod fees; // border
 pub mod fee_bill; // border
 pub mod door_fee; // border
+pub mod door_flow; // border
 pub mod door; // border
 
 // nouns
@@ -35,12 +36,19 @@ pub mod bundle;
 pub mod qr;
 pub mod sheet;
 
+// the association's flows
+pub mod flow_question; // border
+pub mod flow_steps; // border
+pub mod flow_forms; // border
+pub mod flow; // border
+
 // what it costs
 pub mod fee_kind;
 pub mod fee_words;
 pub mod fee_paper;
 
 // the bundle as a mail
+pub mod flow_letter;
 pub mod post;
 pub mod reply;
 pub mod notice;
@@ -101,6 +109,11 @@ pub mod renewal; // edge: SQL, randomness
 mod receipt_rows; // edge: SQL
 mod points; // edge: SQL, tokio
 pub mod revocation; // edge: SQL, tokio
+
+// the flows' cases
+pub mod flow_rows; // edge, border: SQL, stored states
+pub mod flow_effects; // edge: SQL
+pub mod flow_office; // edge: SQL, tokio
 
 // the two listeners
 mod problem; // edge, border: HTTP, JSON

@@ -97,6 +97,9 @@ impl Postman {
             from: &self.mail.from,
             written_at_ms: letter.created_at,
         };
+        if letter.kind == LetterKind::Notice {
+            return Ok(letter::compose_notice(&cover, &letter.files));
+        }
         if letter.kind == LetterKind::Extension {
             return Ok(letter::compose_extension(&cover, &letter.files));
         }

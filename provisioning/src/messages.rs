@@ -345,6 +345,60 @@ catalogue! {
         "設定「{name}」に「{given}」は使えません。", "The setting \"{name}\" cannot be \"{given}\".",
         "mimamori fee settings で名前と選べる値を確かめてください。", "Look at `mimamori fee settings` for names and values."
     }
+    // 536x: the cases of the flows
+    CaseStepUnknown { case: String, step: String } => "MM-5361" NotFound {
+        "案件{case}に手順{step}はありません。", "Case {case} has no step {step}.",
+        "flow show {case} で手順を確かめてください。", "Look at `flow show {case}`."
+    }
+    CaseTooEarly { step: String, missing: String } => "MM-5362" Conflict {
+        "手順{step}の前に、{missing}が済んでいません。", "Step {step} comes after {missing}, which is still open.",
+        "先の手順を終えてください。", "Finish the earlier step first."
+    }
+    CaseMissing { missing: String } => "MM-5363" Conflict {
+        "受理に足りないものがあります: {missing}。", "Missing before acceptance: {missing}.",
+        "書類は flow form、質問は flow answer で記録してください。足りないことは flow incomplete で知らせられます。",
+        "Note papers with `flow form`, answers with `flow answer`; `flow incomplete` tells the applicant."
+    }
+    CaseOver { case: String } => "MM-5364" Conflict {
+        "案件{case}は終わっています。", "Case {case} is over.",
+        "続きがあるときは、新しい案件を開いてください。", "Open a new case if there is more."
+    }
+    CaseBegun { case: String } => "MM-5365" Conflict {
+        "案件{case}は受理済みなので、答えや書類の扱いは変えられません。", "Case {case} was accepted; what it was accepted on stays.",
+        "誤りでしたら、反対の手続きの案件を開いてください。", "Open a case of the opposite flow if it was wrong."
+    }
+    CaseNotYet { from: String } => "MM-5366" Conflict {
+        "消去は{from}からです。", "Nothing may be erased before {from}.",
+        "待機期間は、ご家族が考え直すための時間です。待ってください。", "The waiting time is the family's; wait."
+    }
+    CaseConfirmation { step: String } => "MM-5367" Usage {
+        "手順{step}は、この方法では閉じられません（確認は flow confirm、ほかは flow step）。", "Step {step} is not closed this way (confirmations: `flow confirm`, others: `flow step`).",
+        "画面・電話・FAX・書面のどれで確認したかを書いてください。", "Say how it was confirmed."
+    }
+    CaseFacilityMissing { case: String } => "MM-5368" Conflict {
+        "案件{case}に事業所が結び付いていません。", "Case {case} has no facility.",
+        "様式1を受理して事業所を登録し、flow attach で結び付けてください。", "Accept form 1 and use `flow attach`."
+    }
+    CasePatientMissing { case: String } => "MM-5369" Conflict {
+        "案件{case}に患者（チーム）が結び付いていないので、宛先が分かりません。", "Case {case} has no patient, so nobody knows whom to tell.",
+        "患者を指定して案件を開き直してください。", "Open the case again with its patient."
+    }
+    CaseMemberMissing { case: String } => "MM-5370" Conflict {
+        "案件{case}に、離脱する方が指定されていません。", "Case {case} does not say who leaves.",
+        "離脱する方を指定して案件を開き直してください。", "Open the case again with the membership."
+    }
+    CaseChangesMissing { case: String } => "MM-5371" Conflict {
+        "案件{case}に、変更する内容が記録されていません。", "Case {case} changes nothing yet.",
+        "様式3の内容を flow change で記録してください。", "Note what form 3 changes with `flow change`."
+    }
+    BundleMissing { case: String } => "MM-5372" Conflict {
+        "案件{case}の事業所には、接続設定一式がまだ用意されていません。", "No bundle was made yet for the facility of case {case}.",
+        "case accept で様式1を受理すると、接続設定一式が送られます。", "`case accept` makes and sends it."
+    }
+    WordUnknown { given: String, known: String } => "MM-5373" Usage {
+        "「{given}」は使えません（{known}）。", "\"{given}\" is not one of: {known}.",
+        "一覧のどれかを書いてください。", "Write one of them."
+    }
 }
 
 impl Message {

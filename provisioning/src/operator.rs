@@ -9,6 +9,8 @@ use vpn::slot::SlotNumber;
 use crate::door::{
     AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, SlotDetail, Trouble,
 };
+use crate::door_fee::FeeQuestion;
+use crate::door_flow::FlowQuestion;
 use crate::fault::Fault;
 use crate::mailing::Postman;
 use crate::messages::Message;
@@ -16,7 +18,8 @@ use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::{
-    acceptance, admin_address, audit, fee_office, intake, jst, letters, registry, renewal, template, world,
+    acceptance, admin_address, audit, fee_office, flow_office, intake, jst, letters, registry, renewal,
+    template, world,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -82,11 +85,8 @@ async fn decide(
         Question::OutboxList => outbox(shared).await.map_err(read),
         Question::OutboxRetry { message } => send_again(shared, &operator, &message).await.map_err(read),
         Question::MailDns => dns(postman).map_err(read),
-        Question::Fee(question) => {
-            let realm = &shared.config.realm_name;
-            let answer = fee_office::answer(&shared.store, realm, world::now_ms(), &operator, question).await;
-            answer.map(Answer::Fee).map_err(read)
-        }
+        Question::Fee(question) => fee(shared, &operator, question).await.map_err(read),
+        Question::Flow(question) => flow(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
@@ -112,6 +112,23 @@ async fn send_again(
     let row = letters::retry(&shared.store, world::now_ms(), message, operator).await;
     shared.bells.outbox.notify_one();
     row.map(ProvisioningAnswer::Letter)
+}
+
+async fn fee(
+    shared: &Shared,
+    operator: &Operator,
+    question: FeeQuestion,
+) -> Result<ProvisioningAnswer, OfficeFault> {
+    let (store, realm) = (&shared.store, &shared.config.realm_name);
+    fee_office::answer(store, realm, world::now_ms(), operator, question).await.map(ProvisioningAnswer::Fee)
+}
+
+async fn flow(
+    shared: &Arc<Shared>,
+    operator: &Operator,
+    question: FlowQuestion,
+) -> Result<ProvisioningAnswer, Fault> {
+    flow_office::answer(shared, operator, question).await.map(ProvisioningAnswer::Flow)
 }
 
 async fn readdress(

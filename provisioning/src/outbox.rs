@@ -25,19 +25,27 @@ pub enum LetterKind {
     Reissue,
     /// 延長: a word about the new date, without any file.
     Extension,
+    /// A word about a case of the flows (D), without any file.
+    Notice,
     /// The printed sheet with number and password.
     Sheet,
 }
 
 impl LetterKind {
-    pub const ALL: [LetterKind; 4] =
-        [LetterKind::Bundle, LetterKind::Reissue, LetterKind::Extension, LetterKind::Sheet];
+    pub const ALL: [LetterKind; 5] = [
+        LetterKind::Bundle,
+        LetterKind::Reissue,
+        LetterKind::Extension,
+        LetterKind::Notice,
+        LetterKind::Sheet,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             LetterKind::Bundle => "bundle",
             LetterKind::Reissue => "reissue",
             LetterKind::Extension => "extension",
+            LetterKind::Notice => "notice",
             LetterKind::Sheet => "sheet",
         }
     }

@@ -8,6 +8,7 @@ use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
 use super::args_fee::FeeCommand;
+use super::args_flow::FlowCommand;
 use crate::process::Name;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -77,6 +78,9 @@ pub enum Command {
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
+    /// 手続きの案件（①〜⑪、電話連絡、終了） / cases of the flows
+    #[command(subcommand)]
+    Flow(FlowCommand),
     /// 料金と請求 / fees and invoices
     #[command(subcommand)]
     Fee(FeeCommand),

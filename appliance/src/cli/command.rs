@@ -14,7 +14,7 @@ use super::ask::Door;
 use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
-use super::{audit, case, device, explain, facility, fee, gateway, mail, pages, realm, slot, status};
+use super::{audit, case, device, explain, facility, fee, flow, gateway, mail, pages, realm, slot, status};
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
 
@@ -57,6 +57,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Device(command) => device::device(&door()?, command, out),
         Command::Gateway(command) => gateway::gateway(&door()?, command, out),
         Command::Mail(command) => mail::mail(&door()?, command, out),
+        Command::Flow(command) => flow::flow(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Explain { code } => explain::explain(&code, out),

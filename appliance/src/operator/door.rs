@@ -205,6 +205,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::OutboxRetry { .. } => "mail retry",
             ProvisioningQuestion::MailDns => "mail dns",
             ProvisioningQuestion::Fee(_) => "fee",
+            ProvisioningQuestion::Flow(_) => "flow",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

@@ -26,6 +26,7 @@ mod sqlite {
     mod renewal; // 延長 and 再発行 (ruling 5)
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
+    mod flows; // the cases of the flows (C)
 
     const ON_SERVER: bool = false;
 }
@@ -49,6 +50,7 @@ mod postgres {
     mod renewal; // 延長 and 再発行 (ruling 5)
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
+    mod flows; // the cases of the flows (C)
 
     const ON_SERVER: bool = true;
 }

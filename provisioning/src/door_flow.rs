@@ -1,0 +1,129 @@
+//! What may be asked about the cases of the flows, and the answers: part of the operator's door. A border file.
+
+use pki::identity::{FacilityId, MembershipId, PatientId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FlowQuestion {
+    List,
+    Show {
+        case: String,
+    },
+    /// A new case; `forms` are those that came with it.
+    Open {
+        flow: String,
+        facility: Option<FacilityId>,
+        patient: Option<PatientId>,
+        membership: Option<MembershipId>,
+        forms: Vec<String>,
+        dry_run: bool,
+    },
+    Act {
+        case: String,
+        act: FlowAct,
+        dry_run: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FlowAct {
+    Form {
+        form: String,
+    },
+    Answer {
+        question: String,
+        yes: bool,
+    },
+    Call {
+        caller: String,
+        number: String,
+        at: String,
+        recognised_by: String,
+    },
+    /// What 様式3 changes: `name`, `code`, `telephone`, `postal-address`, `representative`.
+    Change {
+        field: String,
+        value: String,
+    },
+    /// The facility that was registered meanwhile.
+    Attach {
+        facility: FacilityId,
+    },
+    Incomplete,
+    Withdraw,
+    Step {
+        step: String,
+    },
+    Confirm {
+        step: String,
+        how: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FlowAnswer {
+    Cases(Vec<FlowRow>),
+    Case(Box<FlowDetail>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowRow {
+    pub case: String,
+    pub flow: String,
+    pub flow_ja: String,
+    pub phase: String,
+    pub facility: Option<FacilityId>,
+    pub facility_name: String,
+    pub received: String,
+    /// What the secretariat can do now; empty while it waits for others.
+    pub next_ja: String,
+    /// D-01: a mail was sent a week ago and nobody has confirmed it.
+    pub overdue: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowDetail {
+    pub row: FlowRow,
+    pub patient: Option<PatientId>,
+    pub forms: Vec<String>,
+    /// What stands between the case and its acceptance.
+    pub missing: Vec<String>,
+    pub questions: Vec<FlowAsked>,
+    pub changes: Vec<(String, String)>,
+    pub steps: Vec<FlowStep>,
+    pub letters: Vec<FlowLetter>,
+    pub erase_from: Option<String>,
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowAsked {
+    pub question: String,
+    pub ja: String,
+    pub answer: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowStep {
+    pub id: String,
+    pub name_ja: String,
+    pub who_ja: String,
+    pub at: Option<String>,
+    pub operator: Option<String>,
+    /// 画面, 電話, FAX, 書面.
+    pub how: Option<String>,
+    /// It may be closed now.
+    pub ready: bool,
+    /// Only a confirmation closes it.
+    pub confirms: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLetter {
+    pub step: String,
+    pub message: String,
+    pub recipient: String,
+    pub state: String,
+    /// What the mail server said last.
+    pub answer: Option<String>,
+}

@@ -1,0 +1,245 @@
+//! What a closed step does in the registry, in the step's own transaction: letters into the outbox, a facility's
+//! end, a person's suspension, the changes of 様式3. What the room cannot see done is the clerk's word. Edge: SQL.
+
+use pki::identity::FacilityId;
+use vpn::slot::SlotNumber;
+
+use crate::acceptance;
+use crate::dates;
+use crate::facility::{self, FacilityCode};
+use crate::flow::Effect;
+use crate::flow_letter::{self, Notice};
+use crate::flow_rows::{self, FlowCase};
+use crate::flow_steps::{Does, Mail};
+use crate::messages::Message;
+use crate::office_fault::{OfficeFault, parse};
+use crate::outbox::{self, LetterKind, NewLetter};
+use crate::store::{Conn, bump_grants, next};
+
+/// What must still happen once the transaction has committed.
+#[derive(Default)]
+pub struct After {
+    pub grants: Option<i64>,
+    pub letters: bool,
+    /// Devices of a facility that has left: each is revoked with a receipt.
+    pub revoke: Vec<SlotNumber>,
+}
+
+/// The step that is being closed, and where.
+pub struct Place<'a> {
+    pub now_ms: i64,
+    pub realm_name: &'a str,
+    pub case: &'a FlowCase,
+    pub step: &'a str,
+    /// The other facilities of the patient's team, as the SNS says.
+    pub team: &'a [FacilityId],
+}
+
+pub async fn apply(conn: &mut Conn, place: &Place<'_>, effects: &[Effect]) -> Result<After, OfficeFault> {
+    let mut after = After::default();
+    for effect in effects {
+        match effect {
+            Effect::Send(mail) => after.letters |= send(conn, place, *mail).await?,
+            Effect::TellMissing(missing) => {
+                let body = flow_letter::missing_body(missing);
+                let body: Vec<&str> = body.iter().map(String::as_str).collect();
+                if let Some(facility) = &place.case.facility {
+                    after.letters |= notice(conn, place, facility, "書類不備のお知らせ", &body).await?;
+                }
+            }
+            Effect::LeaveTeam { all: true } => end_facility(conn, place, &mut after).await?,
+            Effect::Do(Does::SuspendFamilyMember) => suspend(conn, place, &mut after).await?,
+            Effect::Do(Does::ChangeFacility) => change(conn, place).await?,
+            Effect::Do(Does::RegisterFacility | Does::RegisterFamily | Does::Link) => {
+                registered(conn, place).await?
+            }
+            Effect::Do(_)
+            | Effect::DelistFamily
+            | Effect::LeaveTeam { all: false }
+            | Effect::EraseFrom(_) => {}
+        }
+    }
+    Ok(after)
+}
+
+fn the_facility<'a>(place: &Place<'a>) -> Result<&'a FacilityId, Message> {
+    place.case.facility.as_ref().ok_or_else(|| Message::CaseFacilityMissing { case: place.case.case.clone() })
+}
+
+/// The facility must be there and active before anything is built on it.
+async fn registered(conn: &mut Conn, place: &Place<'_>) -> Result<(), OfficeFault> {
+    let facility = the_facility(place)?;
+    let state: Option<String> = sqlx::query_scalar("SELECT state FROM facility WHERE facility = $1")
+        .bind(facility.as_str())
+        .fetch_optional(conn)
+        .await?;
+    if state.as_deref() == Some("active") {
+        return Ok(());
+    }
+    Err(Message::FacilityAbsent { facility: facility.to_string() }.into())
+}
+
+async fn send(conn: &mut Conn, place: &Place<'_>, mail: Mail) -> Result<bool, OfficeFault> {
+    let Some((title, body)) = flow_letter::words(mail) else {
+        // A bundle leaves with the acceptance of 様式1; this step sees that it has been written.
+        let facility = the_facility(place)?;
+        let bundles: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM outbox WHERE facility = $1 AND kind IN ('bundle', 'reissue')",
+        )
+        .bind(facility.as_str())
+        .fetch_one(conn)
+        .await?;
+        return if bundles > 0 {
+            Ok(false)
+        } else {
+            Err(Message::BundleMissing { case: place.case.case.clone() }.into())
+        };
+    };
+    match mail {
+        // To the family there is paper: an address of theirs is not asked for (D-00).
+        Mail::M11 => Ok(false),
+        Mail::M05 | Mail::M13 => notice(conn, place, the_facility(place)?, title, body).await,
+        _ => {
+            let own = place.case.facility.as_ref();
+            let skip_own = matches!(mail, Mail::M06 | Mail::M07);
+            let mut any = false;
+            for facility in place.team.iter().filter(|facility| !(skip_own && own == Some(*facility))) {
+                any |= notice(conn, place, facility, title, body).await?;
+            }
+            Ok(any)
+        }
+    }
+}
+
+/// Into the outbox, to the admin's address, under the facility's first number. False for a facility that has none.
+async fn notice(
+    conn: &mut Conn,
+    place: &Place<'_>,
+    facility: &FacilityId,
+    title: &str,
+    body: &[&str],
+) -> Result<bool, OfficeFault> {
+    let found: Option<(String, String, String)> = sqlx::query_as(
+        "SELECT f.name, a.written, d.slot
+         FROM facility f
+         JOIN membership m ON m.facility = f.facility AND m.role = 'facility-admin'
+         JOIN address a ON a.person = m.person AND a.use_as = 'admin'
+         JOIN device d ON d.facility = f.facility
+         WHERE f.facility = $1 ORDER BY d.slot, a.written LIMIT 1",
+    )
+    .bind(facility.as_str())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((facility_name, address, slot)) = found else { return Ok(false) };
+    let office = acceptance::office(conn).await?;
+    let slot = parse(&slot)?;
+    let notice = Notice {
+        case: &place.case.case,
+        slot,
+        facility_name: &facility_name,
+        realm_name: place.realm_name,
+        office_name: &office.name,
+        office_telephone: &office.telephone,
+    };
+    let files = flow_letter::files(&notice, title, body)?;
+    let letter = NewLetter {
+        kind: LetterKind::Notice,
+        slot,
+        nth: next(conn, "notice").await?,
+        facility,
+        recipient: &address,
+        files: &files,
+    };
+    let message = outbox::put(conn, place.now_ms, letter).await?;
+    flow_rows::sent(conn, &place.case.case, place.step, &message).await?;
+    Ok(true)
+}
+
+/// C-4, C-7 of all teams: the facility's people and devices are out; what it wrote stays (P-06).
+async fn end_facility(conn: &mut Conn, place: &Place<'_>, after: &mut After) -> Result<(), OfficeFault> {
+    let facility = the_facility(place)?;
+    sqlx::query("UPDATE facility SET state = 'ended' WHERE facility = $1")
+        .bind(facility.as_str())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "INSERT INTO facility_end (facility, on_day) VALUES ($1, $2) ON CONFLICT (facility) DO NOTHING",
+    )
+    .bind(facility.as_str())
+    .bind(dates::day(place.now_ms).to_string())
+    .execute(&mut *conn)
+    .await?;
+    let version = bump_grants(conn).await?;
+    sqlx::query(
+        "UPDATE membership SET state = 'ended', grants_version = $2 WHERE facility = $1 AND state <> 'ended'",
+    )
+    .bind(facility.as_str())
+    .bind(version)
+    .execute(&mut *conn)
+    .await?;
+    after.grants = Some(version);
+    let slots: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT slot FROM device WHERE facility = $1 AND state <> 'revoked' ORDER BY slot",
+    )
+    .bind(facility.as_str())
+    .fetch_all(conn)
+    .await?;
+    for slot in slots {
+        after.revoke.push(parse(&slot)?);
+    }
+    Ok(())
+}
+
+/// C-9.4: the one who leaves cannot sign in any more; the others stay (J-12).
+async fn suspend(conn: &mut Conn, place: &Place<'_>, after: &mut After) -> Result<(), OfficeFault> {
+    let Some(membership) = &place.case.membership else {
+        return Err(Message::CaseMemberMissing { case: place.case.case.clone() }.into());
+    };
+    let version = bump_grants(conn).await?;
+    sqlx::query("UPDATE membership SET state = 'ended', grants_version = $2 WHERE membership = $1")
+        .bind(membership.as_str())
+        .bind(version)
+        .execute(conn)
+        .await?;
+    after.grants = Some(version);
+    Ok(())
+}
+
+/// C-11.4: what was noted from 様式3; the code keeps its ten characters (G-01).
+async fn change(conn: &mut Conn, place: &Place<'_>) -> Result<(), OfficeFault> {
+    let facility = the_facility(place)?;
+    if place.case.changes.is_empty() {
+        return Err(Message::CaseChangesMissing { case: place.case.case.clone() }.into());
+    }
+    let value = |field: &str| place.case.changes.get(field).cloned();
+    sqlx::query(
+        "UPDATE facility SET name = COALESCE($2, name), code = COALESCE($3, code), telephone = COALESCE($4, telephone),
+                postal_address = COALESCE($5, postal_address), representative = COALESCE($6, representative)
+         WHERE facility = $1",
+    )
+    .bind(facility.as_str())
+    .bind(value("name"))
+    .bind(value("code"))
+    .bind(value("telephone"))
+    .bind(value("postal-address"))
+    .bind(value("representative"))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A field of 様式3 as it will stand in the registry.
+pub fn changed(field: &str, value: &str) -> Result<String, Message> {
+    match field {
+        "name" | "postal-address" | "representative" => {
+            let line = facility::line(value)?;
+            if line.is_empty() { Err(Message::CellEmpty) } else { Ok(line) }
+        }
+        "code" => FacilityCode::parse(value).map(|code| code.to_string()),
+        "telephone" => facility::telephone(value),
+        _ => Err(Message::WordUnknown {
+            given: crate::messages::shown(field),
+            known: "name、code、telephone、postal-address、representative".into(),
+        }),
+    }
+}
