@@ -1,10 +1,12 @@
-//! How long a cut takes: the whole room with its doubles, 2,000 connections of 40 slots, each with an
+//! How long a cut takes: the whole room with its doubles, many connections of many slots, each with an
 //! open stream of events; slot after slot is cut, from the question to the last victim's last byte.
 //! A bystander counts its events meanwhile. Prints the figures as JSON.
 //!
 //! ```text
-//! cut [CONNECTIONS_PER_SLOT] [SLOTS]
+//! cut [CONNECTIONS_PER_SLOT] [SLOTS] [SECONDS_BEFORE]
 //! ```
+//! Above some 1,200 connections in this one process the victims' own streams end before they are cut, and the
+//! run stops with what it found; why is not known yet.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, dead_code)] // a program for a terminal; doubles of the tests
 
@@ -28,7 +30,8 @@ use it::world::{World, slot};
 #[tokio::main]
 async fn main() {
     let mut given = std::env::args().skip(1).map(|text| text.parse::<u16>().unwrap());
-    let (each, slots) = (given.next().unwrap_or(50), given.next().unwrap_or(40));
+    let (each, slots, age) =
+        (given.next().unwrap_or(20), given.next().unwrap_or(24), given.next().unwrap_or(0));
     let grants = Arc::new(Grants::default());
     for n in 1..=slots + 1 {
         grants.hold(n, n as u8, 5);
@@ -47,6 +50,7 @@ async fn main() {
         }
         held.push(streams);
     }
+    tokio::time::sleep(std::time::Duration::from_secs(age.into())).await;
     let connections = world.live().await.len();
     let lost: Vec<String> =
         world.audit().lines().filter(|line| line.contains("refused")).map(str::to_owned).collect();
@@ -65,7 +69,8 @@ async fn main() {
         let began = Instant::now();
         let answer = world.room.cut(CutQuestion::Slot { slot: slot(n), generation: 5 }).await;
         let acknowledged = began.elapsed();
-        assert_eq!(answer.connections, u32::from(each));
+        let told = || world.audit().lines().rev().take(6).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(answer.connections, u32::from(each), "slot {n}: {:#?}", told());
         let mut last = began;
         for victim in victims {
             last = last.max(victim.await.unwrap());
