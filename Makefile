@@ -9,10 +9,11 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test demo lint fmt deps build clean-leftovers bench-gateway scan-gateway
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
+	@echo 'make coverage   which requirements the last `make test` proved; fails when one is lost'
 	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
 	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
@@ -30,6 +31,12 @@ build: deps
 
 test: build
 	@tests/setup/run
+
+# What the last `make test` has proved; KEEP=1 writes the list anew.
+coverage:
+	@[ -s "$(CARGO_TARGET_DIR)/tests.log" ] || $(MAKE) --no-print-directory test
+	@cargo build --locked --quiet --package tests --bin coverage
+	@"$(CARGO_TARGET_DIR)/debug/coverage" "$(CARGO_TARGET_DIR)/tests.log" $(if $(KEEP),keep)
 
 # The demo needs no test binaries, so it does not wait for them.
 demo: deps

@@ -5,6 +5,7 @@
 //! To learn what the product does, read `story` first; the rest is how.
 
 pub mod fault;
+pub mod coverage; // which requirements the tests that ran have proved
 pub mod report; // edge, border: report.json and the table on the terminal
 pub mod shell; // edge: runs programs, waits for events with a limit
 pub mod net; // edge: namespaces, links, hosts files, and their removal
