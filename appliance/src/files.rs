@@ -77,6 +77,20 @@ pub fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// A folder and its files get the owner of another, whose process must be able to use them.
+pub fn give_like(model: &Path, folder: &Path) -> Result<(), Message> {
+    let failed = |error: std::io::Error| Message::FolderFailed {
+        path: folder.display().to_string(),
+        why: error.to_string(),
+    };
+    let owner = std::fs::metadata(model).map_err(failed)?;
+    let give = |path: &Path| std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()));
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        give(&entry.map_err(failed)?.path()).map_err(failed)?;
+    }
+    give(folder).map_err(failed)
+}
+
 /// Removes a file that may already be gone.
 pub fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {

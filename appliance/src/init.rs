@@ -93,7 +93,11 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
     let text = configuration(wishes, &places)?;
     let config = config::read(&text).map_err(InitFault::Config)?;
     check_office(wishes)?;
-    let database = wishes.database_url_file.as_deref().map(secrets::open_given).transpose()?;
+    let database = wishes
+        .database_url_file
+        .as_deref()
+        .map(|path| secrets::open_given("database.url", path))
+        .transpose()?;
     if let Some(url) = &database {
         progress("データベースを確かめています", "looking at the database");
         database::fit_and_free(&database::parse(url)?)?;

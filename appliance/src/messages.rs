@@ -210,6 +210,16 @@ catalogue! {
     NothingThere { what } "MM-6080", NotFound,
         "`{what}` について分かることはありません", "nothing is known about `{what}`",
         "番号を確かめてください。「つながらないとき」の番号は10分で消えます", "check the number; a help code lives ten minutes";
+    EscrowNothing { why } "MM-6070", NotFound,
+        "写す鍵がまだありません: {why}", "there is no key to copy yet: {why}",
+        "SNSを一度起動してから、もう一度実行してください", "start the SNS once, then run it again";
+    EscrowStanding { why } "MM-6071", Conflict,
+        "鍵はすでにあります。古い鍵で置き換えることはしません: {why}", "the key stands already and is never replaced by an older one: {why}",
+        "本当に失われたときだけ実行してください", "this is only for a key that is lost";
+    EscrowUnreadable { why } "MM-6072", Failed,
+        "鍵またはその写しを開けません: {why}", "the key or its copy does not open: {why}",
+        "合言葉、写しのファイル、秘密 sns_epoch が同じ領域のものか確かめてください",
+        "check that passphrase, copy and the secret sns_epoch are of one realm";
 }
 
 /// In which language a person reads; Japanese unless asked otherwise.

@@ -87,9 +87,9 @@ pub fn open_mail(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secre
     mail.login.as_ref().map(|login| read("mail.password", &login.password, credentials)).transpose()
 }
 
-/// A file that the operator names to `init`: the server's URL.
-pub fn open_given(path: &Path) -> Result<Secret, Message> {
-    read("database.url", &SecretPlace::File(path.to_owned()), None)
+/// A file that the operator names: the server's URL, a passphrase from paper.
+pub fn open_given(name: &'static str, path: &Path) -> Result<Secret, Message> {
+    read(name, &SecretPlace::File(path.to_owned()), None)
 }
 
 /// One by its name, for the one process that may have it.

@@ -241,3 +241,57 @@ fn what_is_wrong_with_a_url_or_its_server_is_said_in_japanese_before_anything_is
     assert_eq!(json(&open)["error"]["code"], "MM-6021");
     assert!(!dir.exists());
 }
+
+/// The epoch's key is in no backup: a sealed copy brings it back where it was lost, and the SNS opens again.
+#[test]
+fn the_epochs_key_is_carried_away_sealed_and_brought_back_where_it_was_lost() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("realm");
+    let config = json(&init(&dir, &[]))["config"].as_str().expect("a path").to_owned();
+    let copy = home.path().join("copy").display().to_string();
+    let export = |more: &[&str]| {
+        mimamori(
+            &[&["-o", "json", "--config", &config, "keys", "export-epoch", "--to", &copy], more].concat(),
+        )
+    };
+    let early = export(&[]);
+    assert_eq!((code(&early), &json(&early)["error"]["code"]), (3, &Value::from("MM-6070")));
+    opened_once(&config);
+
+    assert_eq!(json(&export(&["--dry-run"]))["written"], false);
+    assert!(!Path::new(&copy).exists());
+    let exported = export(&[]);
+    assert_eq!(code(&exported), 0, "{}", stderr(&exported));
+    let passphrase = json(&exported)["passphrase"].as_str().expect("words").to_owned();
+    assert_eq!(std::fs::metadata(&copy).expect("the copy").permissions().mode() & 0o777, 0o600);
+    assert_eq!(code(&export(&[])), 1, "a copy is never written over another");
+
+    let words = url_file(&home.path().join("words"), &passphrase.to_lowercase());
+    let words = ["--passphrase-file", &words];
+    let import = |words: &[&str]| {
+        mimamori(
+            &[&["-o", "json", "--config", &config, "keys", "import-epoch", "--from", &copy], words].concat(),
+        )
+    };
+    assert_eq!(json(&import(&words))["error"]["code"], "MM-6071", "it stands");
+    let epoch = dir.join("state/sns/epoch");
+    let before = std::fs::read(epoch.join("epoch.key")).expect("the key");
+    std::fs::remove_dir_all(&epoch).expect("rm");
+    let wrong = url_file(&home.path().join("wrong"), "AAAA-BBBB-CCCC-DDDD");
+    assert_eq!(json(&import(&["--passphrase-file", &wrong]))["error"]["code"], "MM-6072");
+    assert!(!epoch.exists());
+    assert_eq!(code(&import(&words)), 0);
+    assert_eq!(std::fs::read(epoch.join("epoch.key")).expect("the key"), before);
+    opened_once(&config);
+}
+
+/// As the room is opened when it runs.
+fn opened_once(config: &str) {
+    let text = std::fs::read_to_string(config).expect("the configuration");
+    let config = appliance::config::read(&text).expect("no fault");
+    let secret = appliance::secrets::open_one("sns_epoch", &config.secrets, None);
+    let room = secret.and_then(|secret| appliance::compose::sns(&config, &secret, None));
+    let room = sns::open(room.unwrap_or_else(|fault| panic!("{fault:?}"))).expect("it opens");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async { room.start().await.expect("it starts").stop().await });
+}

@@ -35,14 +35,25 @@ fn file(dir: &Path) -> PathBuf {
 
 /// The keys in the file; none when there is no file.
 pub fn read(dir: &Path, secret: &Secret) -> Result<Vec<EpochKey>, EpochError> {
+    text(dir)?.map_or(Ok(Vec::new()), |text| keys(dir, &text, secret))
+}
+
+/// The file as it stands, if it stands.
+pub fn text(dir: &Path) -> Result<Option<String>, EpochError> {
     let path = file(dir);
     let failed = |source| EpochError::File { path: path.clone(), source };
     let mut text = String::new();
     match File::open(&path) {
         Ok(file) => file.take(FILE_MAX).read_to_string(&mut text).map_err(failed)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
+    Ok(Some(text))
+}
+
+/// What such a text holds.
+pub fn keys(dir: &Path, text: &str, secret: &Secret) -> Result<Vec<EpochKey>, EpochError> {
+    let path = file(dir);
     let mut lines = text.lines().enumerate();
     if lines.next().is_none_or(|(_, first)| first != HEADER) {
         return Err(EpochError::Header { path });

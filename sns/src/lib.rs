@@ -11,6 +11,7 @@ pub mod team;
 pub mod view;
 mod world; // edge: clock and randomness
 mod epoch; // edge: the file of the epoch's key
+pub mod escrow; // edge: the same file, sealed and carried away
 mod keystore; // edge: SQL (keys.db, SQLite only)
 mod engine; // edge: SQL (sns.db, or a PostgreSQL server)
 mod store; // edge: SQL

@@ -9,6 +9,7 @@ use vpn::{Series, SlotNumber};
 
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
+use super::args_keys::KeysCommand;
 use crate::process::Name;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -75,6 +76,9 @@ pub enum Command {
     /// 接続 / connections
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// 控えに入らない鍵の預け / the one key that is in no backup
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),

@@ -118,6 +118,11 @@ pub fn paths(path: &Path) -> Result<Paths, Failure> {
     Ok(read(path)?.paths)
 }
 
+/// For a command that needs the realm's files.
+pub fn config(path: &Path) -> Result<Config, Failure> {
+    read(path)
+}
+
 fn read(path: &Path) -> Result<Config, Failure> {
     config::read(&files::read_config(path)?).map_err(Failure::config)
 }
