@@ -168,7 +168,7 @@ async fn work(
     let _lock = doors.lock();
     let operator = doors.take("operator")?;
     let mut running = Running::default();
-    let rooms = door::Rooms::none(door::SEPARATED, users, held, now_ms());
+    let rooms = door::Rooms::none(door::SEPARATED, door::engine(config), users, held, now_ms());
     match start(&mut running, name, config, opened, doors, rooms).await {
         Ok(rooms) => serve_operator(&mut running, operator, rooms),
         Err(message) => {

@@ -46,7 +46,7 @@ pub fn run(config: &Config, secrets: Secrets, credentials: Option<&Path>) -> Res
     let writable = vec![paths.state.clone(), paths.run.clone(), paths.output.clone()];
     let jail = Jail::together(writable, config.vpn.nft.clone()).calling(&outward);
     let held = running::jailed(config, &jail)?;
-    running::run(work(opened, &mut socket, users, held))
+    running::run(work(opened, door::engine(config), &mut socket, users, held))
 }
 
 /// vpn first: it makes the TUN behind which the gateway listens.
@@ -62,7 +62,13 @@ fn open(rooms: compose::Rooms, vpn_dir: &Path) -> Result<Opened, Message> {
     })
 }
 
-async fn work(opened: Opened, socket: &mut OperatorSocket, users: Users, held: Held) -> Result<(), Message> {
+async fn work(
+    opened: Opened,
+    engine: &'static str,
+    socket: &mut OperatorSocket,
+    users: Users,
+    held: Held,
+) -> Result<(), Message> {
     let mut signals = Signals::listen()?;
     let (askers, ends) = lines::lay();
     let mut running = Running::default();
@@ -77,7 +83,7 @@ async fn work(opened: Opened, socket: &mut OperatorSocket, users: Users, held: H
         gateway: Some(askers.gateway.clone()),
         sns: Some(askers.sns.clone()),
         provisioning: Some(askers.office.clone()),
-        ..door::Rooms::none(door::TOGETHER, users, held, now_ms())
+        ..door::Rooms::none(door::TOGETHER, engine, users, held, now_ms())
     };
     let listener = socket.take().map(UnixListener::from_std).transpose().ok().flatten();
     if let Some(listener) = listener {

@@ -14,9 +14,10 @@ use vpn::door::{SeatsAnswer, SeatsQuestion};
 
 use super::degraded::judge;
 use super::question::{
-    Answered, JailStatus, OperatorAnswer, OperatorQuestion, SnsStatus, Status, VpnQuestion,
+    Answered, JailStatus, OperatorAnswer, OperatorQuestion, POSTGRES, SQLITE, SnsStatus, Status, VpnQuestion,
 };
 use super::users::{Users, trace};
+use crate::config::Config;
 use crate::jail::Held;
 use crate::wire::frame::{self, CONNECTIONS_MAX, Guard, OPERATOR_FRAME_MAX, Peer, QUESTION_TIME};
 use crate::wire::{Line, WireFault};
@@ -26,10 +27,17 @@ pub const TOGETHER: &str = "together";
 /// Each room has a process and an operator door of its own.
 pub const SEPARATED: &str = "separated";
 
+/// What the configuration says of the records.
+pub fn engine(config: &Config) -> &'static str {
+    if config.secrets.database.is_some() { POSTGRES } else { SQLITE }
+}
+
 /// The lines to the rooms behind this door, and what the door itself knows.
 pub struct Rooms {
     /// `TOGETHER` or `SEPARATED`.
     pub form: &'static str,
+    /// Where the records are (ruling 9).
+    pub engine: &'static str,
     pub vpn: Option<Line<SeatsQuestion, SeatsAnswer>>,
     pub pki: Option<Line<PkiQuestion, PkiAnswer>>,
     pub gateway: Option<Line<GatewayQuestion, GatewayAnswer>>,
@@ -63,9 +71,10 @@ pub async fn serve(listener: UnixListener, guard: Guard, rooms: Rooms) {
 
 impl Rooms {
     /// Before any line is laid.
-    pub fn none(form: &'static str, users: Users, jail: Held, since_ms: i64) -> Self {
+    pub fn none(form: &'static str, engine: &'static str, users: Users, jail: Held, since_ms: i64) -> Self {
         Self {
             form,
+            engine,
             vpn: None,
             pki: None,
             gateway: None,
@@ -124,7 +133,7 @@ impl Rooms {
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             form: self.form.to_owned(),
-            engine: "sqlite".to_owned(),
+            engine: self.engine.to_owned(),
             since_ms: self.since_ms,
             jail: JailStatus { whole: self.jail.is_whole(), text: self.jail.to_string() },
             degraded: Vec::new(),

@@ -1,7 +1,7 @@
 //! One status out of what each process says about itself. Pure: the parts and the time in, the whole out.
 
 use super::degraded::judge;
-use super::question::{Degraded, JailStatus, Status};
+use super::question::{Degraded, JailStatus, POSTGRES, Status};
 use crate::process::Name;
 
 /// `None` when no process answered. A process that does not answer is named in `degraded`.
@@ -15,6 +15,10 @@ pub fn merge(parts: Vec<(Name, Option<Status>)>, now_s: i64) -> Option<Status> {
     whole.jail =
         JailStatus { whole: answered.iter().all(|(_, part)| part.jail.whole), text: jails.join("\n") };
     for (_, part) in answered {
+        // A process without records of its own knows of no server.
+        if part.engine == POSTGRES {
+            whole.engine = part.engine;
+        }
         whole.since_ms = whole.since_ms.min(part.since_ms);
         whole.vpn = whole.vpn.or(part.vpn);
         whole.pki = whole.pki.or(part.pki);
@@ -52,10 +56,12 @@ mod tests {
 
     #[test]
     fn whoever_is_silent_is_named_and_one_open_jail_is_seen() {
+        let on_server = Status { engine: POSTGRES.into(), ..part(1, false) };
         let parts =
-            vec![(Name::Firewall, None), (Name::Vpn, Some(part(2, true))), (Name::Pki, Some(part(1, false)))];
+            vec![(Name::Firewall, None), (Name::Vpn, Some(part(2, true))), (Name::Pki, Some(on_server))];
         let whole = merge(parts, 0).unwrap();
         assert_eq!((whole.since_ms, whole.jail.whole), (1, false));
+        assert_eq!(whole.engine, POSTGRES);
         assert_eq!(whole.jail.text.lines().count(), 2);
         let rooms: Vec<_> = whole.degraded.iter().map(|degraded| degraded.room.as_str()).collect();
         assert!(rooms.starts_with(&["firewall"]) && rooms.contains(&"sns") && rooms.contains(&"appliance"));

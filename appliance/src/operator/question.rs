@@ -48,6 +48,10 @@ pub enum OperatorAnswer {
     },
 }
 
+/// The engines under the records (ruling 9), as the status names them.
+pub const SQLITE: &str = "sqlite";
+pub const POSTGRES: &str = "postgres";
+
 /// How everything is; a room that does not answer is absent and named in `degraded`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
