@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -17,6 +17,7 @@ help:
 	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
 	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
+	@echo 'make bench-pki  certificates and OCSP answers per CPU-second, beside peers; ./target/bench/pki.json'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
@@ -48,6 +49,12 @@ lint:
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; \
 	 else echo 'cargo-deny is not installed: deny.toml not checked'; fi
+
+# The authority beside its peers (cfssl, openssl ca) and the arithmetic's limit; ./target/bench/pki.json
+bench-pki: deps
+	@BENCH=pki tests/setup/deps
+	@cargo build --locked --release -p appliance --bin mimamori
+	@tests/bench/pki "$(CARGO_TARGET_DIR)/release/mimamori"
 
 fmt:
 	@cargo fmt --all

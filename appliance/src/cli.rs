@@ -4,6 +4,7 @@
 pub mod args_fee;
 pub mod args_flow;
 pub mod args_keys;
+pub mod pki_args;
 pub mod args;
 pub mod width;
 pub mod said;
@@ -24,6 +25,10 @@ pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;
 pub mod audit;
+pub mod authority; // edge: files, tokio
+pub mod pki_log; // edge: files, tokio
+pub mod bench; // edge: files, tokio
+pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
 pub mod keys; // edge: files, randomness
 pub mod pages; // edge: the folder of manual pages that the operator names

@@ -20,6 +20,7 @@ pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks
 pub mod lines; // edge: tokio
 pub mod apart; // edge, border: Unix sockets, tokio
 pub mod init; // edge: files, clock, randomness
+pub mod loopback; // edge: tokio, sockets
 pub mod running; // edge: tokio, signals, systemd
 pub mod together; // edge: tokio
 pub mod serve; // edge: tokio

@@ -23,6 +23,12 @@ use crate::pages::{HelpPage, STYLESHEET_PATH, StartPage};
 use crate::proxy::{self, Errand};
 use crate::strict::{self, Checked, Scheme};
 use crate::turns::Turn;
+use crate::upload;
+
+/// A request about one certificate is about 100 bytes; a nonce and an exotic extension still fit.
+const OCSP_REQUEST_MAX: usize = 2 * 1024;
+/// The same in base64, with every fourth character escaped.
+const OCSP_PATH_MAX: usize = 4 * 1024;
 
 /// A visitor on the claim listener.
 pub async fn claim(
@@ -92,11 +98,19 @@ async fn visit(
 /// Port 80. `slot` is whose tunnel it came through, if anybody's; nothing here depends on more.
 pub async fn plain(hall: Arc<Hall>, slot: Option<SlotNumber>, request: Request<Incoming>) -> Response<Body> {
     let (teller, _, _) = teller(&hall, &request);
-    let (parts, _) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
+    let escaped = ocsp_by_get(&parts);
+    if escaped.is_some() {
+        // Base64 may hold escaped slashes, which `strict` refuses everywhere else; nothing is forwarded.
+        parts.uri = http::Uri::from_static("/ocsp");
+    }
     let answer = match strict::check(&parts, Scheme::Http, hall.names.open()) {
         Err(fault) => {
             let (status, message) = fault.outside();
             teller.problem(status, message)
+        }
+        Ok(checked) if checked.path() == "/ocsp" => {
+            ocsp(&hall, &teller, &parts.method, escaped, incoming).await
         }
         Ok(checked) if checked.unsafe_method => {
             teller.problem(StatusCode::METHOD_NOT_ALLOWED, Message::MethodRefused)
@@ -128,18 +142,54 @@ async fn serve(
             answer::page(StatusCode::OK, &HelpPage { realm, slot: shown, code })
         }
         STYLESHEET_PATH => answer::stylesheet(),
-        path if path.starts_with("/ca/") || path.starts_with("/crl/") => {
+        path if ["/ca/", "/crl/", "/log/"].iter().any(|below| path.starts_with(below)) => {
             let path = path.trim_start_matches('/').to_owned();
-            match hall.needs.published.ask(PublishedQuestion::Get { path }).await {
-                Ok(PublishedAnswer::Bytes { media_type, bytes }) => answer::bytes(&media_type, bytes),
-                Ok(PublishedAnswer::NotFound) => teller.problem(StatusCode::NOT_FOUND, Message::NotFound),
-                Err(error) => {
-                    log::warn!("{error}");
-                    teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::UpstreamDown)
-                }
-            }
+            published(hall, teller, PublishedQuestion::Get { path }).await
         }
         _ => teller.problem(StatusCode::NOT_FOUND, Message::NotFound),
+    }
+}
+
+/// OCSP by POST, or by GET with the request in the path (RFC 6960 A.1).
+async fn ocsp(
+    hall: &Hall,
+    teller: &Teller,
+    method: &Method,
+    escaped: Option<String>,
+    incoming: Incoming,
+) -> Answer {
+    let question = match (method, escaped) {
+        (&Method::POST, None) => match upload::collect(incoming, OCSP_REQUEST_MAX).await {
+            Ok(request) => PublishedQuestion::Ocsp { request: request.to_vec() },
+            Err(_) => return teller.problem(StatusCode::PAYLOAD_TOO_LARGE, Message::RequestMalformed),
+        },
+        (&Method::GET, Some(request)) => PublishedQuestion::Get { path: format!("ocsp/{request}") },
+        _ => return teller.problem(StatusCode::METHOD_NOT_ALLOWED, Message::MethodRefused),
+    };
+    published(hall, teller, question).await
+}
+
+/// The request of `GET /ocsp/<base64>`.
+fn ocsp_by_get(parts: &http::request::Parts) -> Option<String> {
+    let target = parts.uri.path_and_query()?.as_str();
+    let request = target.strip_prefix("/ocsp/")?;
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+/=%".contains(&b);
+    let fits = parts.method == Method::GET
+        && parts.uri.authority().is_none()
+        && !request.is_empty()
+        && request.len() <= OCSP_PATH_MAX
+        && request.bytes().all(allowed);
+    fits.then(|| request.to_owned())
+}
+
+async fn published(hall: &Hall, teller: &Teller, question: PublishedQuestion) -> Answer {
+    match hall.needs.published.ask(question).await {
+        Ok(PublishedAnswer::Bytes { media_type, bytes }) => answer::bytes(&media_type, bytes),
+        Ok(PublishedAnswer::NotFound) => teller.problem(StatusCode::NOT_FOUND, Message::NotFound),
+        Err(error) => {
+            log::warn!("{error}");
+            teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::UpstreamDown)
+        }
     }
 }
 

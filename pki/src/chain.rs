@@ -24,6 +24,18 @@ impl Hash {
         Self(hash)
     }
 
+    /// A hash that somebody else computed.
+    pub fn from_bytes(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// The result of a running digest, which must be SHA-256.
+    pub(crate) fn finished(context: digest::Context) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.finish().as_ref());
+        Self(hash)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -48,9 +60,7 @@ impl Head {
         context.update(&self.hash.0);
         context.update(&(body.len() as u64).to_be_bytes());
         context.update(body);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        Head { entries: self.entries + 1, hash: Hash(hash) }
+        Head { entries: self.entries + 1, hash: Hash::finished(context) }
     }
 }
 

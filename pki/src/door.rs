@@ -73,6 +73,8 @@ pub enum Revoke {
     Certificate(CertificateSerial),
     /// Every living certificate of a slot, and none of a later one.
     Slot(SlotNumber),
+    /// Every living certificate of a key (SHA-256 of its SubjectPublicKeyInfo).
+    Key(Hash),
 }
 
 /// RFC 5280 5.3.1, the ones we use.
@@ -216,8 +218,11 @@ pub struct LivingCertificate {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PublishedQuestion {
-    /// By path below `/`: `ca/root.crt`, `ca/device.crt`, `ca/server.crt`, `crl/00.crl` … `crl/63.crl`.
+    /// By path below `/`: `ca/root.crt`, `ca/device.crt`, `ca/server.crt`, `crl/00.crl` … `crl/63.crl`,
+    /// `ocsp/<request, base64>`, `log/checkpoint`, `log/proof/<serial>`, `log/tile/<0 or 1>/<place>[.p/<width>]`.
     Get { path: String },
+    /// An OCSP request (DER) that was posted.
+    Ocsp { request: Vec<u8> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,7 +231,7 @@ pub enum PublishedAnswer {
     NotFound,
 }
 
-/// The operator's door: looks, and changes nothing.
+/// The operator's door: looks; and acts, each act in the log under the operator's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PkiQuestion {
     Status,
@@ -234,9 +239,84 @@ pub enum PkiQuestion {
     List {
         slot: Option<SlotNumber>,
     },
+    /// One certificate with its bytes.
+    Show {
+        serial: CertificateSerial,
+    },
     /// Recomputes the whole ledger and compares every certificate and revocation with its entry.
     VerifyLedger,
+    /// The log's latest signed checkpoint.
+    Checkpoint,
+    /// That a certificate's signing stands in the log.
+    Proof {
+        serial: CertificateSerial,
+    },
+    /// Lines of the log, at most `LINES_MAX`.
+    Lines {
+        from: u64,
+    },
+    /// Signed certificates in the order of their recording, at most `CERTIFICATES_MAX`.
+    Certificates {
+        from: u64,
+    },
+    /// The current revocation list of a shard.
+    RevocationList {
+        shard: u8,
+    },
+    /// The OCSP answer as anyone would get it.
+    Ocsp {
+        serial: CertificateSerial,
+    },
+    /// `by` is put in by the door, which knows who asks.
+    Act {
+        by: String,
+        act: PkiAct,
+    },
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PkiAct {
+    /// At most `WISHES_MAX`; each is answered by itself.
+    Issue {
+        wishes: Vec<OperatorWish>,
+    },
+    Revoke {
+        what: Revoke,
+        reason: RevocationReason,
+    },
+    /// Signs all revocation lists and OCSP answers that are not fresh now.
+    Renew,
+}
+
+impl PkiQuestion {
+    /// The same question, asked by this operator.
+    #[must_use]
+    pub fn asked_by(self, name: &str) -> Self {
+        match self {
+            PkiQuestion::Act { act, .. } => PkiQuestion::Act { by: name.to_owned(), act },
+            other => other,
+        }
+    }
+}
+
+/// A certificate that an operator asks for, outside any claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorWish {
+    pub slot: SlotNumber,
+    pub kind: DeviceKind,
+    /// PKCS #10, DER.
+    pub request: Vec<u8>,
+    pub token: String,
+    /// The operator vouches for a key that serves several slots.
+    pub shared_key: bool,
+}
+
+/// Lines of one answer.
+pub const LINES_MAX: u32 = 4_096;
+/// Certificates of one answer; bytes grow fourfold in JSON.
+pub const CERTIFICATES_MAX: u32 = 1_024;
+/// Wishes of one question.
+pub const WISHES_MAX: usize = 1_024;
 
 /// Rows of one answer; fits a door frame.
 pub const LIST_MAX: u32 = 10_000;
@@ -245,6 +325,23 @@ pub const LIST_MAX: u32 = 10_000;
 pub enum PkiAnswer {
     Status(PkiStatus),
     Certificates(Vec<CertificateRow>),
+    Certificate {
+        row: Box<CertificateRow>,
+        der: Option<Vec<u8>>,
+    },
+    /// Certificates with the entry that recorded them.
+    Bodies(Vec<(u64, Vec<u8>)>),
+    /// A checkpoint, or a proof.
+    Text(String),
+    Lines(Vec<String>),
+    Bytes(Vec<u8>),
+    Issued(Vec<Result<IssuedCertificate, IssuingRefusal>>),
+    Revoked {
+        serials: Vec<CertificateSerial>,
+        snapshot: u64,
+    },
+    Renewed,
+    NotFound,
     LedgerVerified {
         entries: u64,
         head: Hash,

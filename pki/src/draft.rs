@@ -18,15 +18,22 @@ use rustls_pki_types::CertificateDer;
 use crate::ca::CaCertificate;
 use crate::chain::Hash;
 use crate::crl::{RevokedEntry, ShardList};
+use crate::der::{BIT_STRING, NULL, OID, SEQUENCE, tlv};
 use crate::door::RevocationReason;
 use crate::key::PublicKey;
-use crate::profile::{Class, Policy, Profile, Subject};
+use crate::profile::{Access, Class, Policy, Profile, Subject};
 
 /// AlgorithmIdentifier of ecdsa-with-SHA256, without parameters (RFC 5758).
-const ECDSA_SHA256: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+pub const ECDSA_SHA256: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
 /// certificatePolicies (RFC 5280 4.2.1.4), which rcgen does not write itself.
 const CERTIFICATE_POLICIES: [u64; 4] = [2, 5, 29, 32];
+/// authorityInfoAccess (RFC 5280 4.2.2.1), and its two methods' content octets.
+const AUTHORITY_ACCESS: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+pub(crate) const ACCESS_OCSP: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
+pub(crate) const ACCESS_ISSUERS: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
+/// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1): nobody asks about the delegate itself; it lives two weeks.
+const OCSP_NOCHECK: [u64; 10] = [1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
 /// anyPolicy 2.5.29.32.0, content octets.
 const ANY_POLICY: [u8; 4] = [0x55, 0x1d, 0x20, 0x00];
 /// d0198262-df97-4f21-bb0a-350c94754fae: the arc below 2.25 that is ours.
@@ -93,8 +100,8 @@ impl Draft {
 
     /// The finished DER: these bytes, the algorithm, the signature.
     pub fn finished(&self, signature: &[u8]) -> Vec<u8> {
-        let bits = tlv(0x03, &[&[0], signature]);
-        tlv(0x30, &[&self.0, &ECDSA_SHA256, &bits])
+        let bits = tlv(BIT_STRING, &[&[0], signature]);
+        tlv(SEQUENCE, &[&self.0, &ECDSA_SHA256, &bits])
     }
 
     fn catch(
@@ -106,21 +113,6 @@ impl Draft {
         let caught = catcher.caught.into_inner();
         caught.map(Self).ok_or_else(|| DraftError("nothing was encoded".into()))
     }
-}
-
-/// One DER element of a few parts.
-pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut out = vec![tag];
-    if length < 0x80 {
-        out.push(length as u8);
-    } else {
-        let octets: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
-        out.push(0x80 | octets.len() as u8);
-        out.extend(octets);
-    }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out
 }
 
 /// Keeps what it is asked to sign, and gives an empty signature.
@@ -180,8 +172,18 @@ fn params(profile: &Profile) -> Result<CertificateParams, DraftError> {
         profile.crl.iter().map(|url| CrlDistributionPoint { uris: vec![url.clone()] }).collect();
     params.use_authority_key_identifier_extension = profile.class != Class::Root;
     if let Some(policy) = profile.class.policy() {
-        let content = tlv(0x30, &[&tlv(0x30, &[&tlv(0x06, &[&policy_oid(policy)])])]);
+        let content = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&tlv(OID, &[&policy_oid(policy)])])]);
         params.custom_extensions.push(CustomExtension::from_oid_content(&CERTIFICATE_POLICIES, content));
+    }
+    if let Some(Access { ocsp, issuer }) = &profile.access {
+        // uniformResourceIdentifier is [6] of GeneralName.
+        let at =
+            |method: &[u8], url: &str| tlv(SEQUENCE, &[&tlv(OID, &[method]), &tlv(0x86, &[url.as_bytes()])]);
+        let content = tlv(SEQUENCE, &[&at(&ACCESS_OCSP, ocsp), &at(&ACCESS_ISSUERS, issuer)]);
+        params.custom_extensions.push(CustomExtension::from_oid_content(&AUTHORITY_ACCESS, content));
+    }
+    if profile.class == Class::OcspDelegate {
+        params.custom_extensions.push(CustomExtension::from_oid_content(&OCSP_NOCHECK, tlv(NULL, &[])));
     }
     Ok(params)
 }
@@ -192,7 +194,8 @@ fn usages(class: Class) -> (Vec<KeyUsagePurpose>, Vec<ExtendedKeyUsagePurpose>) 
     match class {
         Class::Device(_) => (vec![Ku::DigitalSignature], vec![Eku::ClientAuth]),
         Class::Gateway => (vec![Ku::DigitalSignature], vec![Eku::ServerAuth]),
-        // It signs attestations too, and will have OCSP delegates.
+        Class::OcspDelegate => (vec![Ku::DigitalSignature], vec![Eku::OcspSigning]),
+        // It signs attestations and checkpoints too, and has OCSP delegates.
         Class::DeviceCa => (
             vec![Ku::DigitalSignature, Ku::KeyCertSign, Ku::CrlSign],
             vec![Eku::ClientAuth, Eku::OcspSigning],

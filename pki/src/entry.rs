@@ -5,7 +5,7 @@ use vpn::slot::SlotNumber;
 
 use crate::chain::Hash;
 use crate::door::{DeviceKind, RevocationReason};
-use crate::lifetime::utc;
+use crate::lifetime::{seconds, utc};
 use crate::serial::CertificateSerial;
 
 /// Longest subject of an attestation: a line, not a letter.
@@ -45,6 +45,13 @@ pub enum Entry {
         serial: CertificateSerial,
         reason: RevocationReason,
     },
+    /// The key that will sign OCSP answers; stands before its certificate's signature.
+    Delegate {
+        serial: CertificateSerial,
+        key: Hash,
+        not_after: i64,
+        tbs: Hash,
+    },
     List {
         shard: u8,
         number: u64,
@@ -57,6 +64,11 @@ pub enum Entry {
     /// The administrators' acts upon the authority itself.
     Started {
         version: &'static str,
+    },
+    /// What an operator did to the authority; `by` is the Unix user.
+    Admin {
+        by: String,
+        act: String,
     },
 }
 
@@ -78,9 +90,11 @@ impl Entry {
             Entry::Signed { .. } => "signed",
             Entry::Abandoned { .. } => "abandoned",
             Entry::Revoked { .. } => "revoked",
+            Entry::Delegate { .. } => "delegate",
             Entry::List { .. } => "list",
             Entry::Attestation { .. } => "attestation",
             Entry::Started { .. } => "started",
+            Entry::Admin { .. } => "admin",
         }
     }
 
@@ -106,17 +120,52 @@ impl Entry {
                 }
             ),
             Entry::Revoked { serial, reason } => format!("serial={serial} reason={}", reason.as_str()),
+            Entry::Delegate { serial, key, not_after, tbs } => {
+                format!("serial={serial} key={key} until={} tbs={tbs}", utc(*not_after))
+            }
             Entry::List { shard, number, tbs } => format!("shard={shard:02} number={number} tbs={tbs}"),
             Entry::Attestation { hash, subject } => format!("hash={hash} subject={subject}"),
             Entry::Started { version } => format!("version={version}"),
+            Entry::Admin { by, act } => format!("by={} act={}", one_line(by), one_line(act)),
         };
         format!("v1 {} {} {rest}", utc(at), self.kind())
     }
 }
 
+/// A text from elsewhere must not pretend to be another line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUBJECT_MAX).collect()
+}
+
 /// The kind of a stored line.
 pub fn kind_of(line: &str) -> &str {
     line.split(' ').nth(2).unwrap_or("")
+}
+
+/// A stored line, taken apart.
+pub struct Fields<'a> {
+    /// Unix seconds.
+    pub at: i64,
+    pub kind: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.rest.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    pub fn time(&self, name: &str) -> Option<i64> {
+        seconds(self.get(name)?)
+    }
+}
+
+pub fn fields(line: &str) -> Option<Fields<'_>> {
+    let mut parts = line.splitn(4, ' ');
+    if parts.next()? != "v1" {
+        return None;
+    }
+    Some(Fields { at: seconds(parts.next()?)?, kind: parts.next()?, rest: parts.next().unwrap_or("") })
 }
 
 /// A subject is one printable line: it stands in a signed text that has one line per field.

@@ -168,7 +168,7 @@ async fn begin_ledger(ceremony: &Ceremony, path: &Path) -> Result<(), HoldError>
     let ledger = Ledger::create(path).await?;
     let mut writing = ledger.begin().await?;
     let transcript = Hash::of(ceremony.transcript.as_bytes());
-    writing.append(ceremony.at, &Entry::Ceremony { transcript }).await?;
+    writing.append(ceremony.at, &Entry::Ceremony { transcript });
     let founding = [
         ("root", &ceremony.root_der),
         ("device-ca", &ceremony.device_ca_der),
@@ -177,7 +177,7 @@ async fn begin_ledger(ceremony: &Ceremony, path: &Path) -> Result<(), HoldError>
     ];
     for ((name, der), serial) in founding.into_iter().zip(ceremony.serials) {
         let certificate = Hash::of(der);
-        writing.append(ceremony.at, &Entry::Founding { name, serial, certificate }).await?;
+        writing.append(ceremony.at, &Entry::Founding { name, serial, certificate });
     }
     writing.commit().await?;
     ledger.close().await;

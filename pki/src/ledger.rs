@@ -1,8 +1,10 @@
-//! The ledger on disk: an append-only chain of lines in SQLite, durable before anything is acknowledged.
-//! Owns the database file and the only way to append; ends with `close`, or with the process: every
+//! The ledger on disk: an append-only chain of lines in SQLite, durable before anything is acknowledged,
+//! and the Merkle tree over the same lines. Owns the database file and the only way to append; ends with `close`, or with the process: every
 //! append is in a transaction with the rows it speaks of, and fsynced at commit.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -14,11 +16,18 @@ use sqlx::{Connection, Sqlite, Transaction};
 use crate::chain::{Hash, Head};
 use crate::door::Attestation;
 use crate::entry::{Entry, kind_of};
+use crate::rows::{self, Forms, forms};
+use crate::tiles::{Growing, Lent, TreeHead};
+use crate::tlog::{self, Levels, TILE};
 
 /// Another process may hold the file for a backup.
 const BUSY: Duration = Duration::from_secs(5);
 /// One writer, and readers for the operator and the gateway's questions.
 const CONNECTIONS: u32 = 4;
+/// 64 MiB: the indexes of a hundred thousand certificates, whose keys are random, stay in memory.
+const CACHE: &str = "-65536";
+/// 32 MiB of log before it is copied back, so that a page that changes in every group is copied once.
+const CHECKPOINT_PAGES: &str = "8000";
 /// Lines per read while the chain is recomputed; bounds memory.
 const PAGE: i64 = 1_000;
 
@@ -36,9 +45,15 @@ pub enum LedgerError {
     Broken { entry: u64, why: String },
 }
 
+const LINES: Forms = forms!("INSERT INTO ledger (number, body, hash) VALUES ", "(?, ?, ?)", "");
+
+const TILES: Forms =
+    forms!("INSERT INTO tile (number, root) VALUES ", "(?, ?)", " ON CONFLICT (number) DO NOTHING");
+
 #[derive(Clone)]
 pub struct Ledger {
     pool: SqlitePool,
+    growing: Arc<Mutex<Growing>>,
 }
 
 /// That a line stands in the ledger, on disk, for these bytes. Only made by a commit; a signature needs it.
@@ -73,8 +88,21 @@ impl Recorded {
 /// One transaction on the ledger. Dropped without `commit`, nothing happened.
 pub struct Writing {
     transaction: Transaction<'static, Sqlite>,
+    ledger: Ledger,
     head: Head,
     recorded: Vec<Recorded>,
+    /// Appended, and not yet handed to the database.
+    lines: Vec<(u64, String, Hash)>,
+    /// The hashes of all lines of this transaction, for the tree.
+    leaves: Vec<Hash>,
+}
+
+/// What a commit leaves behind.
+pub struct Committed {
+    pub head: Head,
+    pub tree: TreeHead,
+    /// What may be signed now, in the order of its lines.
+    pub recorded: Vec<Recorded>,
 }
 
 impl Ledger {
@@ -94,6 +122,7 @@ impl Ledger {
         if ledger.head().await?.entries == 0 {
             return Err(LedgerError::Missing(path.to_owned()));
         }
+        ledger.plant().await?;
         Ok(ledger)
     }
 
@@ -104,7 +133,72 @@ impl Ledger {
         });
         let pool = pool.connect_with(options).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, growing: Arc::default() })
+    }
+
+    /// Takes up the tree: the roots of whole tiles from their table (made now if an older version wrote
+    /// the lines), the rest from the lines.
+    async fn plant(&self) -> Result<(), LedgerError> {
+        let kept: Vec<(i64, String)> =
+            sqlx::query_as("SELECT number, root FROM tile ORDER BY number").fetch_all(&self.pool).await?;
+        let mut roots = Vec::with_capacity(kept.len());
+        for (number, root) in kept {
+            let missing = || broken(roots.len() as u64 * TILE, "a tile of the log is missing");
+            if number as usize != roots.len() {
+                return Err(missing());
+            }
+            roots.push(root.parse().map_err(|_| missing())?);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let entries = head(&mut connection).await?.entries;
+        let (growing, new) = grown(Growing::of(roots), &mut connection, entries).await?;
+        keep_tiles(&mut connection, &new).await?;
+        *self.growing() = growing;
+        Ok(())
+    }
+
+    /// Lines from this number on, at most so many.
+    pub async fn bodies(&self, from: u64, limit: i64) -> Result<Vec<String>, LedgerError> {
+        let mut connection = self.pool.acquire().await?;
+        bodies(&mut connection, from, limit).await
+    }
+
+    pub fn tree(&self) -> TreeHead {
+        self.growing().head()
+    }
+
+    /// What proves that line `index` stands in the log of `size` lines; `None` beyond its end.
+    pub async fn inclusion(&self, index: u64, size: u64) -> Result<Option<Vec<Hash>>, LedgerError> {
+        self.proof([index, size], |nodes| tlog::inclusion(nodes, index, size)).await
+    }
+
+    /// What proves that the log of `size` lines begins with the log of `old`.
+    pub async fn consistency(&self, old: u64, size: u64) -> Result<Option<Vec<Hash>>, LedgerError> {
+        self.proof([old, size], |nodes| tlog::consistency(nodes, old, size)).await
+    }
+
+    async fn proof(
+        &self,
+        places: [u64; 2],
+        make: impl FnOnce(&Lent<'_>) -> Option<Vec<Hash>>,
+    ) -> Result<Option<Vec<Hash>>, LedgerError> {
+        let growing = self.growing().clone();
+        let mut tiles = BTreeMap::new();
+        for tile in growing.needed(places) {
+            tiles.insert(tile, Levels::of(self.leaves(tile * TILE, TILE).await?));
+        }
+        Ok(make(&Lent { growing: &growing, tiles }))
+    }
+
+    /// The hashes of lines.
+    pub async fn leaves(&self, from: u64, count: u64) -> Result<Vec<Hash>, LedgerError> {
+        let lines = self.bodies(from, count as i64).await?;
+        Ok(lines.iter().map(|body| tlog::leaf(body.as_bytes())).collect())
+    }
+
+    pub fn growing(&self) -> MutexGuard<'_, Growing> {
+        // Every change leaves the tree whole, even one that panicked.
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn pool(&self) -> &SqlitePool {
@@ -115,7 +209,14 @@ impl Ledger {
     pub async fn begin(&self) -> Result<Writing, LedgerError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let head = head(&mut transaction).await?;
-        Ok(Writing { transaction, head, recorded: Vec::new() })
+        // Somebody may have gone away between the end of his commit and its entry into the tree.
+        if self.growing().size() != head.entries {
+            let behind = self.growing().clone();
+            let (growing, _) = grown(behind, &mut transaction, head.entries).await?;
+            *self.growing() = growing;
+        }
+        let ledger = self.clone();
+        Ok(Writing { transaction, ledger, head, recorded: Vec::new(), lines: Vec::new(), leaves: Vec::new() })
     }
 
     pub async fn head(&self) -> Result<Head, LedgerError> {
@@ -123,9 +224,11 @@ impl Ledger {
         head(&mut connection).await
     }
 
-    /// Recomputes the whole chain; counts the lines of two kinds for the comparison with the tables.
+    /// Recomputes the whole chain and the whole tree; counts the lines of two kinds for the comparison
+    /// with the tables.
     pub async fn verify(&self) -> Result<Counted, LedgerError> {
         let mut counted = Counted { head: Head::EMPTY, planned: 0, revoked: 0 };
+        let (mut growing, kept) = (Growing::default(), self.growing().clone());
         loop {
             let page: Vec<(i64, String, String)> = sqlx::query_as(
                 "SELECT number, body, hash FROM ledger WHERE number >= $1 ORDER BY number LIMIT $2",
@@ -144,6 +247,13 @@ impl Ledger {
                     return Err(broken(entry, "it does not follow from what stands before it"));
                 }
                 counted.head = next;
+                let tile = growing.whole_tiles();
+                // Tiles that were completed since this reading began are another reading's.
+                let completed =
+                    growing.push(tlog::leaf(body.as_bytes())).filter(|_| tile < kept.whole_tiles());
+                if completed.is_some_and(|root| kept.tile_roots(tile, tile + 1) != [root]) {
+                    return Err(broken(tile * TILE, "its tile in the log is another one"));
+                }
                 counted.planned += u64::from(kind_of(&body) == "planned");
                 counted.revoked += u64::from(kind_of(&body) == "revoked");
             }
@@ -164,33 +274,107 @@ pub struct Counted {
 }
 
 impl Writing {
-    /// Appends one line; returns its number.
-    pub async fn append(&mut self, at: i64, entry: &Entry) -> Result<u64, LedgerError> {
-        let number = self.head.entries;
-        let body = entry.line(at);
-        let next = self.head.then(body.as_bytes());
-        sqlx::query("INSERT INTO ledger (number, body, hash) VALUES ($1, $2, $3)")
-            .bind(number as i64)
-            .bind(body)
-            .bind(next.hash.to_string())
-            .execute(&mut *self.transaction)
-            .await?;
-        self.head = next;
-        if let Some(covers) = covers(entry, number, next.hash) {
-            let certificate = matches!(entry, Entry::Planned { .. });
-            self.recorded.push(Recorded { entry: number, head: next.hash, covers, certificate });
+    /// Appends one line; returns its number. It reaches the database with the rows that speak of it.
+    pub fn append(&mut self, at: i64, entry: &Entry) -> u64 {
+        let covers = |number, head| covers(entry, number, head);
+        let number = self.line(entry.line(at));
+        let head = self.head.hash;
+        if let Some(covers) = covers(number, head) {
+            let certificate = matches!(entry, Entry::Planned { .. } | Entry::Delegate { .. });
+            self.recorded.push(Recorded { entry: number, head, covers, certificate });
         }
-        Ok(number)
+        number
     }
 
-    pub fn rows(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+    /// A line as it stood in a ledger that was lost; nothing may be signed because of it.
+    pub fn restore(&mut self, line: String) -> u64 {
+        self.line(line)
+    }
+
+    fn line(&mut self, body: String) -> u64 {
+        let number = self.head.entries;
+        self.head = self.head.then(body.as_bytes());
+        self.leaves.push(tlog::leaf(body.as_bytes()));
+        self.lines.push((number, body, self.head.hash));
+        number
+    }
+
+    /// Where the rows are; the lines that they point at are there, too.
+    pub async fn rows(&mut self) -> Result<&mut SqliteConnection, LedgerError> {
+        let lines = std::mem::take(&mut self.lines);
+        rows::write(&mut self.transaction, &LINES, &lines, |query, (number, body, hash)| {
+            query.bind(*number as i64).bind(body.clone()).bind(hash.to_string())
+        })
+        .await?;
+        Ok(&mut self.transaction)
     }
 
     /// On disk when this returns. Gives what may be signed now.
-    pub async fn commit(self) -> Result<(Head, Vec<Recorded>), LedgerError> {
+    pub async fn commit(mut self) -> Result<Committed, LedgerError> {
+        self.rows().await?;
+        // Whoever writes is alone, so that nobody pushes between this copy and the commit.
+        let mut growing = self.ledger.growing().clone();
+        let mut tiles = Vec::new();
+        for leaf in &self.leaves {
+            let number = growing.whole_tiles();
+            tiles.extend(growing.push(*leaf).map(|root| (number, root)));
+        }
+        keep_tiles(&mut self.transaction, &tiles).await?;
         self.transaction.commit().await?;
-        Ok((self.head, self.recorded))
+        let tree = growing.head();
+        *self.ledger.growing() = growing;
+        Ok(Committed { head: self.head, tree, recorded: self.recorded })
+    }
+}
+
+/// Pushes the lines that are missing up to `entries`; gives the tiles that they completed.
+async fn grown(
+    mut growing: Growing,
+    connection: &mut SqliteConnection,
+    entries: u64,
+) -> Result<(Growing, Vec<(u64, Hash)>), LedgerError> {
+    let mut tiles = Vec::new();
+    while growing.size() < entries {
+        let from = growing.size();
+        for body in bodies(connection, from, PAGE).await? {
+            let number = growing.whole_tiles();
+            tiles.extend(growing.push(tlog::leaf(body.as_bytes())).map(|root| (number, root)));
+        }
+        if growing.size() == from {
+            return Err(broken(from, "lines are missing"));
+        }
+    }
+    if growing.size() == entries {
+        Ok((growing, tiles))
+    } else {
+        Err(broken(entries, "lines are missing behind it"))
+    }
+}
+
+async fn keep_tiles(connection: &mut SqliteConnection, tiles: &[(u64, Hash)]) -> Result<(), LedgerError> {
+    rows::write(connection, &TILES, tiles, |query, (number, root)| {
+        query.bind(*number as i64).bind(root.to_string())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn bodies(
+    connection: &mut SqliteConnection,
+    from: u64,
+    limit: i64,
+) -> Result<Vec<String>, LedgerError> {
+    let lines: Vec<(i64, String)> =
+        sqlx::query_as("SELECT number, body FROM ledger WHERE number >= $1 ORDER BY number LIMIT $2")
+            .bind(from as i64)
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    let gapless = lines.iter().zip(from..).all(|((number, _), wanted)| *number as u64 == wanted);
+    if gapless {
+        Ok(lines.into_iter().map(|(_, body)| body).collect())
+    } else {
+        Err(broken(from, "lines are missing"))
     }
 }
 
@@ -201,7 +385,7 @@ pub(crate) fn broken(entry: u64, why: &str) -> LedgerError {
 /// The bytes that an entry announces.
 fn covers(entry: &Entry, number: u64, head: Hash) -> Option<Hash> {
     match entry {
-        Entry::Planned { tbs, .. } | Entry::List { tbs, .. } => Some(*tbs),
+        Entry::Planned { tbs, .. } | Entry::Delegate { tbs, .. } | Entry::List { tbs, .. } => Some(*tbs),
         Entry::Attestation { hash, subject } => {
             Some(Hash::of(&Attestation::message(number, subject, hash, &head)))
         }
@@ -230,4 +414,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .pragma("secure_delete", "ON")
+        .pragma("cache_size", CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
 }

@@ -11,6 +11,10 @@ pub mod identity; // border
 pub mod door; // border
 
 // nouns
+pub mod der;
+pub mod tlog;
+pub mod tiles;
+pub mod certs_only;
 pub mod key;
 pub mod lifetime;
 pub mod pem;
@@ -23,21 +27,30 @@ pub mod profile;
 
 // bytes: to be signed, to be recorded, sealed
 pub mod draft;
+pub mod ocsp;
 pub mod entry;
+pub mod checkpoint;
 pub mod seal;
 
 // checks
 pub mod lint;
 pub mod request;
 pub mod verify;
+pub mod witness;
+pub mod inspect;
 
 // the ledger, the words, the living
+pub mod rows; // edge: SQL
 pub mod ledger; // edge: SQL
 pub mod messages;
+pub mod holders;
+pub mod answers;
 pub mod snapshot; // edge: tokio
 
 // the register beside the ledger, and the key
 pub mod register; // edge: SQL
+pub mod issues; // edge: SQL
+pub mod restore; // edge: SQL
 pub mod signer; // edge: randomness
 
 // the acts
@@ -46,6 +59,8 @@ pub mod ceremony; // edge: randomness
 
 // composition
 pub mod folders; // edge: files, SQL
+pub mod published; // edge: SQL
+pub mod operator; // edge: SQL
 pub mod room; // edge: files, clock, tokio
 
 pub use chain::{Hash, Head};

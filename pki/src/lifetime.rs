@@ -25,15 +25,27 @@ pub enum Life {
     Gateway,
     IssuingCa,
     Root,
+    /// Made anew by the authority itself every week, so that no season matters to it: 14 days.
+    OcspDelegate,
 }
 
 impl Life {
+    /// Every life that a person may have to mend when it ends.
+    pub const SEASONAL: [Life; 4] = [Life::Device, Life::Gateway, Life::IssuingCa, Life::Root];
+
+    /// Whether the forbidden seasons bind it. What the authority renews by itself within days cannot
+    /// outlive a season of three months, and nobody notices its end.
+    pub fn seasonal(self) -> bool {
+        Self::SEASONAL.contains(&self)
+    }
+
     fn span(self) -> Span {
         match self {
             Life::Device => 3.years(),
             Life::Gateway => 2.years(),
             Life::IssuingCa => 5.years(),
             Life::Root => 20.years(),
+            Life::OcspDelegate => 14.days(),
         }
     }
 
@@ -44,6 +56,7 @@ impl Life {
             Life::Gateway => 2 * 365 + 1,
             Life::IssuingCa => 5 * 365 + 2,
             Life::Root => 20 * 365 + 5,
+            Life::OcspDelegate => 14,
         }
     }
 }
@@ -62,6 +75,9 @@ pub fn end(start: i64, life: Life, latest: Option<i64>) -> Result<i64, LifetimeE
     let begin = Timestamp::from_second(start).map_err(|_| clock())?.to_zoned(TimeZone::fixed(JAPAN));
     let nominal = begin.checked_add(life.span()).map_err(|_| clock())?.timestamp().as_second();
     let nominal = latest.map_or(nominal, |latest| nominal.min(latest));
+    if !life.seasonal() {
+        return if nominal - start < SHORTEST_SECONDS { Err(LifetimeError::CaEnds) } else { Ok(nominal) };
+    }
     let mut day = day_in_japan(nominal).ok_or_else(clock)?;
     if noon(day).ok_or_else(clock)? > nominal {
         day = day.yesterday().map_err(|_| clock())?;
@@ -86,6 +102,28 @@ pub fn year(now: i64) -> Option<i16> {
 /// `2026-11-20T13:00:00Z`; for the ledger and the transcript.
 pub fn utc(now: i64) -> String {
     Timestamp::from_second(now).map_or_else(|_| format!("@{now}"), |at| at.to_string())
+}
+
+/// The other way round.
+pub fn seconds(utc: &str) -> Option<i64> {
+    utc.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}
+
+/// `20261120130000Z`, as OCSP writes times; years 1000 to 9999 only.
+pub fn generalized(at: i64) -> Option<String> {
+    let at = Timestamp::from_second(at).ok()?.to_zoned(TimeZone::UTC).datetime();
+    let (date, time) = (at.date(), at.time());
+    (1000..=9999).contains(&date.year()).then(|| {
+        format!(
+            "{:04}{:02}{:02}{:02}{:02}{:02}Z",
+            date.year(),
+            date.month(),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
+        )
+    })
 }
 
 fn day_in_japan(at: i64) -> Option<Date> {
@@ -121,7 +159,7 @@ mod tests {
         for day in 0..3653 {
             // Odd hours too, so that a day in Japan is not the day in Greenwich.
             let start = first + day * 86_400 + (day % 24) * 3_600;
-            for life in [Life::Device, Life::Gateway, Life::IssuingCa, Life::Root] {
+            for life in Life::SEASONAL {
                 let end = end(start, life, None).unwrap();
                 assert!(!forbidden(end), "{} {life:?} ends {}", utc(start), utc(end));
                 let days = (end - start) / 86_400;

@@ -5,17 +5,22 @@
 use std::collections::BTreeMap;
 
 use x509_parser::certificate::TbsCertificate;
-use x509_parser::extensions::{CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension};
-use x509_parser::prelude::FromDer;
+use x509_parser::extensions::{
+    AccessDescription, AuthorityInfoAccess, CRLDistributionPoint, DistributionPointName, ExtendedKeyUsage,
+    GeneralName, ParsedExtension,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Version;
 
 use crate::ca::CaCertificate;
 use crate::chain::Hash;
-use crate::door::IssuingRefusal;
-use crate::draft::{Draft, policy_oid};
+use crate::door::{DeviceKind, IssuingRefusal};
+use crate::draft::{ACCESS_ISSUERS, ACCESS_OCSP, Draft, policy_oid};
 use crate::key::PublicKey;
 use crate::lifetime;
-use crate::profile::{Class, Profile};
+use crate::profile::{Access, Class, Profile};
+use crate::realm::Realm;
+use crate::serial::CertificateSerial;
 
 /// Content octets of ecdsa-with-SHA256.
 const ECDSA_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
@@ -73,6 +78,61 @@ pub fn certificate(
     Ok(Linted(draft.hash()))
 }
 
+/// A finished device certificate: its issuer's signature, and every lint against what such a certificate
+/// would say if we issued it for the slot and profile that it names.
+pub fn finished(der: &[u8], issuer: &CaCertificate) -> Result<(), LintFault> {
+    let unreadable = || fault("encoding", "not a certificate".into());
+    let (rest, x509) = X509Certificate::from_der(der).map_err(|_| unreadable())?;
+    demand("encoding", rest.is_empty(), || "bytes after its end".into())?;
+    let draft = Draft::from_bytes(x509.tbs_certificate.as_ref().to_vec());
+    let signature = &x509.signature_value.data;
+    let right = issuer.key().verifies(draft.bytes(), signature) && draft.finished(signature) == der;
+    demand("signature", right, || "not the issuer's, or not in its one form".into())?;
+    let key = PublicKey::from_spki(x509.public_key().raw)
+        .map_err(|_| fault("public-key", "not a point of P-256".into()))?;
+    let profile = meant(&x509, issuer)?;
+    certificate(&draft, &profile, &key, Some(issuer)).map(drop)
+}
+
+/// What a device certificate with this name, policy and addresses would say.
+fn meant(x509: &X509Certificate<'_>, issuer: &CaCertificate) -> Result<Profile, LintFault> {
+    let unnamed = |found: &str| fault("subject-alternative-name", found.to_owned());
+    let zone = issuer.device_zone().map_err(|error| fault("issuer", error.to_string()))?;
+    let (mut slot, mut kind, mut base) = (None, None, None);
+    for extension in x509.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => {
+                slot = names.general_names.iter().find_map(|name| zone.slot_of(dns(name)?));
+            }
+            ParsedExtension::CertificatePolicies(policies) => {
+                let is = |kind: &DeviceKind| {
+                    let policy = Class::Device(*kind).policy().map(policy_oid);
+                    policies.iter().any(|one| Some(one.policy_id.as_bytes()) == policy.as_deref())
+                };
+                kind = DeviceKind::ALL.into_iter().find(is);
+            }
+            ParsedExtension::CRLDistributionPoints(points) => {
+                base = only_uri(&points.points).and_then(|uri| uri.split_once("/crl/")).map(|(base, _)| base);
+            }
+            _ => {}
+        }
+    }
+    let slot = slot.ok_or_else(|| unnamed("no device of this issuer's zone"))?;
+    let kind = kind.ok_or_else(|| fault("policies", "none of ours".into()))?;
+    let base = base.ok_or_else(|| fault("crl-distribution-point", "none".into()))?;
+    let realm = Realm::new(zone.as_str(), issuer.organization(), base)
+        .map_err(|error| fault("crl-distribution-point", error.to_string()))?;
+    let serial = CertificateSerial::from_der_integer(x509.raw_serial())
+        .map_err(|error| fault("serial", error.to_string()))?;
+    let from = x509.validity().not_before.timestamp();
+    let born = from.saturating_add(lifetime::BACKDATE_SECONDS);
+    let mut profile = Profile::device(&realm, slot, kind, serial, born, issuer.not_after())
+        .map_err(|error| fault("validity", error.to_string()))?;
+    // The issuer may have meant a shorter life, never a longer one.
+    profile.not_after = profile.not_after.min(x509.validity().not_after.timestamp());
+    Ok(profile)
+}
+
 fn names(
     tbs: &TbsCertificate<'_>,
     profile: &Profile,
@@ -108,7 +168,7 @@ fn validity(
     demand("validity", from == profile.not_before && until == profile.not_after && from < until, shown)?;
     let longest = profile.class.life().longest_days() * 86_400;
     demand("lifetime", until - from <= longest, shown)?;
-    demand("season", !lifetime::forbidden(until), shown)?;
+    demand("season", !profile.class.life().seasonal() || !lifetime::forbidden(until), shown)?;
     let within = issuer.is_none_or(|ca| ca.not_before() <= from && until <= ca.not_after());
     demand("issuer-lifetime", within, shown)
 }
@@ -117,6 +177,7 @@ fn validity(
 fn allowed(class: Class) -> BTreeMap<String, bool> {
     let ids: &[(&str, bool)] = match class {
         Class::Device(_) => &[
+            ("1.3.6.1.5.5.7.1.1", false),
             ("2.5.29.14", false),
             ("2.5.29.15", true),
             ("2.5.29.17", false),
@@ -130,6 +191,14 @@ fn allowed(class: Class) -> BTreeMap<String, bool> {
             ("2.5.29.14", false),
             ("2.5.29.15", true),
             ("2.5.29.17", false),
+            ("2.5.29.19", true),
+            ("2.5.29.35", false),
+            ("2.5.29.37", false),
+        ],
+        Class::OcspDelegate => &[
+            ("1.3.6.1.5.5.7.48.1.5", false),
+            ("2.5.29.14", false),
+            ("2.5.29.15", true),
             ("2.5.29.19", true),
             ("2.5.29.35", false),
             ("2.5.29.37", false),
@@ -186,17 +255,7 @@ fn content(
     let class = profile.class;
     match extension {
         Ext::KeyUsage(usage) => ("key-usage", usage.flags == key_usage(class)),
-        Ext::ExtendedKeyUsage(usage) => {
-            let server = matches!(class, Class::Gateway | Class::ServerCa);
-            let ca = class.path_length().is_some();
-            let other = usage.any || usage.code_signing || usage.email_protection || usage.time_stamping;
-            let right = usage.server_auth == server
-                && usage.client_auth != server
-                && usage.ocsp_signing == ca
-                && !other
-                && usage.other.is_empty();
-            ("extended-key-usage", right)
-        }
+        Ext::ExtendedKeyUsage(usage) => ("extended-key-usage", purposes(usage, class)),
         Ext::BasicConstraints(basic) => {
             let length = basic.path_len_constraint;
             let expected = class.path_length().map(u32::from);
@@ -237,14 +296,38 @@ fn content(
             let only = id.authority_cert_issuer.is_none() && id.authority_cert_serial.is_none();
             ("authority-key-id", only && by_key == issuer.map(CaCertificate::key_id))
         }
+        Ext::AuthorityInfoAccess(access) => ("authority-info-access", addresses(access, profile)),
         Ext::SubjectKeyIdentifier(_) => ("subject-key-id", true),
+        // ocsp-nocheck, whose only content is NULL; the list of extensions says who may have it.
+        Ext::UnsupportedExtension { .. } => ("extensions", class == Class::OcspDelegate),
         _ => ("extensions", false),
     }
 }
 
+fn purposes(usage: &ExtendedKeyUsage<'_>, class: Class) -> bool {
+    let server = matches!(class, Class::Gateway | Class::ServerCa);
+    let delegate = class == Class::OcspDelegate;
+    let ocsp = class.path_length().is_some() || delegate;
+    let other = usage.any || usage.code_signing || usage.email_protection || usage.time_stamping;
+    usage.server_auth == server
+        && usage.client_auth != (server || delegate)
+        && usage.ocsp_signing == ocsp
+        && !other
+        && usage.other.is_empty()
+}
+
+fn addresses(access: &AuthorityInfoAccess<'_>, profile: &Profile) -> bool {
+    let method = |one: &AccessDescription<'_>| one.access_method.as_bytes().to_vec();
+    let found: Vec<_> = access.iter().map(|one| (method(one), uri(&one.access_location))).collect();
+    profile.access.as_ref().is_some_and(|Access { ocsp, issuer }| {
+        found
+            == [(ACCESS_OCSP.to_vec(), Some(ocsp.as_str())), (ACCESS_ISSUERS.to_vec(), Some(issuer.as_str()))]
+    })
+}
+
 fn key_usage(class: Class) -> u16 {
     match class {
-        Class::Device(_) | Class::Gateway => DIGITAL_SIGNATURE,
+        Class::Device(_) | Class::Gateway | Class::OcspDelegate => DIGITAL_SIGNATURE,
         Class::DeviceCa => DIGITAL_SIGNATURE | CERT_AND_CRL_SIGN,
         Class::ServerCa | Class::Root => CERT_AND_CRL_SIGN,
     }
@@ -259,6 +342,13 @@ fn only_uri<'a>(points: &[CRLDistributionPoint<'a>]) -> Option<&'a str> {
     let DistributionPointName::FullName(names) = point else { return None };
     match names.as_slice() {
         [GeneralName::URI(uri)] => Some(uri),
+        _ => None,
+    }
+}
+
+fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
+    match name {
+        GeneralName::URI(uri) => Some(uri),
         _ => None,
     }
 }

@@ -15,6 +15,21 @@ pub fn private_key(pkcs8: &[u8]) -> Zeroizing<String> {
     encode("PRIVATE KEY", pkcs8)
 }
 
+/// The first block of a PEM text, with its label; `None` if there is none.
+pub fn decode(text: &str) -> Option<(&str, Vec<u8>)> {
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (label, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once("-----END ")?;
+    let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+    BASE64.decode(body.as_bytes()).ok().map(|der| (label, der))
+}
+
+/// DER as it is, or out of PEM.
+pub fn der_of(bytes: &[u8]) -> Vec<u8> {
+    let pem = std::str::from_utf8(bytes).ok().and_then(decode);
+    pem.map_or_else(|| bytes.to_vec(), |(_, der)| der)
+}
+
 fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64.encode(der));
     // Reserved whole, so that no copy of a key is left behind by growing.

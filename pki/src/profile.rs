@@ -14,6 +14,8 @@ use crate::serial::CertificateSerial;
 pub enum Class {
     Device(DeviceKind),
     Gateway,
+    /// Signs OCSP answers in the device CA's stead.
+    OcspDelegate,
     DeviceCa,
     ServerCa,
     Root,
@@ -24,6 +26,7 @@ impl Class {
         match self {
             Class::Device(_) => Life::Device,
             Class::Gateway => Life::Gateway,
+            Class::OcspDelegate => Life::OcspDelegate,
             Class::DeviceCa | Class::ServerCa => Life::IssuingCa,
             Class::Root => Life::Root,
         }
@@ -32,7 +35,7 @@ impl Class {
     /// How many CAs may stand below; `None`: not a CA.
     pub fn path_length(self) -> Option<u8> {
         match self {
-            Class::Device(_) | Class::Gateway => None,
+            Class::Device(_) | Class::Gateway | Class::OcspDelegate => None,
             Class::DeviceCa | Class::ServerCa => Some(0),
             Class::Root => Some(1),
         }
@@ -46,7 +49,7 @@ impl Class {
             Class::Device(DeviceKind::FacilityAdmin) => Some(Policy::Ours(2)),
             Class::Device(DeviceKind::Family) => Some(Policy::Ours(3)),
             Class::DeviceCa => Some(Policy::Any),
-            Class::Gateway | Class::ServerCa | Class::Root => None,
+            Class::Gateway | Class::OcspDelegate | Class::ServerCa | Class::Root => None,
         }
     }
 }
@@ -82,6 +85,15 @@ pub struct Profile {
     pub excluded: Vec<String>,
     /// Where this certificate's revocation would be published.
     pub crl: Option<String>,
+    /// Who vouches for it, and where its issuer's certificate is.
+    pub access: Option<Access>,
+}
+
+/// Authority information access (RFC 5280 4.2.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub ocsp: String,
+    pub issuer: String,
 }
 
 impl Profile {
@@ -98,7 +110,19 @@ impl Profile {
         let mut profile = Self::new(Class::Device(kind), serial, subject, now, Some(ca_not_after))?;
         profile.names = vec![realm.zone().device_name(slot)];
         profile.crl = Some(realm.crl_url(shard_of(&serial)));
+        profile.access = Some(Access { ocsp: realm.ocsp_url(), issuer: realm.issuer_url() });
         Ok(profile)
+    }
+
+    /// The key that signs OCSP answers, for two weeks.
+    pub fn ocsp_delegate(
+        realm: &Realm,
+        serial: CertificateSerial,
+        now: i64,
+        ca_not_after: i64,
+    ) -> Result<Self, LifetimeError> {
+        let subject = subject(realm, None, "OCSP".to_owned());
+        Self::new(Class::OcspDelegate, serial, subject, now, Some(ca_not_after))
     }
 
     pub fn gateway(
@@ -165,6 +189,7 @@ impl Profile {
             permitted: Vec::new(),
             excluded: Vec::new(),
             crl: None,
+            access: None,
         })
     }
 }

@@ -115,7 +115,20 @@ impl Realm {
     pub fn crl_url(&self, shard: u8) -> String {
         format!("{}/{}", self.published, crl_path(shard))
     }
+
+    /// Where this realm's devices' certificates are vouched for (RFC 6960).
+    pub fn ocsp_url(&self) -> String {
+        format!("{}/ocsp", self.published)
+    }
+
+    /// Where the device CA's certificate is fetched.
+    pub fn issuer_url(&self) -> String {
+        format!("{}/{DEVICE_CA_PATH}", self.published)
+    }
 }
+
+/// Below `/` of the published bytes.
+pub const DEVICE_CA_PATH: &str = "ca/device.crt";
 
 /// Below `/` of the published bytes: `crl/07.crl`.
 pub fn crl_path(shard: u8) -> String {

@@ -8,38 +8,12 @@ use vpn::slot::SlotNumber;
 use crate::chain::Hash;
 use crate::crl::RevokedEntry;
 use crate::door::{
-    CertificateRow, CertificateState, DeviceKind, LIST_MAX, LivingCertificate, RevocationReason,
+    CertificateRow, CertificateState, DeviceKind, LIST_MAX, LivingCertificate, RevocationReason, Revoke,
 };
-use crate::draft::Draft;
 use crate::entry::{Abandon, Entry};
 use crate::ledger::{Counted, Ledger, LedgerError, Writing, broken};
 use crate::realm::shard_of;
 use crate::serial::CertificateSerial;
-
-/// A certificate that is about to be signed.
-pub struct Plan {
-    pub serial: CertificateSerial,
-    pub token: Hash,
-    pub slot: SlotNumber,
-    pub kind: DeviceKind,
-    pub key: Hash,
-    pub not_before: i64,
-    pub not_after: i64,
-    pub draft: Draft,
-}
-
-impl Plan {
-    fn entry(&self) -> Entry {
-        Entry::Planned {
-            serial: self.serial,
-            slot: self.slot,
-            kind: self.kind,
-            key: self.key,
-            not_after: self.not_after,
-            tbs: self.draft.hash(),
-        }
-    }
-}
 
 /// A certificate as the table holds it.
 #[derive(Clone, FromRow)]
@@ -61,16 +35,11 @@ struct Row {
     revoked_entry: Option<i64>,
 }
 
-/// A certificate as it stands in the register.
-#[derive(Clone)]
-pub struct Registered {
+/// A certificate that was signed, and may be revoked.
+pub struct SignedOne {
     pub serial: CertificateSerial,
     pub slot: SlotNumber,
-    pub key: Hash,
-    pub not_after: i64,
-    pub state: CertificateState,
-    pub entry: u64,
-    pub der: Option<Vec<u8>>,
+    pub revoked: bool,
 }
 
 /// One text for every reading of whole certificates.
@@ -86,106 +55,16 @@ macro_rules! certificates {
 }
 
 impl Writing {
-    /// The certificate of a token, unless it was abandoned.
-    pub async fn of_token(&mut self, token: &Hash) -> Result<Option<Registered>, LedgerError> {
-        let row: Option<Row> =
-            sqlx::query_as(certificates!("WHERE c.token_hash = $1 AND c.state <> 'abandoned'"))
-                .bind(token.to_string())
-                .fetch_optional(self.rows())
-                .await?;
-        row.map(registered).transpose()
-    }
-
-    /// Whether this key stands in a revoked certificate.
-    pub async fn key_is_revoked(&mut self, key: &Hash) -> Result<bool, LedgerError> {
-        let found: Option<(i64,)> =
-            sqlx::query_as("SELECT 1 FROM certificate WHERE key_hash = $1 AND state = 'revoked' LIMIT 1")
-                .bind(key.to_string())
-                .fetch_optional(self.rows())
-                .await?;
-        Ok(found.is_some())
-    }
-
-    /// A slot that this key serves now, other than the one given.
-    pub async fn key_serves_another(
-        &mut self,
-        key: &Hash,
-        slot: SlotNumber,
-        now: i64,
-    ) -> Result<Option<String>, LedgerError> {
-        let found: Option<(String,)> = sqlx::query_as(
-            "SELECT slot FROM certificate WHERE key_hash = $1 AND state = 'living' AND not_after > $2 \
-             AND slot <> $3 LIMIT 1",
-        )
-        .bind(key.to_string())
-        .bind(now)
-        .bind(slot.to_string())
-        .fetch_optional(self.rows())
-        .await?;
-        Ok(found.map(|(slot,)| slot))
-    }
-
-    pub async fn living_in(&mut self, slot: SlotNumber, now: i64) -> Result<u32, LedgerError> {
-        let (count,): (i64,) = sqlx::query_as(
-            "SELECT COUNT(*) FROM certificate WHERE slot = $1 AND state = 'living' AND not_after > $2",
-        )
-        .bind(slot.to_string())
-        .bind(now)
-        .fetch_one(self.rows())
-        .await?;
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
-    }
-
-    pub async fn plan(&mut self, at: i64, plan: &Plan) -> Result<u64, LedgerError> {
-        let entry = self.append(at, &plan.entry()).await?;
-        sqlx::query(
-            "INSERT INTO certificate (serial, token_hash, slot, kind, key_hash, not_before, not_after, state, \
-             planned_at, planned_entry, tbs) VALUES ($1, $2, $3, $4, $5, $6, $7, 'planned', $8, $9, $10)",
-        )
-        .bind(plan.serial.to_string())
-        .bind(plan.token.to_string())
-        .bind(plan.slot.to_string())
-        .bind(plan.kind.as_str())
-        .bind(plan.key.to_string())
-        .bind(plan.not_before)
-        .bind(plan.not_after)
-        .bind(at)
-        .bind(entry as i64)
-        .bind(BASE64.encode(plan.draft.bytes()))
-        .execute(self.rows())
-        .await?;
-        Ok(entry)
-    }
-
-    pub async fn signed(
-        &mut self,
-        at: i64,
-        serial: CertificateSerial,
-        der: &[u8],
-    ) -> Result<(), LedgerError> {
-        let entry = self.append(at, &Entry::Signed { serial, certificate: Hash::of(der) }).await?;
-        sqlx::query(
-            "UPDATE certificate SET state = 'living', der = $1, signed_entry = $2 \
-             WHERE serial = $3 AND state = 'planned'",
-        )
-        .bind(BASE64.encode(der))
-        .bind(entry as i64)
-        .bind(serial.to_string())
-        .execute(self.rows())
-        .await?;
-        Ok(())
-    }
-
     pub async fn abandon(
         &mut self,
         at: i64,
         serial: CertificateSerial,
         why: Abandon,
     ) -> Result<(), LedgerError> {
-        self.append(at, &Entry::Abandoned { serial, why }).await?;
+        self.append(at, &Entry::Abandoned { serial, why });
         sqlx::query("UPDATE certificate SET state = 'abandoned' WHERE serial = $1 AND state = 'planned'")
             .bind(serial.to_string())
-            .execute(self.rows())
+            .execute(self.rows().await?)
             .await?;
         Ok(())
     }
@@ -193,26 +72,33 @@ impl Writing {
     pub async fn planned(&mut self) -> Result<Vec<CertificateSerial>, LedgerError> {
         let rows: Vec<(String,)> =
             sqlx::query_as("SELECT serial FROM certificate WHERE state = 'planned' ORDER BY planned_entry")
-                .fetch_all(self.rows())
+                .fetch_all(self.rows().await?)
                 .await?;
         rows.into_iter().map(|(serial,)| parsed(&serial, 0)).collect()
     }
 
-    /// Serial and state of one certificate, or of all signed ones of a slot.
-    pub async fn signed_ones(
-        &mut self,
-        serial: Option<CertificateSerial>,
-        slot: Option<SlotNumber>,
-    ) -> Result<Vec<(CertificateSerial, bool)>, LedgerError> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT serial, state FROM certificate WHERE (serial = $1 OR slot = $2) \
-             AND state IN ('living', 'revoked') ORDER BY planned_entry",
+    /// The signed ones of a certificate, a slot or a key.
+    pub async fn signed_ones(&mut self, what: &Revoke) -> Result<Vec<SignedOne>, LedgerError> {
+        let (serial, slot, key) = match what {
+            Revoke::Certificate(serial) => (Some(serial.to_string()), None, None),
+            Revoke::Slot(slot) => (None, Some(slot.to_string()), None),
+            Revoke::Key(key) => (None, None, Some(key.to_string())),
+        };
+        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+            "SELECT serial, slot, state, planned_entry FROM certificate \
+             WHERE (serial = $1 OR slot = $2 OR key_hash = $3) AND state IN ('living', 'revoked') \
+             ORDER BY planned_entry",
         )
-        .bind(serial.map(|serial| serial.to_string()))
-        .bind(slot.map(|slot| slot.to_string()))
-        .fetch_all(self.rows())
+        .bind(serial)
+        .bind(slot)
+        .bind(key)
+        .fetch_all(self.rows().await?)
         .await?;
-        rows.into_iter().map(|(serial, state)| Ok((parsed(&serial, 0)?, state == "revoked"))).collect()
+        let read = |(serial, slot, state, entry): (String, String, String, i64)| {
+            let slot = slot.parse().map_err(|_| broken(entry as u64, "its slot is no slot"))?;
+            Ok(SignedOne { serial: parsed(&serial, entry)?, slot, revoked: state == "revoked" })
+        };
+        rows.into_iter().map(read).collect()
     }
 
     pub async fn revoke(
@@ -221,18 +107,18 @@ impl Writing {
         serial: CertificateSerial,
         reason: RevocationReason,
     ) -> Result<(), LedgerError> {
-        let entry = self.append(at, &Entry::Revoked { serial, reason }).await?;
+        let entry = self.append(at, &Entry::Revoked { serial, reason });
         sqlx::query("INSERT INTO revocation (serial, at, reason, shard, entry) VALUES ($1, $2, $3, $4, $5)")
             .bind(serial.to_string())
             .bind(at)
             .bind(reason.as_str())
             .bind(i64::from(shard_of(&serial)))
             .bind(entry as i64)
-            .execute(self.rows())
+            .execute(self.rows().await?)
             .await?;
         sqlx::query("UPDATE certificate SET state = 'revoked' WHERE serial = $1 AND state = 'living'")
             .bind(serial.to_string())
-            .execute(self.rows())
+            .execute(self.rows().await?)
             .await?;
         Ok(())
     }
@@ -245,21 +131,15 @@ impl Writing {
         )
         .bind(i64::from(shard))
         .bind(now)
-        .fetch_all(self.rows())
+        .fetch_all(self.rows().await?)
         .await?;
-        rows.into_iter()
-            .map(|(serial, at, reason, entry)| {
-                let reason = RevocationReason::parse(&reason)
-                    .ok_or_else(|| broken(entry as u64, "the reason of its revocation is unknown"))?;
-                Ok(RevokedEntry { serial: parsed(&serial, entry)?, at, reason })
-            })
-            .collect()
+        rows.into_iter().map(entry_of_list).collect()
     }
 
     pub async fn list_number(&mut self, shard: u8) -> Result<Option<u64>, LedgerError> {
         let row: Option<(i64,)> = sqlx::query_as("SELECT number FROM list WHERE shard = $1")
             .bind(i64::from(shard))
-            .fetch_optional(self.rows())
+            .fetch_optional(self.rows().await?)
             .await?;
         Ok(row.map(|(number,)| number as u64))
     }
@@ -275,7 +155,7 @@ impl Writing {
         .bind(list.next_update)
         .bind(BASE64.encode(&list.der))
         .bind(list.entry as i64)
-        .execute(self.rows())
+        .execute(self.rows().await?)
         .await?;
         Ok(())
     }
@@ -327,6 +207,51 @@ impl Ledger {
             .collect()
     }
 
+    /// Shards whose list is older than their last revocation: whoever was to sign it died in between.
+    pub async fn late_shards(&self) -> Result<Vec<u8>, LedgerError> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT r.shard FROM revocation r LEFT JOIN list l ON l.shard = r.shard \
+             GROUP BY r.shard HAVING MAX(r.entry) > COALESCE(MAX(l.entry), -1)",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().filter_map(|(shard,)| u8::try_from(shard).ok()).collect())
+    }
+
+    /// Revoked, and not expired since.
+    pub async fn revoked(&self, now: i64) -> Result<Vec<RevokedEntry>, LedgerError> {
+        let rows: Vec<(String, i64, String, i64)> = sqlx::query_as(
+            "SELECT r.serial, r.at, r.reason, r.entry FROM revocation r \
+             JOIN certificate c ON c.serial = r.serial WHERE c.not_after > $1",
+        )
+        .bind(now)
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(entry_of_list).collect()
+    }
+
+    /// The line that says that this certificate was signed.
+    pub async fn signed_entry(&self, serial: &CertificateSerial) -> Result<Option<u64>, LedgerError> {
+        let row: Option<(Option<i64>,)> =
+            sqlx::query_as("SELECT signed_entry FROM certificate WHERE serial = $1")
+                .bind(serial.to_string())
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(row.and_then(|(entry,)| entry).map(|entry| entry as u64))
+    }
+
+    /// A signed certificate (DER).
+    pub async fn certificate(&self, serial: &CertificateSerial) -> Result<Option<Vec<u8>>, LedgerError> {
+        let row: Option<(Option<String>, i64)> =
+            sqlx::query_as("SELECT der, planned_entry FROM certificate WHERE serial = $1")
+                .bind(serial.to_string())
+                .fetch_optional(self.pool())
+                .await?;
+        let Some((Some(der), entry)) = row else { return Ok(None) };
+        let bad = |_| broken(entry as u64, "its certificate cannot be read");
+        BASE64.decode(der.as_bytes()).map(Some).map_err(bad)
+    }
+
     pub async fn revoked_count(&self) -> Result<u32, LedgerError> {
         let (count,): (i64,) =
             sqlx::query_as("SELECT COUNT(*) FROM revocation").fetch_one(self.pool()).await?;
@@ -343,6 +268,35 @@ impl Ledger {
         .fetch_all(self.pool())
         .await?;
         rows.into_iter().map(|row| shown(row, now)).collect()
+    }
+
+    pub async fn row(
+        &self,
+        serial: &CertificateSerial,
+        now: i64,
+    ) -> Result<Option<CertificateRow>, LedgerError> {
+        let row: Option<Row> = sqlx::query_as(certificates!("WHERE c.serial = $1"))
+            .bind(serial.to_string())
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(|row| shown(row, now)).transpose()
+    }
+
+    /// Signed certificates (DER) from this entry of their recording on.
+    pub async fn certificates(&self, from: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT planned_entry, der FROM certificate WHERE planned_entry >= $1 AND der IS NOT NULL \
+             ORDER BY planned_entry LIMIT $2",
+        )
+        .bind(from as i64)
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
+        let read = |(entry, der): (i64, String)| {
+            let bad = |_| broken(entry as u64, "its certificate cannot be read");
+            Ok((entry as u64, BASE64.decode(der.as_bytes()).map_err(bad)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// The chain, and that every certificate and revocation says what its line says.
@@ -376,7 +330,13 @@ impl Ledger {
             not_after: row.not_after,
             tbs: Hash::of(&tbs),
         };
-        if self.body(row.planned_entry).await?.as_deref() != Some(planned.line(row.planned_at).as_str()) {
+        let (said, means) =
+            (self.body(row.planned_entry).await?.unwrap_or_default(), planned.line(row.planned_at));
+        // What was never signed may have been restored without its bytes; its line still stands.
+        let bodiless = tbs.is_empty() && state(&row.state) == CertificateState::Abandoned;
+        let told =
+            |line: &str| line.split(if bodiless { " tbs=" } else { "\n" }).next().unwrap_or("").to_owned();
+        if told(&said) != told(&means) {
             return Err(bad());
         }
         self.compare_signed(row, &tbs).await?;
@@ -426,6 +386,14 @@ fn parsed(serial: &str, entry: i64) -> Result<CertificateSerial, LedgerError> {
     serial.parse().map_err(|_| broken(entry as u64, "its serial is no serial"))
 }
 
+fn entry_of_list(
+    (serial, at, reason, entry): (String, i64, String, i64),
+) -> Result<RevokedEntry, LedgerError> {
+    let reason = RevocationReason::parse(&reason)
+        .ok_or_else(|| broken(entry as u64, "the reason of its revocation is unknown"))?;
+    Ok(RevokedEntry { serial: parsed(&serial, entry)?, at, reason })
+}
+
 fn state(text: &str) -> CertificateState {
     match text {
         "planned" => CertificateState::Planned,
@@ -433,20 +401,6 @@ fn state(text: &str) -> CertificateState {
         "revoked" => CertificateState::Revoked,
         _ => CertificateState::Abandoned,
     }
-}
-
-fn registered(row: Row) -> Result<Registered, LedgerError> {
-    let bad = || broken(row.planned_entry as u64, "its certificate cannot be read");
-    let der = row.der.as_ref().map(|der| BASE64.decode(der.as_bytes()).map_err(|_| bad())).transpose()?;
-    Ok(Registered {
-        serial: parsed(&row.serial, row.planned_entry)?,
-        slot: row.slot.parse().map_err(|_| bad())?,
-        key: row.key_hash.parse().map_err(|_| bad())?,
-        not_after: row.not_after,
-        state: state(&row.state),
-        entry: row.planned_entry as u64,
-        der,
-    })
 }
 
 fn shown(row: Row, now: i64) -> Result<CertificateRow, LedgerError> {

@@ -1,32 +1,39 @@
 //! The room: opens the sealed keys (before the jail), starts the authority, answers its doors.
-//! An edge file: files, clock, tokio. Owns the authority and one task, which keeps the revocation lists
-//! fresh; both end with `stop`. A question that changes something runs to its end even if the asker goes.
+//! An edge file: files, clock, tokio. Owns the authority and one task, which keeps revocation lists and OCSP
+//! answers fresh; both end with `stop`. A question that changes something runs to its end even if the asker goes.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::Future;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, BATCH_MAX, Wish};
 use crate::ca::{CaCertificate, CaError};
 use crate::ceremony::DEVICE_CA_KEY;
 use crate::chain::Hash;
 use crate::door::{
-    Answering, AuthorityEnd, IssuingAnswer, IssuingDoor, IssuingQuestion, IssuingRefusal, PkiAnswer,
-    PkiQuestion, PkiStatus, PublishedAnswer, PublishedDoor, PublishedQuestion, RevocationsAnswer,
+    Answering, AuthorityEnd, IssuedCertificate, IssuingAnswer, IssuingDoor, IssuingQuestion, IssuingRefusal,
+    PkiAnswer, PkiQuestion, PkiStatus, PublishedAnswer, PublishedDoor, PublishedQuestion, RevocationsAnswer,
     RevocationsDoor, RevocationsQuestion,
 };
 use crate::folders::{DEVICE_CA_DER, DEVICE_CA_KEY_SEALED, LEDGER, ROOT_DER, SERVER_CA_DER, TRANSCRIPT};
+use crate::holders::Sharing;
 use crate::ledger::{Ledger, LedgerError};
-use crate::pem;
+use crate::ocsp::{self, Unanswered};
+use crate::operator;
+use crate::published::{self, OCSP_RESPONSE, Published, bytes};
 use crate::realm::{Realm, RealmError, SHARDS, crl_path};
 use crate::seal::{SealError, Secret};
 use crate::signer::{MemoryKey, Signer};
 
+const LOCK: &str = "lock";
+/// Wishes that may wait; whoever comes then waits for a place.
+const WAITING_MAX: usize = 4 * BATCH_MAX;
 /// How often the lists are looked at; a look is cheap, and a late list is retried at the next.
 const LISTS_EVERY: Duration = Duration::from_secs(5);
 
@@ -49,6 +56,8 @@ pub enum OpenError {
     Ca { path: PathBuf, source: CaError },
     #[error(transparent)]
     Realm(#[from] RealmError),
+    #[error("MM-2234 {0} is in use: another process of the authority runs; ask it, or stop it first")]
+    Busy(PathBuf),
     #[error("MM-2233 the sealed key is not the device CA's; the folder was mixed up")]
     OtherKey,
     #[error(transparent)]
@@ -69,12 +78,7 @@ pub struct Opened {
     signer: Box<dyn Signer>,
     ledger: PathBuf,
     transcript: Hash,
-}
-
-struct Published {
-    root: CaCertificate,
-    device_ca: CaCertificate,
-    server_ca: CaCertificate,
+    lock: File,
 }
 
 #[derive(Clone)]
@@ -84,14 +88,22 @@ struct Inner {
     authority: Arc<Authority>,
     published: Published,
     transcript: Hash,
+    /// Wishes on their way to the next record.
+    wishes: mpsc::Sender<Wished>,
     stopping: watch::Sender<bool>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    /// One authority per folder; given back when the room is gone.
+    lock: Mutex<Option<File>>,
 }
+
+/// A wish, and whom to tell.
+type Wished = (Wish, oneshot::Sender<Result<IssuedCertificate, IssuingRefusal>>);
 
 /// Reads the authority's folder and opens the device CA's key. The server CA's key stays sealed: nothing
 /// here uses it, and the root's is not on this machine.
 pub fn open(config: Config) -> Result<Opened, OpenError> {
     let dir = &config.dir;
+    let lock = lock(dir)?;
     let device_ca = ca(&dir.join(DEVICE_CA_DER))?;
     let published = Published {
         root: ca(&dir.join(ROOT_DER))?,
@@ -110,22 +122,33 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         return Err(OpenError::OtherKey);
     }
     let transcript = Hash::of(&read(&dir.join(TRANSCRIPT))?);
-    Ok(Opened { realm, published, device_ca, signer: Box::new(key), ledger, transcript })
+    Ok(Opened { realm, published, device_ca, signer: Box::new(key), ledger, transcript, lock })
 }
 
 impl Opened {
     pub async fn start(self) -> Result<Room, StartError> {
+        let room = self.start_still().await?;
+        let authority = &room.0.authority;
+        let worker = tokio::spawn(keep_fresh(Arc::clone(authority), room.0.stopping.subscribe()));
+        room.workers().push(worker);
+        Ok(room)
+    }
+
+    /// For a command beside which no appliance runs: nothing is renewed by itself.
+    pub async fn start_still(self) -> Result<Room, StartError> {
         let ledger = Ledger::open(&self.ledger).await?;
         let authority = Authority::open(self.realm, self.device_ca, self.signer, ledger, now()).await?;
         let authority = Arc::new(authority);
-        let stopping = watch::Sender::new(false);
-        let worker = tokio::spawn(keep_lists(Arc::clone(&authority), stopping.subscribe()));
+        let (wishes, wished) = mpsc::channel(WAITING_MAX);
+        let issuing = tokio::spawn(issue_together(Arc::clone(&authority), wished));
         Ok(Room(Arc::new(Inner {
             authority,
             published: self.published,
             transcript: self.transcript,
-            stopping,
-            worker: Mutex::new(Some(worker)),
+            wishes,
+            stopping: watch::Sender::new(false),
+            workers: Mutex::new(vec![issuing]),
+            lock: Mutex::new(Some(self.lock)),
         })))
     }
 }
@@ -133,6 +156,17 @@ impl Opened {
 impl Room {
     /// Held by provisioning.
     pub async fn issuing(&self, question: IssuingQuestion) -> IssuingAnswer {
+        let question = match question {
+            IssuingQuestion::Issue { slot, kind, request, token } => {
+                let wish = Wish::new(slot, kind, &request, &token, Sharing::OneSlotPerKey);
+                let issued = match wish {
+                    Ok(wish) => self.wish(wish).await,
+                    Err(refusal) => Err(refusal),
+                };
+                return issued.map_or_else(IssuingAnswer::Refused, IssuingAnswer::Issued);
+            }
+            other => other,
+        };
         let authority = Arc::clone(&self.0.authority);
         // A task of its own: an asker that goes away must not leave an act half done.
         let act = tokio::spawn(async move { act(&authority, question).await });
@@ -140,6 +174,14 @@ impl Room {
             log::error!("an act of the authority broke: {error}");
             IssuingAnswer::Refused(IssuingRefusal::Unavailable { why: "it broke; see the log".into() })
         })
+    }
+
+    /// One certificate, recorded together with whoever else waits (group commit).
+    pub async fn wish(&self, wish: Wish) -> Result<IssuedCertificate, IssuingRefusal> {
+        let (tell, told) = oneshot::channel();
+        let gone = || IssuingRefusal::Unavailable { why: "the authority has stopped".into() };
+        self.0.wishes.send((wish, tell)).await.map_err(|_| gone())?;
+        told.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Held by the gateway.
@@ -150,46 +192,71 @@ impl Room {
 
     /// Held by the gateway; whatever is published may be seen by anyone.
     pub async fn published(&self, question: PublishedQuestion) -> PublishedAnswer {
-        let PublishedQuestion::Get { path } = question;
-        let published = &self.0.published;
-        let certificate = |ca: &CaCertificate| bytes("application/pkix-cert", ca.der().to_vec());
-        match path.strip_prefix('/').unwrap_or(&path) {
-            "ca/root.crt" => certificate(&published.root),
-            "ca/device.crt" => certificate(&published.device_ca),
-            "ca/server.crt" => certificate(&published.server_ca),
-            "ca/root.pem" => {
-                bytes("application/x-pem-file", pem::certificate(published.root.der()).into_bytes())
+        let authority = &self.0.authority;
+        match question {
+            PublishedQuestion::Ocsp { request } => self.ocsp(&request),
+            PublishedQuestion::Get { path } => {
+                let path = path.strip_prefix('/').unwrap_or(&path);
+                match path.split_once('/') {
+                    Some(("ca", name)) => self.0.published.get(name),
+                    Some(("crl", _)) => (0..SHARDS)
+                        .find(|shard| crl_path(*shard) == path)
+                        .and_then(|shard| authority.list(shard))
+                        .map_or(PublishedAnswer::NotFound, |der| bytes("application/pkix-crl", der)),
+                    Some(("ocsp", request)) => match ocsp::from_path(request) {
+                        Ok(request) => self.ocsp(&request),
+                        Err(unanswered) => bytes(OCSP_RESPONSE, unanswered.der()),
+                    },
+                    Some(("log", rest)) => published::log(authority, rest).await,
+                    _ => PublishedAnswer::NotFound,
+                }
             }
-            path => (0..SHARDS)
-                .find(|shard| crl_path(*shard) == path)
-                .and_then(|shard| self.0.authority.list(shard))
-                .map_or(PublishedAnswer::NotFound, |der| bytes("application/pkix-crl", der)),
         }
+    }
+
+    /// Never signs: what it says was signed beforehand.
+    fn ocsp(&self, request: &[u8]) -> PublishedAnswer {
+        let answer = self.0.authority.answers().reply(request, now());
+        bytes(OCSP_RESPONSE, answer.map_or_else(Unanswered::der, |der| der.to_vec()))
     }
 
     /// Held by the operator's CLI.
     pub async fn operator(&self, question: PkiQuestion) -> PkiAnswer {
-        let ledger = self.0.authority.ledger();
-        let answer = match question {
-            PkiQuestion::Status => self.status().await.map(PkiAnswer::Status),
-            PkiQuestion::List { slot } => ledger.rows(slot, now()).await.map(PkiAnswer::Certificates),
-            PkiQuestion::VerifyLedger => self.verify_ledger().await,
-        };
-        answer.unwrap_or_else(|error| match error {
-            LedgerError::Broken { entry, why } => PkiAnswer::LedgerBroken { entry, why },
-            error => PkiAnswer::Refused(IssuingRefusal::Unavailable { why: error.to_string() }),
-        })
+        match question {
+            PkiQuestion::Act { by, act } => {
+                let authority = Arc::clone(&self.0.authority);
+                let act = tokio::spawn(async move { operator::act(&authority, &by, act, now()).await });
+                act.await.unwrap_or_else(|error| {
+                    log::error!("an operator's act broke: {error}");
+                    PkiAnswer::Refused(IssuingRefusal::Unavailable { why: "it broke; see the log".into() })
+                })
+            }
+            PkiQuestion::Status => answered(self.status().await.map(PkiAnswer::Status)),
+            PkiQuestion::VerifyLedger => answered(self.verify_ledger().await),
+            question => answered(operator::look(&self.0.authority, question, now()).await),
+        }
     }
 
     /// Lets the act that runs come to its end, then closes the ledger.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
-        let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(worker) = worker {
-            // It fails only if it panicked, which is in the log already.
+        let workers = std::mem::take(&mut *self.workers());
+        self.0.authority.close().await;
+        for worker in workers {
+            // The acts have come to their end; what is left only waits.
+            worker.abort();
             worker.await.ok();
         }
-        self.0.authority.close().await;
+        drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// What the room's operator and its bench ask beyond the doors.
+    pub fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.0.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn status(&self) -> Result<PkiStatus, LedgerError> {
@@ -229,6 +296,19 @@ impl Room {
     }
 }
 
+/// Takes whatever waits and issues it in one record. Ends when nobody can wish any more.
+async fn issue_together(authority: Arc<Authority>, mut wished: mpsc::Receiver<Wished>) {
+    let mut waiting = Vec::with_capacity(BATCH_MAX);
+    while wished.recv_many(&mut waiting, BATCH_MAX).await > 0 {
+        let (wishes, tell): (Vec<Wish>, Vec<_>) = waiting.drain(..).unzip();
+        let outcomes = authority.issue_many(&wishes, now()).await;
+        for (tell, outcome) in tell.into_iter().zip(outcomes) {
+            // An asker that went away asks again with the same token.
+            tell.send(outcome).ok();
+        }
+    }
+}
+
 async fn act(authority: &Authority, question: IssuingQuestion) -> IssuingAnswer {
     let now = now();
     let answer = match question {
@@ -246,9 +326,10 @@ async fn act(authority: &Authority, question: IssuingQuestion) -> IssuingAnswer 
     answer.unwrap_or_else(IssuingAnswer::Refused)
 }
 
-/// Ends when `stopping` says so, or when its room is gone.
-async fn keep_lists(authority: Arc<Authority>, mut stopping: watch::Receiver<bool>) {
+/// Keeps lists and answers fresh. Ends when `stopping` says so, or when its room is gone.
+async fn keep_fresh(authority: Arc<Authority>, mut stopping: watch::Receiver<bool>) {
     loop {
+        authority.renew_answers(now()).await;
         tokio::select! {
             // Never set back: any change, and the room's end too, means stop.
             _ = stopping.changed() => return,
@@ -256,6 +337,13 @@ async fn keep_lists(authority: Arc<Authority>, mut stopping: watch::Receiver<boo
         }
         authority.renew_lists(now()).await;
     }
+}
+
+fn answered(answer: Result<PkiAnswer, LedgerError>) -> PkiAnswer {
+    answer.unwrap_or_else(|error| match error {
+        LedgerError::Broken { entry, why } => PkiAnswer::LedgerBroken { entry, why },
+        error => PkiAnswer::Refused(IssuingRefusal::Unavailable { why: error.to_string() }),
+    })
 }
 
 /// In one process a door is the room itself.
@@ -281,13 +369,21 @@ fn answering<'a, A>(answer: impl Future<Output = A> + Send + 'a) -> Answering<'a
     Box::pin(async move { Ok(answer.await) })
 }
 
-fn bytes(media_type: &str, bytes: Vec<u8>) -> PublishedAnswer {
-    PublishedAnswer::Bytes { media_type: media_type.to_owned(), bytes }
-}
-
 fn ca(path: &Path) -> Result<CaCertificate, OpenError> {
     let der = read(path)?;
     CaCertificate::parse(&der).map_err(|source| OpenError::Ca { path: path.to_owned(), source })
+}
+
+/// One process per authority: two would each miss what the other recorded.
+pub fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(LOCK);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let lock = lock.map_err(|source| OpenError::File { path: path.clone(), source })?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy(path)),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, OpenError> {

@@ -7,11 +7,14 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair
 use zeroize::Zeroizing;
 
 use crate::chain::Hash;
+use crate::checkpoint::Checkpoint;
 use crate::draft::Draft;
 use crate::key::PublicKey;
 use crate::ledger::Recorded;
 use crate::lint::Linted;
+use crate::ocsp::ResponseData;
 use crate::seal::{self, NONCE_LEN, SALT_LEN, SealError, Secret};
+use crate::tiles::TreeHead;
 
 /// Bytes that may be signed.
 pub struct Order<'a>(&'a [u8]);
@@ -47,6 +50,21 @@ impl<'a> Order<'a> {
         if linted.covers() == draft.hash() { Ok(Self(draft.bytes())) } else { Err(SignError::NotRecorded) }
     }
 
+    /// A checkpoint of the log as it stands on disk.
+    pub fn checkpoint(text: &'a str, checkpoint: &Checkpoint, tree: &TreeHead) -> Result<Self, SignError> {
+        let true_head = checkpoint.size == tree.size() && checkpoint.root == tree.root();
+        if true_head && text == checkpoint.text() {
+            Ok(Self(text.as_bytes()))
+        } else {
+            Err(SignError::NotRecorded)
+        }
+    }
+
+    /// An OCSP answer; only the delegate's key is ever given one.
+    pub fn answer(data: &'a ResponseData) -> Self {
+        Self(data.bytes())
+    }
+
     /// What a thief of the key would sign.
     #[cfg(test)]
     pub(crate) fn anything(bytes: &'a [u8]) -> Self {
@@ -63,6 +81,11 @@ pub trait Signer: Send + Sync {
     fn public_key(&self) -> PublicKey;
     /// ECDSA P-256 with SHA-256, ASN.1.
     fn sign(&self, order: &Order<'_>) -> Result<Vec<u8>, SignError>;
+    /// Whether each signature must be looked at: a key store outside this process may be faulty or
+    /// exchanged. Of a key in our own memory, the first of each batch is looked at.
+    fn is_foreign(&self) -> bool {
+        true
+    }
 }
 
 /// A key in this process's memory.
@@ -106,6 +129,10 @@ impl Signer for MemoryKey {
         signature
             .map(|signature| signature.as_ref().to_vec())
             .map_err(|_| SignError::Key("ECDSA failed".into()))
+    }
+
+    fn is_foreign(&self) -> bool {
+        false
     }
 }
 

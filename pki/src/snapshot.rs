@@ -36,9 +36,24 @@ impl Snapshot {
         self.lock().number
     }
 
-    /// Adds one; everyone who waits is told. Adding what is there changes nothing.
-    pub fn add(&self, number: u64, certificate: LivingCertificate) {
-        self.change(number, |living| living.insert(certificate.serial, certificate) != Some(certificate));
+    /// Adds some; everyone who waits is told. Adding what is there changes nothing.
+    pub fn add_all(&self, number: u64, certificates: &[LivingCertificate]) {
+        self.change(number, |living| {
+            certificates
+                .iter()
+                .fold(false, |changed, one| (living.insert(one.serial, *one) != Some(*one)) | changed)
+        });
+    }
+
+    /// All of them, the expired too.
+    pub fn all(&self) -> Vec<LivingCertificate> {
+        self.lock().certificates.values().copied().collect()
+    }
+
+    /// Does something while nothing is added or taken out; it is told what lives.
+    pub fn while_unchanged<T>(&self, act: impl FnOnce(&dyn Fn(&CertificateSerial) -> bool) -> T) -> T {
+        let living = self.lock();
+        act(&|serial| living.certificates.contains_key(serial))
     }
 
     /// Takes some out; everyone who waits is told. Returns the number that lacks them.

@@ -13,6 +13,7 @@ use crate::separation;
 use crate::server::{Engine, Form};
 use crate::stay::Scene;
 use crate::team::{self, Team};
+use crate::witness;
 use crate::world::{Tools, World};
 
 pub const PLAN: [(&str, &str); 8] = [
@@ -163,6 +164,7 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
     let [before, during, after] = POSTS;
     let write = |(from, to): (u32, u32)| revocation::post_numbered(&bystander, &team.patient, from, to);
 
+    let witness = witness::proves_life(world, clinic, nurses)?;
     write(before)?;
     lost_stream.event("a post on the device that is about to be lost", |e| e.kind == "post")?;
     let cut = revocation::revoke_while(world, clinic, || write(during))?;
@@ -173,13 +175,14 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
     revocation::heard_nothing_since(&lost_stream, after.0, after.1)?;
     revocation::signature_holds(world, &cut.receipt, nurses)?;
     revocation::on_the_list(world, clinic, nurses)?;
+    witness.proves_death(world, nurses)?;
     revocation::tls_refused(clinic, nurses)?;
     revocation::handshake_refused(world, clinic)?;
     revocation::nothing_answers(clinic, &lost)?;
     finish(world)?;
     let gone = cut.gone_after.as_millis();
     Ok(format!(
-        "gone after {gone} ms, slowest point {slowest} ms, receipt signed; 20 of 20 posts reached the bystander"
+        "gone after {gone} ms, slowest point {slowest} ms, receipt signed; in the log and in OCSP; 20 of 20 posts reached the bystander"
     ))
 }
 

@@ -10,6 +10,7 @@ use vpn::{Series, SlotNumber};
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
+use super::pki_args::PkiCommand;
 use crate::process::Name;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -91,6 +92,9 @@ pub enum Command {
     /// 監査記録 / audit trails
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// 認証局 / the authority: certificates, lists, the transparency log
+    #[command(subcommand)]
+    Pki(PkiCommand),
     /// コードの意味と対処 / what a code means and what to do
     Explain {
         /// 例 / e.g. MM-6002
@@ -428,6 +432,15 @@ mod tests {
             "mimamori mail retry --failed",
             "mimamori mail dns",
             "mimamori audit verify",
+            "mimamori pki list --slot 18-0042",
+            "mimamori pki issue --csr a.pem --slot 18-0042 --out a.crt",
+            "mimamori pki issue --csr-dir in --out out --dry-run",
+            "mimamori pki revoke --slot 18-0042 --reason superseded --dry-run",
+            "mimamori pki crl --shard 7 --out 7.crl",
+            "mimamori pki log verify copy --older checkpoint",
+            "mimamori pki log verify --proof a.proof --certificate a.crt --issuer ca.crt",
+            "mimamori pki log restore --from copy",
+            "mimamori pki inspect a.p12 -o json",
             "mimamori explain MM-6002",
             "mimamori completions zsh",
             "mimamori man --dir /x",
@@ -454,6 +467,11 @@ mod tests {
             "mimamori audit list --trace xyz",
             "mimamori audit list --limit 0",
             "mimamori -o yaml status",
+            "mimamori pki issue --csr a.pem --out a.crt",
+            "mimamori pki revoke --reason superseded",
+            "mimamori pki crl --shard 64",
+            "mimamori pki log verify",
+            "mimamori pki log verify --proof a.proof",
         ] {
             assert!(read(line).is_err(), "{line}");
         }

@@ -63,6 +63,11 @@ impl Door {
         Ok(Self { ways, runtime })
     }
 
+    /// Whether somebody opened it; he may have gone since.
+    pub fn is_there(&self) -> bool {
+        self.ways.iter().any(|way| std::os::unix::net::UnixStream::connect(&way.path).is_ok())
+    }
+
     pub fn status(&self) -> Result<Status, Failure> {
         let mut parts = Vec::new();
         let mut last = None;

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, case, device, explain, facility, fee, flow, gateway, keys, mail, pages, realm, slot, status,
+    audit, case, device, explain, facility, fee, flow, gateway, keys, mail, pages, pki, realm, slot, status,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -63,6 +63,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Keys(command) => keys::keys(&config, credentials, command, out),
+        Command::Pki(command) => pki::pki(&config, credentials, command, out),
         Command::Explain { code } => explain::explain(&code, out),
         Command::Completions { shell } => pages::print_completions(shell, out),
         Command::Man { dir } => pages::man(&dir, out),

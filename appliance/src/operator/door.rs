@@ -107,6 +107,7 @@ impl Rooms {
                 Err(fault) => silent("vpn", fault.to_string()),
             },
             OperatorQuestion::Pki(question) => {
+                let question = question.asked_by(&operator.name);
                 carried("pki", ask(&self.pki, question).await, OperatorAnswer::Pki)
             }
             OperatorQuestion::Gateway(question) => {

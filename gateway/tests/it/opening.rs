@@ -19,6 +19,18 @@ async fn the_start_page_hands_out_the_root_and_published_bytes_are_published() {
     assert_eq!(client.plain("GET", open, "/crl/99.crl").await.status, StatusCode::NOT_FOUND);
     assert_eq!(client.plain("GET", open, "/ca/../ca/root.crt").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(client.plain("POST", open, "/").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    // OCSP by GET (RFC 6960 A.1): the one place where an escaped slash means something; and by POST.
+    let asked = client.plain("GET", open, "/ocsp/MF%2Fx%2B%3D").await;
+    assert_eq!(
+        (asked.body.as_str(), asked.header("content-type")),
+        ("ocsp/MF%2Fx%2B%3D", "application/ocsp-response")
+    );
+    assert_eq!(client.plain("POST", open, "/ocsp").await.status, StatusCode::OK);
+    assert_eq!(client.plain("GET", open, "/ocsp").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(client.plain("POST", open, "/ocsp/MF").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(client.plain("GET", open, "/ocsp/../x").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(client.plain("GET", "evil.example", "/ocsp/MF").await.status, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(client.plain("GET", open, "/log/checkpoint").await.status, StatusCode::NOT_FOUND);
     assert_eq!(client.plain("GET", "evil.example", "/").await.status, StatusCode::MISDIRECTED_REQUEST);
     assert!(client.plain("GET", open, "/assets/mimamori.css").await.body.contains("--mm-key"));
     assert!(world.upstream.seen().is_empty());

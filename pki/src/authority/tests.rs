@@ -11,13 +11,21 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::*;
 use crate::ceremony::tests::{NOW, ceremony, device_key, folders_in, openssl};
+use crate::chain::Hash;
 use crate::door::CertificateState;
+use crate::door::{Attestation, DeviceKind, IssuedCertificate, RevocationReason, Revoke};
 use crate::folders::{self, LEDGER};
+use crate::key::PublicKey;
 use crate::pem;
+use crate::realm::{SHARDS, shard_of};
+use crate::serial::CertificateSerial;
 use crate::signer::MemoryKey;
 use crate::verify::{self, DeviceVerifier};
+use vpn::slot::SlotNumber;
 
 mod lists;
+mod proving;
+mod vouching;
 
 const DAY: i64 = 86_400;
 
@@ -98,6 +106,12 @@ impl Signer for Watched {
     }
 
     fn sign(&self, order: &Order<'_>) -> Result<Vec<u8>, SignError> {
+        if order.bytes().starts_with(b"m.example.jp/mimamori\n")
+            || order.bytes().starts_with(b"other.example.jp/mimamori\n")
+        {
+            // A checkpoint speaks of what is on disk already.
+            return self.key.sign(order);
+        }
         // Committed means: another connection sees it.
         let (hash, ledger) = (Hash::of(order.bytes()).to_string(), self.ledger.clone());
         let found = std::thread::spawn(move || recorded(&ledger, &hash)).join().unwrap();
@@ -351,9 +365,14 @@ async fn every_change_of_the_ledger_is_found() {
     ] {
         std::fs::write(world.ledger_path(), &good).unwrap();
         world.tamper(attack).await;
-        let ledger = Ledger::open(&world.ledger_path()).await.unwrap();
-        let found = ledger.verify_all().await;
-        ledger.close().await;
+        let found = match Ledger::open(&world.ledger_path()).await {
+            Ok(ledger) => {
+                let found = ledger.verify_all().await;
+                ledger.close().await;
+                found
+            }
+            Err(error) => Err(error),
+        };
         assert!(matches!(found, Err(LedgerError::Broken { .. })), "{attack}: {found:?}");
     }
     std::fs::write(world.ledger_path(), &good).unwrap();
@@ -363,32 +382,6 @@ async fn every_change_of_the_ledger_is_found() {
     for accident in ["UPDATE ledger SET body = ''", "DELETE FROM ledger"] {
         assert!(sqlx::query(accident).execute(ledger.pool()).await.is_err(), "{accident}");
     }
-}
-
-#[tokio::test]
-async fn an_attestation_can_be_checked_by_anyone_with_the_device_ca() {
-    let world = World::new().await;
-    let authority = world.open().await;
-    let attestation = authority.attest("受領書 r-1", Hash::of(b"receipt"), NOW).await.unwrap();
-    let ca = &ceremony().device_ca_der;
-    verify::attestation(ca, &attestation).unwrap();
-    let head = authority.ledger().head().await.unwrap();
-    assert_eq!((attestation.entry + 1, attestation.head), (head.entries, head.hash));
-    type Change = fn(&mut Attestation);
-    let changes: [Change; 5] = [
-        |a| a.entry += 1,
-        |a| a.subject.push('x'),
-        |a| a.hash = Hash::of(b"another"),
-        |a| a.head = Hash::of(b"another"),
-        |a| a.signature[10] ^= 1,
-    ];
-    for change in changes {
-        let mut forged = attestation.clone();
-        change(&mut forged);
-        assert!(verify::attestation(ca, &forged).is_err(), "{forged:?}");
-    }
-    assert!(verify::attestation(&ceremony().root_der, &attestation).is_err());
-    assert_eq!(code(authority.attest("two\nlines", Hash::of(b""), NOW).await), "MM-2001");
 }
 
 #[tokio::test]
@@ -436,12 +429,9 @@ async fn a_record_alone_opens_nothing() {
     let (bytes, other) = (b"bytes".as_slice(), b"other".as_slice());
     let (tbs, key) = (Hash::of(bytes), Hash::of(b"key"));
     let kind = DeviceKind::Facility;
-    writing
-        .append(NOW, &Entry::Planned { serial, slot: slot("18-0042"), kind, key, not_after: NOW, tbs })
-        .await
-        .unwrap();
-    writing.append(NOW, &Entry::List { shard: 1, number: 1, tbs }).await.unwrap();
-    let (_, recorded) = writing.commit().await.unwrap();
+    writing.append(NOW, &Entry::Planned { serial, slot: slot("18-0042"), kind, key, not_after: NOW, tbs });
+    writing.append(NOW, &Entry::List { shard: 1, number: 1, tbs });
+    let recorded = writing.commit().await.unwrap().recorded;
     assert!(Order::recorded(bytes, &recorded[0]).is_err());
     assert!(Order::recorded(bytes, &recorded[1]).is_ok());
     assert!(Order::recorded(other, &recorded[1]).is_err());

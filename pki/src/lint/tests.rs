@@ -49,7 +49,8 @@ fn what_is_encoded_otherwise_than_meant_is_refused() {
     let bench = bench();
     let meant = bench.profile(DeviceKind::Facility);
     type Change = fn(&mut Profile);
-    let changes: [(&str, Change); 11] = [
+    let changes: [(&str, Change); 12] = [
+        ("authority-info-access", |p| p.access.as_mut().unwrap().ocsp = "http://evil.example/ocsp".into()),
         ("serial", |p| p.serial = CertificateSerial::from_random([8; 16])),
         ("subject", |p| p.subject.common_name = "18-0043".into()),
         ("subject", |p| p.subject.organization = "山田太郎".into()),

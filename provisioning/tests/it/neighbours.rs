@@ -304,6 +304,8 @@ impl Pki {
             IssuingQuestion::Revoke { what, reason } => {
                 let serials: Vec<_> = match what {
                     Revoke::Certificate(serial) => vec![serial],
+                    // Provisioning knows serials and slots.
+                    Revoke::Key(_) => vec![],
                     Revoke::Slot(slot) => state
                         .issued
                         .values()

@@ -17,6 +17,10 @@ const VERSION_JA: &str =
     "新しい版で使った台帳は、古い版では開けません。同じか新しい版の mimamori で起動してください。";
 const VERSION_EN: &str =
     "a database of a newer version does not open in an older one: start the same version or a newer";
+const COPY_JA: &str = "正しいファイルか確かめ、写しを取り直してください。";
+const COPY_EN: &str = "check that it is the right file, or take the copy again";
+const FORGED_JA: &str = "書き換えの疑いがあります。ファイルをそのまま残し、保守担当へお知らせください。";
+const FORGED_EN: &str = "it may be forged: keep the files as they are, and tell the engineer";
 const TELL_JA: &str = "保守担当へ、このコードと時刻をお知らせください。";
 const TELL_EN: &str = "tell the engineer this code and the time";
 const AGAIN_JA: &str = "もう一度起動してください。続くときは保守担当へお知らせください。";
@@ -215,6 +219,85 @@ pub const FAULTS: &[Fault] = &[
         "an earlier run of the ceremony was interrupted",
         "そのときと同じフォルダー（金庫のものも）をつないで、もう一度実行してください。",
         "connect the same folders, the safe's too, and run it again",
+    ],
+    [
+        "MM-2234",
+        "認証局のフォルダーは別のプロセスが使っています。",
+        "another process of the authority runs",
+        "それに尋ねるか、止めてからもう一度実行してください。",
+        "ask that one, or stop it first",
+    ],
+    [
+        "MM-2401",
+        "これはログのチェックポイントでも証明でもありません。",
+        "this is not a checkpoint or a proof of ours",
+        COPY_JA,
+        COPY_EN,
+    ],
+    [
+        "MM-2402",
+        "チェックポイントの署名がこの認証局のものではありません。",
+        "the checkpoint is not signed by this device CA",
+        COPY_JA,
+        COPY_EN,
+    ],
+    [
+        "MM-2403",
+        "その行は、チェックポイントのログにありません。",
+        "the line does not stand in the log of the checkpoint",
+        FORGED_JA,
+        FORGED_EN,
+    ],
+    ["MM-2404", "証明は別の証明書のものです。", "the proof is another certificate's", COPY_JA, COPY_EN],
+    ["MM-2405", "ログは別の領域のものです。", "the log is another realm's", COPY_JA, COPY_EN],
+    [
+        "MM-2411",
+        "写しの認証局の証明書を使えません。",
+        "the CA's certificate of the copy cannot be used",
+        COPY_JA,
+        COPY_EN,
+    ],
+    [
+        "MM-2412",
+        "写しのチェックポイントが成り立ちません。",
+        "the copy's checkpoint does not hold",
+        COPY_JA,
+        COPY_EN,
+    ],
+    [
+        "MM-2413",
+        "写しの行数がチェックポイントと違います。",
+        "the copy has not as many lines as were signed",
+        COPY_JA,
+        COPY_EN,
+    ],
+    [
+        "MM-2414",
+        "写しの行が、署名されたものと違います。",
+        "the lines are not those that were signed",
+        FORGED_JA,
+        FORGED_EN,
+    ],
+    [
+        "MM-2415",
+        "以前のチェックポイントが、このログの始まりではありません。",
+        "the older checkpoint is not the beginning of this log",
+        FORGED_JA,
+        FORGED_EN,
+    ],
+    [
+        "MM-2416",
+        "写しの行と証明書が合いません。",
+        "a line and a certificate of the copy disagree",
+        FORGED_JA,
+        FORGED_EN,
+    ],
+    [
+        "MM-2421",
+        "写しはこの台帳の続きではありません。",
+        "the copy does not continue this ledger",
+        "正しい控えと、それより新しい写しを選んでください。",
+        "choose the right backup, and a copy newer than it",
     ],
     // gateway
     [

@@ -252,8 +252,18 @@ pub struct Published;
 impl PublishedDoor for Published {
     fn ask(&self, question: PublishedQuestion) -> pki::door::Answering<'_, PublishedAnswer> {
         Box::pin(async move {
-            let PublishedQuestion::Get { path } = question;
+            let path = match question {
+                PublishedQuestion::Get { path } => path,
+                PublishedQuestion::Ocsp { request } => {
+                    let media_type = "application/ocsp-response".into();
+                    return Ok(PublishedAnswer::Bytes { media_type, bytes: request });
+                }
+            };
             Ok(match path.as_str() {
+                path if path.starts_with("ocsp/") => PublishedAnswer::Bytes {
+                    media_type: "application/ocsp-response".into(),
+                    bytes: path.as_bytes().to_vec(),
+                },
                 "ca/root.crt" | "crl/07.crl" => PublishedAnswer::Bytes {
                     media_type: "application/pkix-cert".into(),
                     bytes: path.into_bytes(),

@@ -58,3 +58,23 @@ async fn lists_are_renewed_before_they_end_and_forget_the_expired() {
     authority.renew_lists(lost.not_after + DAY).await;
     assert!(!holds(&authority.list(shard).unwrap()), "expired: nobody would ask");
 }
+
+/// Died between the revocation and its list: the next start signs it, whatever the old list's age.
+#[tokio::test]
+async fn a_list_that_was_not_signed_is_signed_at_the_next_start() {
+    let world = World::new().await;
+    let authority = world.open().await;
+    let lost = issue(&authority, "18-0042", "a").await.unwrap();
+    authority.close().await;
+    let (signer, _) = watched(&world, true);
+    let authority = world.open_with(signer, "m.example.jp").await;
+    let reason = RevocationReason::KeyCompromise;
+    authority.revoke(Revoke::Certificate(lost.serial), reason, NOW).await.unwrap();
+    let holds = |list: &[u8]| list.windows(16).any(|part| part == lost.serial.as_bytes());
+    assert!(!holds(&authority.list(shard_of(&lost.serial)).unwrap()), "the key failed");
+    assert_eq!(authority.lists_state().1, 1);
+    authority.close().await;
+    let authority = world.open().await;
+    assert!(holds(&authority.list(shard_of(&lost.serial)).unwrap()));
+    assert_eq!(authority.lists_state().1, 0);
+}
