@@ -33,7 +33,7 @@ pub fn detail(value: &serde_json::Value, columns: usize) -> String {
 }
 
 /// A protocol's word as the consoles say it, or as it is for who reads English.
-pub fn word<'a>(language: Language, consoles: fn(&str) -> &str, word: &'a str) -> &'a str {
+pub fn word(language: Language, consoles: fn(&str) -> &str, word: &str) -> &str {
     match language {
         Language::Ja => consoles(word),
         Language::En => word,

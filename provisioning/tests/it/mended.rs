@@ -128,7 +128,7 @@ async fn a_refused_letter_leaves_for_the_corrected_address() {
         assert_eq!(correct(&office, address, false).await.unwrap_err().code, code, "{address}");
     }
     let would = correct(&office, "right@sakura.example.jp", true).await.unwrap();
-    assert_eq!(would.letters, [refused.message.clone()]);
+    assert_eq!(would.letters, std::slice::from_ref(&refused.message));
     assert_eq!((office.world.rows().await, case(&office).await), (before.clone(), shown));
 
     go.send(()).unwrap();
