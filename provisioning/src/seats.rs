@@ -123,8 +123,12 @@ async fn handle(shared: &Shared, event: &SeatEvent) -> Result<(), Fault> {
             bootstrap_seen(shared, event.slot, *endpoint).await
         }
         (true, SeatEventKind::EndpointChanged { to, .. }) => bootstrap_seen(shared, event.slot, *to).await,
-        // Whoever is enrolled may walk.
-        (false, SeatEventKind::EndpointChanged { .. }) => Ok(()),
+        // Two places with one bootstrap key: whatever the copy is for, the claim ends (ruling 5).
+        (true, SeatEventKind::KeyInTwoPlaces { other, .. }) => {
+            bootstrap_seen(shared, event.slot, SocketAddr::new(*other, 0)).await
+        }
+        // Whoever is enrolled may walk; a copied key is told in vpn's log, and a person decides.
+        (false, SeatEventKind::EndpointChanged { .. } | SeatEventKind::KeyInTwoPlaces { .. }) => Ok(()),
     }
 }
 

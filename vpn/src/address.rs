@@ -49,6 +49,11 @@ const _: () = assert!(SERIES_MAX as u32 * SEATS_PER_SERIES < 1 << 24);
 pub struct SeatIndex(u32);
 
 impl SeatIndex {
+    /// A position that another array has kept.
+    pub(crate) fn new(index: u32) -> SeatIndex {
+        SeatIndex(index)
+    }
+
     /// The seat that a WireGuard receiver index names; it may lie outside the plan.
     pub fn of_receiver(receiver: u32) -> SeatIndex {
         SeatIndex(receiver >> 8)
@@ -167,6 +172,19 @@ impl AddressPlan {
         Some((slot, place))
     }
 
+    /// The seat that owns an inner address, by octets alone; `None` for every other address.
+    pub fn seat_of(&self, address: Ipv4Addr) -> Option<SeatIndex> {
+        let [first, block, third, fourth] = address.octets();
+        let rest = fourth.checked_sub(REST_OFFSET).filter(|rest| *rest < 100)?;
+        let series = self.blocks.iter().position(|(_, b)| *b == block)? as u32;
+        if first != self.first_octet || third >= 2 * ENROLLING_OFFSET {
+            return None;
+        }
+        let (place, hundreds) = (third / ENROLLING_OFFSET, third % ENROLLING_OFFSET);
+        let number = u32::from(hundreds) * 100 + u32::from(rest);
+        Some(SeatIndex(series * SEATS_PER_SERIES + u32::from(place) * SEATS_PER_PLACE + number))
+    }
+
     /// The slot and place that own an inner address; `None` for every other address.
     pub fn slot_of(&self, address: Ipv4Addr) -> Option<(SlotNumber, Place)> {
         let [first, block, third, fourth] = address.octets();
@@ -211,6 +229,7 @@ mod tests {
                     let address = plan.address(slot, place).unwrap();
                     assert_eq!(plan.slot_of(address), Some((slot, place)));
                     let index = plan.seat_index(slot, place).unwrap();
+                    assert_eq!(plan.seat_of(address), Some(index));
                     assert_eq!(plan.seat_at(index), Some((slot, place)));
                     assert!(index.as_usize() < plan.seat_count());
                     assert!(address != plan.gateway() && address != plan.gateway_open());

@@ -1,79 +1,127 @@
-//! The seam for batching: slices of packets go into the data plane, one batch comes out.
-//! Owns the bytes of everything that leaves in one turn of the loop; reused, never shrinks below one turn.
+//! What one turn of the loop carries. Inwards: datagrams in one arena, opened where they lie. Outwards:
+//! trains of datagrams, sealed where they will be sent from. Owns those bytes; reused, never grows.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use crate::protocol::DATAGRAM_MAX;
+use crate::protocol::INITIATION_LEN;
 
-/// Packets taken from one source per turn, so that no source starves the others.
-pub const BATCH_MAX: usize = 64;
+/// Segments of one train: what the kernel takes in one call (UDP_MAX_SEGMENTS).
+pub const TRAIN_MAX: usize = 64;
 
-/// How a device is reached: which of our sockets, and its address. IPv4 is always written as IPv4.
+/// Bytes of one train: the longest UDP payload over IPv4, as a bound for both families.
+const TRAIN_BYTES: usize = 65_507;
+
+/// What may leave in one turn before the sources are read again: four full trains.
+const OUT_BYTES: usize = 4 << 16;
+
+/// How a device is reached: which of our sockets, its address, and which of our addresses it speaks to.
+/// IPv4 is always written as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
-    pub socket: usize,
+    pub socket: u16,
     pub peer: SocketAddr,
+    pub local: Option<IpAddr>,
 }
 
-/// One datagram as it came in.
-#[derive(Clone, Copy)]
-pub struct Datagram<'a> {
-    pub from: Path,
-    pub bytes: &'a [u8],
+/// One or more datagrams from one sender, each `stride` long but the last, at `at` of the arena.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub path: Path,
+    pub at: Range<usize>,
+    pub stride: usize,
 }
 
-/// What leaves: sealed datagrams for the network, opened packets for the TUN.
+/// What came in: opened packets for the TUN, initiations for the handshake thread.
 #[derive(Default)]
-pub struct Batch {
-    bytes: Vec<u8>,
-    to_network: Vec<(Path, Range<usize>)>,
-    to_tunnel: Vec<Range<usize>>,
+pub struct Inbound {
+    /// Places in the arena.
+    pub packets: Vec<Range<usize>>,
+    pub initiations: Vec<Arrival>,
 }
 
-impl Batch {
+/// An initiation as it came in; nothing of it is verified.
+#[derive(Clone)]
+pub struct Arrival {
+    pub path: Path,
+    pub message: [u8; INITIATION_LEN],
+}
+
+/// What leaves for the network.
+pub struct Outbound {
+    bytes: Vec<u8>,
+    used: usize,
+    trains: Vec<Train>,
+}
+
+/// Datagrams of one length (the last may be shorter), one behind the other, for one device.
+#[derive(Clone, Debug)]
+pub struct Train {
+    pub path: Path,
+    pub at: Range<usize>,
+    pub segment: usize,
+    pub count: usize,
+    closed: bool,
+}
+
+impl Outbound {
+    pub fn new() -> Self {
+        Self { bytes: vec![0; OUT_BYTES], used: 0, trains: Vec::new() }
+    }
+
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.to_network.clear();
-        self.to_tunnel.clear();
+        self.used = 0;
+        self.trains.clear();
     }
 
-    pub fn to_network(&self) -> impl ExactSizeIterator<Item = (Path, &[u8])> + '_ {
-        self.to_network.iter().map(|(path, range)| (*path, &self.bytes[range.clone()]))
+    /// Is there room for datagrams of `bytes` altogether?
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.used + bytes <= self.bytes.len()
     }
 
-    pub fn to_tunnel(&self) -> impl ExactSizeIterator<Item = &[u8]> + '_ {
-        self.to_tunnel.iter().map(|range| &self.bytes[range.clone()])
+    pub fn trains(&self) -> impl ExactSizeIterator<Item = (&Train, &[u8])> + '_ {
+        self.trains.iter().map(|train| (train, &self.bytes[train.at.clone()]))
     }
 
-    /// Lets `write` fill the next room; whatever length it answers is sent along `path`.
-    pub fn network<E>(
+    /// Lets `write` fill the next room with a datagram of at most `longest` bytes; it joins the last train
+    /// if that goes the same way and has its length. `None` when there is no room.
+    pub fn push<E>(
         &mut self,
         path: Path,
+        longest: usize,
         write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<usize, E> {
-        let range = self.fill(write)?;
-        let len = range.len();
-        self.to_network.push((path, range));
-        Ok(len)
-    }
-
-    /// The same for the TUN; a length of 0 sends nothing.
-    pub fn tunnel<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
-        let range = self.fill(write)?;
-        let len = range.len();
-        if len > 0 {
-            self.to_tunnel.push(range);
+    ) -> Option<Result<usize, E>> {
+        let room = self.bytes.get_mut(self.used..self.used + longest)?;
+        let len = match write(room) {
+            Ok(len) => len,
+            Err(error) => return Some(Err(error)),
+        };
+        let at = self.used..self.used + len;
+        self.used = at.end;
+        match self.trains.last_mut().filter(|train| train.takes(&path, len)) {
+            Some(train) => {
+                train.at.end = at.end;
+                train.count += 1;
+                train.closed = len < train.segment;
+            }
+            None => self.trains.push(Train { path, at, segment: len, count: 1, closed: false }),
         }
-        Ok(len)
+        Some(Ok(len))
     }
+}
 
-    fn fill<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<Range<usize>, E> {
-        let start = self.bytes.len();
-        self.bytes.resize(start + DATAGRAM_MAX, 0);
-        let written = write(&mut self.bytes[start..]);
-        let len = written.as_ref().map_or(0, |len| (*len).min(DATAGRAM_MAX));
-        self.bytes.truncate(start + len);
-        written.map(|_| start..start + len)
+impl Default for Outbound {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Train {
+    fn takes(&self, path: &Path, len: usize) -> bool {
+        !self.closed
+            && len <= self.segment
+            && self.count < TRAIN_MAX
+            && self.at.len() + len <= TRAIN_BYTES
+            && self.path == *path
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,8 @@ pub enum SeatEventKind {
     FirstHandshake { endpoint: SocketAddr },
     /// A completed handshake from an endpoint other than the last one.
     EndpointChanged { from: SocketAddr, to: SocketAddr },
+    /// Two devices hold this key: its messages come from two addresses in turn.
+    KeyInTwoPlaces { one: IpAddr, other: IpAddr },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +138,9 @@ pub struct VpnStatus {
     pub seats: Vec<SeatStatus>,
     /// Dropped packets by reason.
     pub drops: BTreeMap<String, u64>,
+    /// What else is counted, by name.
+    #[serde(default)]
+    pub meters: BTreeMap<String, u64>,
     /// Is the firewall's set what the seating says? `None` before the first read back.
     pub mirror_true: Option<bool>,
 }

@@ -32,18 +32,22 @@ reasons! {
     Oversize = "datagram-oversize",
     /// A message that only an initiator is sent; we never initiate.
     Unexpected = "datagram-unexpected",
+    /// More initiations at once than wait for the handshake thread.
+    InitiationsFull = "handshake-inbox-full",
     /// The first MAC does not know our public key.
     BadMac1 = "handshake-bad-mac1",
-    /// Under load; the sender was given a cookie instead.
-    CookieRequired = "handshake-cookie-required",
     /// This source has used up its handshakes.
     SourceLimit = "handshake-source-limit",
-    /// More handshakes from proven addresses than we can compute.
+    /// This key asks more often than the protocol allows.
+    SeatLimit = "handshake-seat-limit",
+    /// A newer initiation took its place before it was computed.
     Overload = "handshake-overload",
     /// A key that sits in no slot.
     UnknownKey = "handshake-unknown-key",
     /// The handshake does not verify, or was seen before.
     BadHandshake = "handshake-refused",
+    /// The kernel gave no randomness for an answer.
+    NoRandomness = "handshake-no-randomness",
     /// The receiver index names an empty seat.
     NoSeat = "data-no-seat",
     /// No session, or one that is too old.
@@ -87,8 +91,19 @@ impl Drops {
         self.0[reason as usize] += 1;
     }
 
+    pub fn add(&mut self, reason: DropReason, count: u64) {
+        self.0[reason as usize] += count;
+    }
+
     pub fn of(&self, reason: DropReason) -> u64 {
         self.0[reason as usize]
+    }
+
+    /// Both together.
+    pub fn and(&self, other: &Drops) -> Drops {
+        let mut both = self.clone();
+        both.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+        both
     }
 
     /// Those that happened, by name.

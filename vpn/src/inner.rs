@@ -1,47 +1,21 @@
 //! The inner packet: which IPv4 packets may pass a tunnel, and in which direction.
-//! Owns `Reach`, what a class of seat may speak with; pure.
+//! Owns no state; pure.
 
 use std::net::Ipv4Addr;
 
-use crate::address::{AddressPlan, TUNNEL_MTU};
-use crate::door::Gate;
+use crate::addressing::{Addressing, Reach};
 use crate::drops::DropReason;
-use crate::slot::SeatClass;
-
-/// A header without options; options (source routes, record route) have no place in a tunnel.
-const HEADER: usize = 20;
-const VERSION_AND_LENGTH: u8 = 0x45;
-
-/// The gateway's addresses that a seat may speak with: always the open one, the other when admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
-    gateway: Option<Ipv4Addr>,
-    open: Ipv4Addr,
-}
-
-impl Reach {
-    pub fn of(plan: &AddressPlan, class: SeatClass) -> Self {
-        let gateway = match Gate::from(class) {
-            Gate::Active => Some(plan.gateway()),
-            Gate::Enrolling | Gate::Leaving => None,
-        };
-        Self { gateway, open: plan.gateway_open() }
-    }
-
-    fn contains(self, address: Ipv4Addr) -> bool {
-        address == self.open || Some(address) == self.gateway
-    }
-}
+use crate::packet::{IPV4_HEADER, VERSION_AND_LENGTH};
 
 /// From a device: its own address to the gateway, nothing else. Answers the packet's own length.
 pub fn check_inbound(
-    plan: &AddressPlan,
+    addressing: &Addressing,
     packet: &[u8],
     own: Ipv4Addr,
     reach: Reach,
 ) -> Result<usize, DropReason> {
     let (source, destination, len) = header(packet).ok_or(DropReason::InnerMalformed)?;
-    if len > usize::from(TUNNEL_MTU) {
+    if len > addressing.packet_max() {
         return Err(DropReason::InnerOversize);
     }
     if source != own {
@@ -50,16 +24,20 @@ pub fn check_inbound(
     if reach.contains(destination) {
         return Ok(len);
     }
-    match plan.slot_of(destination) {
+    match addressing.seat_of(destination) {
         Some(_) => Err(DropReason::DeviceToDevice),
         None => Err(DropReason::InnerDestination),
     }
 }
 
-/// From the gateway: to whom?
-pub fn outbound_destination(packet: &[u8]) -> Result<Ipv4Addr, DropReason> {
+/// From the gateway: to whom? `longest` is the longest packet that will travel, of a super-packet its segments'.
+pub fn outbound_destination(
+    addressing: &Addressing,
+    packet: &[u8],
+    longest: usize,
+) -> Result<Ipv4Addr, DropReason> {
     let (_, destination, len) = header(packet).ok_or(DropReason::OutMalformed)?;
-    if len > usize::from(TUNNEL_MTU) || len != packet.len() {
+    if longest > addressing.packet_max() || len != packet.len() {
         return Err(DropReason::OutOversize);
     }
     Ok(destination)
@@ -75,9 +53,9 @@ pub fn check_outbound(packet: &[u8], reach: Reach) -> Result<(), DropReason> {
 
 /// Source, destination and total length of an IPv4 packet without options that is all there.
 fn header(packet: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr, usize)> {
-    let header: &[u8; HEADER] = packet.first_chunk()?;
+    let header: &[u8; IPV4_HEADER] = packet.first_chunk()?;
     let len = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    let whole = header[0] == VERSION_AND_LENGTH && len >= HEADER && len <= packet.len();
+    let whole = header[0] == VERSION_AND_LENGTH && len >= IPV4_HEADER && len <= packet.len();
     let address = |at: usize| Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]);
     whole.then(|| (address(12), address(16), len))
 }
@@ -87,10 +65,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slot::Series;
+    use crate::address::AddressPlan;
+    use crate::slot::{SeatClass, Series};
 
-    fn plan() -> AddressPlan {
-        AddressPlan::new(10, vec![(Series::parse("18").unwrap(), 18)]).unwrap()
+    fn plan() -> Addressing {
+        Addressing::Realm(AddressPlan::new(10, vec![(Series::parse("18").unwrap(), 18)]).unwrap())
     }
 
     fn packet(from: &str, to: &str, len: usize) -> Vec<u8> {
@@ -124,7 +103,7 @@ mod tests {
             (Active, "10.18.0.142", "255.255.255.255", Some(InnerDestination)),
         ];
         for (class, from, to, refused) in table {
-            let reach = Reach::of(&plan(), class);
+            let reach = plan().reach(class);
             let own = "10.18.0.142".parse().unwrap();
             let verdict = check_inbound(&plan(), &packet(from, to, 40), own, reach);
             assert_eq!(verdict.err(), refused, "{class} {from} -> {to}");
@@ -133,12 +112,12 @@ mod tests {
 
     #[test]
     fn the_gateway_answers_only_from_what_the_class_may_reach() {
-        let reach = Reach::of(&plan(), SeatClass::Enrolling);
+        let reach = plan().reach(SeatClass::Enrolling);
         assert!(check_outbound(&packet("10.18.255.2", "10.18.100.142", 40), reach).is_ok());
         let mtls = packet("10.18.255.1", "10.18.100.142", 40);
         assert_eq!(check_outbound(&mtls, reach), Err(DropReason::OutSource));
         let long = packet("10.18.255.2", "10.18.100.142", 1281);
-        assert_eq!(outbound_destination(&long), Err(DropReason::OutOversize));
+        assert_eq!(outbound_destination(&plan(), &long, 1281), Err(DropReason::OutOversize));
     }
 
     proptest! {
@@ -148,15 +127,15 @@ mod tests {
         fn attacker_whatever_bytes_arrive_only_own_address_to_gateway_passes(
             mut bytes in prop::collection::vec(any::<u8>(), 0..64), plausible in any::<bool>(),
         ) {
-            if plausible && bytes.len() >= HEADER {
+            if plausible && bytes.len() >= IPV4_HEADER {
                 let template = packet("10.18.0.142", "10.18.255.2", bytes.len());
-                bytes[..HEADER].copy_from_slice(&template[..HEADER]);
+                bytes[..IPV4_HEADER].copy_from_slice(&template[..IPV4_HEADER]);
             }
             let own = "10.18.0.142".parse().unwrap();
-            if let Ok(len) = check_inbound(&plan(), &bytes, own, Reach::of(&plan(), SeatClass::Enrolling)) {
+            if let Ok(len) = check_inbound(&plan(), &bytes, own, plan().reach(SeatClass::Enrolling)) {
                 prop_assert!(len <= bytes.len());
                 prop_assert_eq!(&bytes[12..16], &own.octets());
-                prop_assert_eq!(&bytes[16..20], &plan().gateway_open().octets());
+                prop_assert_eq!(&bytes[16..20], &plan().plan().gateway_open().octets());
             }
         }
     }

@@ -11,13 +11,32 @@ pub mod door; // border
 
 // what is counted, spoken and carried
 pub mod drops;
+pub mod meters;
 pub mod protocol;
 pub mod batch;
+pub mod packet;
+pub mod virtio;
+
+// the protocol core, pure
+pub mod hashes;
+pub mod window;
+pub mod receiver;
+pub mod handshake;
+pub mod session;
+
+// handshakes, pure
+pub mod cookies;
+pub mod shares;
+pub mod lanes;
+pub mod shaker;
 
 // the data plane, pure
 pub mod seating;
+pub mod addressing;
 pub mod inner;
-pub mod limiter;
+pub mod split;
+pub mod coalesce;
+pub mod tunnel;
 pub mod plane;
 
 // the firewall that mirrors the seating
@@ -27,15 +46,17 @@ pub mod mirroring; // edge: task and timer
 pub mod firewall; // edge: runs nft
 
 // what the loop touches
-pub mod noise; // edge: boringtun reads the clock and draws ephemeral keys itself
 pub mod journal; // edge: askers wait
 pub mod links; // edge: netlink
 pub mod tun; // edge: TUN device
 pub mod udp; // edge: sockets
+pub mod desk; // edge: clock, randomness, the handshake thread
 pub mod server; // edge: clock, poll, thread
 pub mod snapshot; // edge, border: file
 
 pub mod room; // edge: tasks, randomness
+pub mod conf;
+pub mod foreground; // edge: file, signals
 
 pub use address::{AddressPlan, Place};
 pub use key::{PresharedKey, PublicKey, TunnelKey};

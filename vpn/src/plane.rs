@@ -1,26 +1,35 @@
-//! The data plane: datagrams and packets in, a batch and events out. Pure: `now` is handed in, the
-//! protocol core is a parameter. Owns the seating, each seat's tunnel, the limiter and the counters;
-//! lives in the server's thread and ends with it.
+//! The data plane: datagrams and packets in, opened and sealed where they lie, events out. Pure: `now` is
+//! handed in. Owns the seating, each seat's tunnel and the counters; lives in the server's thread and ends
+//! with it.
 //!
 //! ```text
 //! datagram -> classify -> receiver index -> seat (array) -> open -> own address? gateway? -> TUN
-//!                  \-> limiter -> whose key? -> seat -> respond
-//! packet from the TUN -> destination's octets -> seat (array) -> seal -> its last authenticated path
+//!                  \-> initiation -> handshake thread -> install -> response
+//! packet from the TUN -> destination's octets -> seat (array) -> split, seal -> its last authenticated path
 //! ```
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Instant;
 
-use crate::address::{AddressPlan, Place, SeatIndex};
-use crate::batch::{Batch, Datagram, Path};
+use crate::address::{Place, SeatIndex};
+use crate::addressing::Addressing;
+use crate::batch::{Arrival, Inbound, Outbound, Path, Received};
 use crate::door::{Gate, Seat, SeatEventKind, SeatRefusal, SeatStatus};
 use crate::drops::{DropReason, Drops};
-use crate::inner::{self, Reach};
-use crate::limiter::{Admission, Limiter};
-use crate::protocol::{INITIATION_LEN, Message, Peer, PeerError, Protocol, classify};
+use crate::inner;
+use crate::key::PublicKey;
+use crate::meters::Meters;
+use crate::packet::clamp_mss;
+use crate::protocol::{DATA_HEADER, DATA_OVERHEAD, Message, PADDING, classify};
+use crate::receiver::Receivers;
 use crate::seating::{Seated, Seating};
+use crate::shaker::{Change, Shaken};
 use crate::slot::{SeatClass, SlotNumber};
+use crate::split::Split;
+use crate::tunnel::{Opened, Tunnel, TunnelError};
+use crate::virtio::Offload;
 
 /// Both clocks, read once per turn by the edge.
 #[derive(Clone, Copy, Debug)]
@@ -56,60 +65,96 @@ pub struct PlaneEvent {
     pub kind: SeatEventKind,
 }
 
-/// The data plane over a protocol core `P`.
-pub struct Plane<P: Protocol> {
-    protocol: P,
-    limiter: Limiter,
+/// The data plane.
+pub struct Plane {
+    addressing: Addressing,
+    receivers: Receivers,
     seating: Seating,
-    /// By seat index; present for every seat that has ever shaken hands, so that its replays stay refused.
-    tunnels: Vec<Option<Box<Tunnel<P::Peer>>>>,
-    /// When each seat's youngest session ends: one entry per tunnel that has any.
+    /// By seat index; present for every seat that has shaken hands.
+    tunnels: Vec<Option<Box<Tunnel>>>,
+    /// By seat index; grows with everybody who sits down there, so that a handshake for somebody who
+    /// has left is known for what it is.
+    epochs: Vec<u32>,
+    /// When each tunnel's next session ends: one entry per tunnel that has any.
     deadlines: BTreeSet<(Instant, SeatIndex)>,
     events: VecDeque<PlaneEvent>,
+    changes: Vec<Change>,
     drops: Drops,
+    pub meters: Meters,
+    /// The longest datagram that a device with our MTU sends.
+    longest: usize,
 }
 
-struct Tunnel<T> {
-    peer: T,
-    own: Ipv4Addr,
-    reach: Reach,
-    /// Where the last authenticated message came from: the device roams, we follow.
-    path: Option<Path>,
-    /// Where the last completed handshake came from.
-    shook_at: Option<SocketAddr>,
-    shook_ms: Option<i64>,
-    deadline: Option<Instant>,
-    rx_bytes: u64,
-    tx_bytes: u64,
-}
-
-impl<P: Protocol> Plane<P> {
-    pub fn new(plan: AddressPlan, protocol: P, limiter: Limiter) -> Self {
-        let tunnels = std::iter::repeat_with(|| None).take(plan.seat_count()).collect();
+impl Plane {
+    pub fn new(addressing: Addressing, receivers: Receivers) -> Self {
+        let count = addressing.plan().seat_count();
+        let longest = addressing.packet_max().next_multiple_of(PADDING) + DATA_OVERHEAD;
         Self {
-            protocol,
-            limiter,
-            seating: Seating::new(plan),
-            tunnels,
+            seating: Seating::new(addressing.plan().clone()),
+            addressing,
+            receivers,
+            tunnels: std::iter::repeat_with(|| None).take(count).collect(),
+            epochs: vec![0; count],
             deadlines: BTreeSet::new(),
             events: VecDeque::new(),
+            changes: Vec::new(),
             drops: Drops::new(),
+            meters: Meters::default(),
+            longest,
         }
     }
 
-    pub fn handle_datagrams(&mut self, now: Now, datagrams: &[Datagram<'_>], out: &mut Batch) {
-        for datagram in datagrams {
-            if let Err(reason) = self.handle_datagram(now, datagram, out) {
-                self.drops.count(reason);
+    /// Opens what lies in the arena; what passes is named in `out` by its place there.
+    pub fn handle_datagrams(&mut self, now: Now, arena: &mut [u8], received: &[Received], out: &mut Inbound) {
+        for received in received {
+            // An empty datagram has no stride.
+            let mut at = received.at.start;
+            loop {
+                let end = (at + received.stride.max(1)).min(received.at.end);
+                self.meters.datagrams_in += 1;
+                match self.handle_datagram(now, received.path, &mut arena[at..end], out) {
+                    Ok(Some(packet)) => {
+                        self.meters.packets_in += 1;
+                        out.packets.push(at + packet.start..at + packet.end);
+                    }
+                    Ok(None) => {}
+                    Err(reason) => self.drops.count(reason),
+                }
+                at = end;
+                if at >= received.at.end {
+                    break;
+                }
             }
         }
     }
 
-    pub fn handle_packets(&mut self, now: Now, packets: &[&[u8]], out: &mut Batch) {
-        for packet in packets {
-            if let Err(reason) = self.handle_packet(now, packet, out) {
-                self.drops.count(reason);
-            }
+    /// Seals a packet of the TUN, or the segments of a super-packet.
+    pub fn handle_packet(&mut self, now: Now, packet: &mut [u8], offload: Offload, out: &mut Outbound) {
+        if let Err(reason) = self.seal(now, packet, offload, out) {
+            self.drops.count(reason);
+        }
+    }
+
+    /// Puts a handshake's session into its seat, then lets the response out: the device may speak at once.
+    pub fn handle_shaken(&mut self, shaken: Shaken, out: &mut Outbound) {
+        let Shaken { seat: index, epoch, path, session, response } = shaken;
+        let place = self.epochs.get(index.as_usize()).filter(|held| **held == epoch);
+        let (Some(_), Some(seat)) = (place, self.seating.get(index)) else {
+            return self.drops.count(DropReason::UnknownKey);
+        };
+        let Some(own) = self.addressing.address_of(index) else {
+            return self.drops.count(DropReason::UnknownKey);
+        };
+        let reach = self.addressing.reach(seat.class);
+        let tunnel = self.tunnels[index.as_usize()].get_or_insert_with(|| Box::new(Tunnel::new(own, reach)));
+        tunnel.offer(session);
+        self.rearm(index);
+        let sent = out.push(path, response.len(), |room| {
+            room.copy_from_slice(&response);
+            Ok::<_, DropReason>(response.len())
+        });
+        if sent.is_none() {
+            self.drops.count(DropReason::NetworkFull);
         }
     }
 
@@ -126,9 +171,10 @@ impl<P: Protocol> Plane<P> {
         while let Some((at, index)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now.instant) {
             self.deadlines.remove(&(at, index));
             if let Some(tunnel) = &mut self.tunnels[index.as_usize()] {
-                tunnel.peer.expire(now.instant);
+                tunnel.expire(now.instant);
                 tunnel.deadline = None;
             }
+            self.rearm(index);
         }
     }
 
@@ -138,6 +184,11 @@ impl<P: Protocol> Plane<P> {
 
     pub fn poll_event(&mut self) -> Option<PlaneEvent> {
         self.events.pop_front()
+    }
+
+    /// What the handshake thread must know, in this order.
+    pub fn poll_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// A packet that the edge could not deliver.
@@ -184,89 +235,91 @@ impl<P: Protocol> Plane<P> {
     fn handle_datagram(
         &mut self,
         now: Now,
-        datagram: &Datagram<'_>,
-        out: &mut Batch,
-    ) -> Result<(), DropReason> {
-        match classify(datagram.bytes)? {
-            Message::Initiation(initiation) => self.handle_initiation(now, datagram.from, initiation, out),
-            Message::Data { receiver } => {
-                let index = SeatIndex::of_receiver(receiver);
-                let slot = self.tunnels.get_mut(index.as_usize()).ok_or(DropReason::NoSeat)?;
-                let tunnel = slot.as_deref_mut().ok_or(DropReason::NoSeat)?;
-                let mut completed = false;
-                let opened = out.tunnel(|room| {
-                    let opened = tunnel.peer.open(now.instant, datagram.bytes, room).map_err(data_reason)?;
-                    completed = opened.completed;
-                    tunnel.path = Some(datagram.from);
-                    match opened.len {
-                        0 => Ok(0),
-                        len => {
-                            inner::check_inbound(self.seating.plan(), &room[..len], tunnel.own, tunnel.reach)
-                        }
-                    }
-                });
-                tunnel.rx_bytes += *opened.as_ref().unwrap_or(&0) as u64;
-                if completed {
-                    self.complete(now, index, datagram.from.peer);
-                }
-                opened.map(|_| ())
+        path: Path,
+        datagram: &mut [u8],
+        out: &mut Inbound,
+    ) -> Result<Option<Range<usize>>, DropReason> {
+        match classify(datagram, self.longest)? {
+            Message::Initiation(message) => {
+                out.initiations.push(Arrival { path, message: *message });
+                Ok(None)
             }
+            Message::Data { receiver } => self.open(now, receiver, path, datagram),
         }
     }
 
-    fn handle_initiation(
+    fn open(
         &mut self,
         now: Now,
-        from: Path,
-        initiation: &[u8; INITIATION_LEN],
-        out: &mut Batch,
+        receiver: u32,
+        path: Path,
+        datagram: &mut [u8],
+    ) -> Result<Option<Range<usize>>, DropReason> {
+        let index = self.receivers.seat(receiver);
+        let slot = self.tunnels.get_mut(index.as_usize()).ok_or(DropReason::NoSeat)?;
+        let tunnel = slot.as_deref_mut().ok_or(DropReason::NoSeat)?;
+        let opened = tunnel.open(now.instant, receiver, &path, datagram).map_err(data_reason)?;
+        let passed = if opened.len == 0 {
+            Ok(None)
+        } else {
+            let inner = &mut datagram[DATA_HEADER..DATA_HEADER + opened.len];
+            inner::check_inbound(&self.addressing, inner, tunnel.own, tunnel.reach).map(|len| {
+                tunnel.rx_bytes += len as u64;
+                if let Some(mss) = self.addressing.mss() {
+                    clamp_mss(&mut inner[..len], mss, true);
+                }
+                Some(DATA_HEADER..DATA_HEADER + len)
+            })
+        };
+        self.notice(now, index, opened, path);
+        passed
+    }
+
+    fn seal(
+        &mut self,
+        now: Now,
+        packet: &mut [u8],
+        offload: Offload,
+        out: &mut Outbound,
     ) -> Result<(), DropReason> {
-        match self.limiter.admit(now.instant, from.peer, initiation) {
-            Admission::Admit => {}
-            Admission::Drop(reason) => return Err(reason),
-            Admission::Cookie(reply) => {
-                let _ = out.network(from, |room| {
-                    room[..reply.len()].copy_from_slice(&*reply);
-                    Ok::<_, DropReason>(reply.len())
-                });
-                return Err(DropReason::CookieRequired);
-            }
+        if let Some(mss) = self.addressing.mss() {
+            clamp_mss(packet, mss, offload == Offload::None);
         }
-        let key = self.protocol.identify(initiation).ok_or(DropReason::BadHandshake)?;
-        let index = self.seating.index_of_key(&key).ok_or(DropReason::UnknownKey)?;
-        let seat = self.seating.get(index).ok_or(DropReason::UnknownKey)?;
-        let plan = self.seating.plan();
-        let own = plan.address(seat.slot, seat.class.into()).ok_or(DropReason::UnknownKey)?;
-        let tunnel = self.tunnels[index.as_usize()].get_or_insert_with(|| {
-            Box::new(Tunnel::new(
-                self.protocol.peer(&seat.key, &seat.psk, index),
-                own,
-                Reach::of(plan, seat.class),
-            ))
-        });
-        out.network(from, |room| tunnel.peer.respond(now.instant, initiation, room))
-            .map_err(|_| DropReason::BadHandshake)?;
-        if let Some(old) = tunnel.deadline.take() {
-            self.deadlines.remove(&(old, index));
+        // The header first: the split believes its length.
+        inner::outbound_destination(&self.addressing, packet, 0)?;
+        let split = Split::new(packet, offload)?;
+        let destination = inner::outbound_destination(&self.addressing, packet, split.longest())?;
+        let index = self.addressing.seat_of(destination).ok_or(DropReason::OutNoSeat)?;
+        let tunnel = match self.tunnels.get_mut(index.as_usize()) {
+            Some(Some(tunnel)) => tunnel,
+            _ if self.seating.get(index).is_some() => return Err(DropReason::OutNoSession),
+            _ => return Err(DropReason::OutNoSeat),
+        };
+        inner::check_outbound(packet, tunnel.reach)?;
+        let path = tunnel.path.ok_or(DropReason::OutNoSession)?;
+        let room = split.longest() + PADDING + DATA_OVERHEAD;
+        for number in 0..split.count() {
+            let pushed = out.push(path, room, |room| {
+                let len = split.write(number, &mut room[DATA_HEADER..]);
+                let sealed = tunnel.seal(now.instant, room, len).map_err(|_| DropReason::OutNoSession)?;
+                tunnel.tx_bytes += len as u64;
+                Ok(sealed)
+            });
+            pushed.ok_or(DropReason::NetworkFull)??;
+            self.meters.datagrams_out += 1;
         }
-        tunnel.deadline = tunnel.peer.expires();
-        self.deadlines.extend(tunnel.deadline.map(|at| (at, index)));
         Ok(())
     }
 
-    fn handle_packet(&mut self, now: Now, packet: &[u8], out: &mut Batch) -> Result<(), DropReason> {
-        let destination = inner::outbound_destination(packet)?;
-        let plan = self.seating.plan();
-        let (slot, place) = plan.slot_of(destination).ok_or(DropReason::OutNoSeat)?;
-        let index = plan.seat_index(slot, place).ok_or(DropReason::OutNoSeat)?;
-        let seat = self.seating.get(index).ok_or(DropReason::OutNoSeat)?;
-        inner::check_outbound(packet, Reach::of(plan, seat.class))?;
-        let tunnel = self.tunnels[index.as_usize()].as_deref_mut().ok_or(DropReason::OutNoSession)?;
-        let path = tunnel.path.ok_or(DropReason::OutNoSession)?;
-        out.network(path, |room| tunnel.peer.seal(now.instant, packet, room))
-            .map_err(|_| DropReason::OutNoSession)?;
-        tunnel.tx_bytes += packet.len() as u64;
-        Ok(())
+    /// Takes over what an authenticated message says about the device.
+    fn notice(&mut self, now: Now, index: SeatIndex, opened: Opened, path: Path) {
+        if opened.completed {
+            self.complete(now, index, path.peer);
+        }
+        if let Some(one) = opened.rival {
+            self.meters.rivals += 1;
+            self.tell(now, index, SeatEventKind::KeyInTwoPlaces { one, other: path.peer.ip() });
+        }
     }
 
     /// The device has proved the key of a new session.
@@ -277,11 +330,21 @@ impl<P: Protocol> Plane<P> {
             return;
         };
         tunnel.shook_ms = Some(now.unix_ms);
-        let kind = match tunnel.shook_at.replace(endpoint) {
-            None => SeatEventKind::FirstHandshake { endpoint },
-            Some(from) if from != endpoint => SeatEventKind::EndpointChanged { from, to: endpoint },
-            Some(_) => return,
-        };
+        let before = tunnel.shook_at.replace(endpoint);
+        if before != Some(endpoint) {
+            self.changes.push(Change::Authenticated { key: seat.key, at: endpoint });
+        }
+        match before {
+            None => self.tell(now, index, SeatEventKind::FirstHandshake { endpoint }),
+            Some(from) if from != endpoint => {
+                self.tell(now, index, SeatEventKind::EndpointChanged { from, to: endpoint });
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn tell(&mut self, now: Now, index: SeatIndex, kind: SeatEventKind) {
+        let Some(seat) = self.seating.get(index) else { return };
         self.events.push_back(PlaneEvent {
             at_ms: now.unix_ms,
             slot: seat.slot,
@@ -292,9 +355,12 @@ impl<P: Protocol> Plane<P> {
     }
 
     fn seat(&mut self, seat: Seat) -> Result<Outcome, SeatRefusal> {
+        let held =
+            self.seating.index_of(&seat).and_then(|index| self.seating.get(index)).map(|seat| seat.key);
         let (index, seated) = self.seating.seat(seat)?;
         if seated == Seated::New {
-            self.end_tunnel(index);
+            self.end_tunnel(index, held);
+            self.begin(index);
         }
         let seated = u32::from(seated != Seated::Same);
         Ok(Outcome { gates: self.gate(index).into_iter().collect(), seated, ..Outcome::default() })
@@ -308,8 +374,10 @@ impl<P: Protocol> Plane<P> {
     ) -> Result<Outcome, SeatRefusal> {
         let mut done = Outcome::default();
         for place in places {
+            let held = self.seating.plan().seat_index(slot, *place).and_then(|index| self.seating.get(index));
+            let held = held.map(|seat| seat.key);
             if let Some(index) = self.seating.unseat(slot, *place, generation)? {
-                self.end_tunnel(index);
+                self.end_tunnel(index, held);
                 done.unseated += 1;
                 done.gates.extend(self.gate(index));
             }
@@ -320,14 +388,16 @@ impl<P: Protocol> Plane<P> {
     fn reconcile(&mut self, seats: Vec<Seat>) -> Outcome {
         let reconciled = self.seating.reconcile(seats);
         let mut done = Outcome { refused: reconciled.refused, ..Outcome::default() };
-        for index in reconciled.removed {
-            self.end_tunnel(index);
+        for (index, key) in reconciled.removed {
+            self.end_tunnel(index, Some(key));
             done.unseated += 1;
             done.gates.extend(self.gate(index));
         }
         for (index, seated) in reconciled.seated {
             if seated == Seated::New {
-                self.end_tunnel(index);
+                // Whoever sat here with another key is among the removed; the same key is told anew.
+                self.end_tunnel(index, None);
+                self.begin(index);
             }
             done.seated += u32::from(seated != Seated::Same);
             done.gates.extend(self.gate(index));
@@ -337,42 +407,45 @@ impl<P: Protocol> Plane<P> {
 
     /// The gate of a place as the seating has it now: the level, not the edge (ruling 8).
     fn gate(&self, index: SeatIndex) -> Option<(Ipv4Addr, Option<Gate>)> {
-        let (slot, place) = self.seating.plan().seat_at(index)?;
-        let address = self.seating.plan().address(slot, place)?;
+        let address = self.addressing.address_of(index)?;
         Some((address, self.seating.get(index).map(|seat| seat.class.into())))
     }
 
+    /// Somebody new sits here.
+    fn begin(&mut self, index: SeatIndex) {
+        self.epochs[index.as_usize()] = self.epochs[index.as_usize()].wrapping_add(1);
+        if let Some(Seat { key, psk, .. }) = self.seating.get(index) {
+            let (key, psk, epoch) = (*key, psk.clone(), self.epochs[index.as_usize()]);
+            self.changes.push(Change::Seated { key, psk, seat: index, epoch });
+        }
+    }
+
     /// Sessions and their keys are gone when this returns; nothing is ever queued for a device.
-    fn end_tunnel(&mut self, index: SeatIndex) {
+    fn end_tunnel(&mut self, index: SeatIndex, key: Option<PublicKey>) {
+        self.epochs[index.as_usize()] = self.epochs[index.as_usize()].wrapping_add(1);
         let ended = self.tunnels[index.as_usize()].take();
         if let Some(at) = ended.and_then(|tunnel| tunnel.deadline) {
             self.deadlines.remove(&(at, index));
         }
+        self.changes.extend(key.map(|key| Change::Gone { key }));
     }
-}
 
-impl<T> Tunnel<T> {
-    fn new(peer: T, own: Ipv4Addr, reach: Reach) -> Self {
-        Self {
-            peer,
-            own,
-            reach,
-            path: None,
-            shook_at: None,
-            shook_ms: None,
-            deadline: None,
-            rx_bytes: 0,
-            tx_bytes: 0,
+    /// Sets the tunnel's deadline to the end of its next session.
+    fn rearm(&mut self, index: SeatIndex) {
+        let Some(tunnel) = self.tunnels[index.as_usize()].as_deref_mut() else { return };
+        if let Some(old) = tunnel.deadline.take() {
+            self.deadlines.remove(&(old, index));
         }
+        tunnel.deadline = tunnel.ends();
+        self.deadlines.extend(tunnel.deadline.map(|at| (at, index)));
     }
 }
 
-fn data_reason(error: PeerError) -> DropReason {
+fn data_reason(error: TunnelError) -> DropReason {
     match error {
-        PeerError::NoSession => DropReason::NoSession,
-        PeerError::Replayed => DropReason::Replayed,
-        PeerError::Refused => DropReason::BadSeal,
-        PeerError::Inner => DropReason::InnerMalformed,
+        TunnelError::NoSession => DropReason::NoSession,
+        TunnelError::Replayed => DropReason::Replayed,
+        TunnelError::Forged => DropReason::BadSeal,
     }
 }
 

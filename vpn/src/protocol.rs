@@ -1,30 +1,31 @@
-//! The seam between our data plane and the protocol core: WireGuard's messages as we tell them apart,
-//! and the narrow traits a core offers. Owns no state; a core of our own hand can take boringtun's place here.
-//! Only the responder's half is asked for: the server never initiates.
+//! WireGuard's messages as a responder tells them apart, and the protocol's constants. Owns no state; pure.
+//! Only the responder's half is here: the server never initiates.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::address::{SeatIndex, TUNNEL_MTU};
 use crate::drops::DropReason;
-use crate::key::{PresharedKey, PublicKey};
 
 pub const INITIATION_LEN: usize = 148;
 pub const RESPONSE_LEN: usize = 92;
 pub const COOKIE_REPLY_LEN: usize = 64;
 
-/// Header and tag around an inner packet.
-pub const DATA_OVERHEAD: usize = 32;
+/// In front of an inner packet: type, receiver, counter.
+pub const DATA_HEADER: usize = 16;
 
-/// The longest datagram that a device with our MTU sends: 1280 is already a multiple of the padding.
-pub const DATAGRAM_MAX: usize = TUNNEL_MTU as usize + DATA_OVERHEAD;
+/// Header and tag around an inner packet.
+pub const DATA_OVERHEAD: usize = DATA_HEADER + 16;
+
+/// Inner packets are padded to a multiple of this, up to `PADDED_MAX`.
+pub const PADDING: usize = 16;
+pub const PADDED_MAX: usize = 1420;
 
 /// Age at which a session may neither seal nor open any more (WireGuard's Reject-After-Time).
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(180);
 
 const TYPE_INITIATION: u32 = 1;
-const TYPE_RESPONSE: u32 = 2;
-const TYPE_COOKIE: u32 = 3;
-const TYPE_DATA: u32 = 4;
+pub const TYPE_RESPONSE: u32 = 2;
+pub const TYPE_COOKIE: u32 = 3;
+pub const TYPE_DATA: u32 = 4;
 
 /// What a responder can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +34,13 @@ pub enum Message<'a> {
     Data { receiver: u32 },
 }
 
-/// Tells messages apart by their fixed fields alone; nothing is verified yet.
-pub fn classify(datagram: &[u8]) -> Result<Message<'_>, DropReason> {
+/// Tells messages apart by their fixed fields alone; nothing is verified yet. `longest` is the longest
+/// datagram that a device with our MTU sends.
+pub fn classify(datagram: &[u8], longest: usize) -> Result<Message<'_>, DropReason> {
     if datagram.is_empty() {
         return Err(DropReason::Empty);
     }
-    if datagram.len() > DATAGRAM_MAX {
+    if datagram.len() > longest {
         return Err(DropReason::Oversize);
     }
     match (word(datagram, 0), datagram.len()) {
@@ -61,58 +63,6 @@ pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// A protocol core: the server's key, and the making of one peer per seat.
-pub trait Protocol {
-    type Peer: Peer;
-
-    /// Whose initiation is this? Decrypts only the static key; the peer itself verifies the rest.
-    fn identify(&self, initiation: &[u8; INITIATION_LEN]) -> Option<PublicKey>;
-
-    fn peer(&self, key: &PublicKey, psk: &PresharedKey, seat: SeatIndex) -> Self::Peer;
-}
-
-/// The sessions of one seat. Buffers handed in are at least `DATAGRAM_MAX` long.
-pub trait Peer {
-    /// Verifies an initiation and writes the response.
-    fn respond(
-        &mut self,
-        now: Instant,
-        initiation: &[u8; INITIATION_LEN],
-        out: &mut [u8],
-    ) -> Result<usize, PeerError>;
-
-    /// Opens a data message into `out`.
-    fn open(&mut self, now: Instant, datagram: &[u8], out: &mut [u8]) -> Result<Opened, PeerError>;
-
-    /// Seals an inner packet into `out`, under the newest session that the device has confirmed.
-    fn seal(&mut self, now: Instant, packet: &[u8], out: &mut [u8]) -> Result<usize, PeerError>;
-
-    /// When the youngest session ends; `None` when there is none.
-    fn expires(&self) -> Option<Instant>;
-
-    /// Forgets the keys when every session has ended.
-    fn expire(&mut self, now: Instant);
-}
-
-/// An authenticated message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// Length of the inner packet in `out`; 0 is a keepalive.
-    pub len: usize,
-    /// The first message of its session: the handshake is completed, the device has proved the key.
-    pub completed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerError {
-    NoSession,
-    Replayed,
-    /// Does not verify.
-    Refused,
-    /// Verified, but what it carries is no IP packet.
-    Inner,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +74,8 @@ mod tests {
             bytes[..4].copy_from_slice(&kind.to_le_bytes());
             bytes
         };
-        let verdict = |bytes: Vec<u8>| classify(&bytes).err();
+        const DATAGRAM_MAX: usize = 1312;
+        let verdict = |bytes: Vec<u8>| classify(&bytes, DATAGRAM_MAX).err();
         assert_eq!(verdict(vec![]), Some(DropReason::Empty));
         assert_eq!(verdict(vec![1]), Some(DropReason::Malformed));
         assert_eq!(verdict(vec![4, 0, 0]), Some(DropReason::Malformed));

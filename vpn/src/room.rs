@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::address::{AddressPlan, Place};
+use crate::addressing::Addressing;
 use crate::door::{
     Admitted, Answering, DoorClosed, MirrorDoor, Point, Seat, SeatRefusal, SeatsAnswer, SeatsDoor,
     SeatsQuestion, VpnStatus,
@@ -17,11 +18,11 @@ use crate::door::{
 use crate::firewall::Firewall;
 use crate::journal::Journal;
 use crate::key::{PublicKey, TunnelKey};
-use crate::limiter::Limiter;
 use crate::mirroring::Mirroring;
-use crate::noise::Noise;
 use crate::plane::{Command, Outcome, Plane};
-use crate::server::{self, Ended, Helm};
+use crate::receiver::Receivers;
+use crate::server::{self, Ended, Helm, Report};
+use crate::shaker::Shaker;
 use crate::slot::SlotNumber;
 use crate::snapshot;
 use crate::tun::TunDevice;
@@ -54,6 +55,10 @@ pub enum OpenError {
     Firewall(String),
     #[error("MM-1109 no randomness: {0}")]
     Random(String),
+    #[error(
+        "MM-1112 the tunnel key is no usable X25519 key; restore it from the backup, or make a new realm"
+    )]
+    Key,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +75,8 @@ pub struct Opened {
     firewall: Firewall,
     tun: TunDevice,
     sockets: Vec<UdpListener>,
-    plane: Plane<Noise>,
+    plane: Plane,
+    shaker: Shaker,
 }
 
 /// Binds the sockets, closes the firewall, then makes the TUN, in this order: no packet meets an open door.
@@ -93,17 +99,40 @@ pub fn open_with(config: Config, close: impl FnOnce() -> Result<(), String>) -> 
             .map_err(|source| OpenError::Listen { address: *address, source })
     };
     let sockets = config.listen.iter().map(bind).collect::<Result<_, _>>()?;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| OpenError::Random(error.to_string()))?;
-    let limiter = Limiter::new(&config.private_key.public(), server::now().instant, seed);
-    let mut plane = Plane::new(config.plan.clone(), Noise::new(&config.private_key), limiter);
+    let (mut plane, shaker) =
+        engine(Addressing::Realm(config.plan.clone()), &config.private_key).map_err(OpenError::from)?;
     restore(&mut plane, &config);
 
     close().map_err(OpenError::Firewall)?;
     let tun = TunDevice::open(&config.interface, &config.plan)
         .map_err(|source| OpenError::Tun { interface: config.interface.clone(), source })?;
     let firewall = Firewall::new(&config.nft, &config.plan, &config.interface);
-    Ok(Opened { config, firewall, tun, sockets, plane })
+    Ok(Opened { config, firewall, tun, sockets, plane, shaker })
+}
+
+/// The data plane and the handshakes that belong to it.
+pub(crate) fn engine(addressing: Addressing, key: &TunnelKey) -> Result<(Plane, Shaker), EngineError> {
+    let (mut seed, mut indices) = ([0; 32], [0; 16]);
+    getrandom::fill(&mut seed)
+        .and_then(|()| getrandom::fill(&mut indices))
+        .map_err(|error| EngineError::Random(error.to_string()))?;
+    let receivers = Receivers::new(indices);
+    let shaker = Shaker::new(key, receivers, server::now().instant, seed).map_err(|_| EngineError::Key)?;
+    Ok((Plane::new(addressing, receivers), shaker))
+}
+
+pub(crate) enum EngineError {
+    Random(String),
+    Key,
+}
+
+impl From<EngineError> for OpenError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Random(why) => OpenError::Random(why),
+            EngineError::Key => OpenError::Key,
+        }
+    }
 }
 
 impl Opened {
@@ -118,7 +147,7 @@ impl Opened {
             Mirroring::start(door, self.plane.gates()).await.map_err(StartError::Firewall)?;
         let journal = Arc::new(Journal::new(server::now().unix_ms));
         let listen = self.sockets.iter().map(UdpListener::local).collect();
-        let started = server::start(self.plane, self.tun, self.sockets, journal.clone());
+        let started = server::start(self.plane, self.shaker, self.tun, self.sockets, journal.clone());
         let (helm, thread) = started.inspect_err(|_| mirroring.stop())?;
         let (ended, ends) = watch::channel(None);
         let inner = Arc::new(Inner {
@@ -259,12 +288,13 @@ impl Room {
     }
 
     async fn status(&self) -> Result<SeatsAnswer, Ended> {
-        let (seats, drops) = self.inner.helm.status().await?;
+        let Report { seats, drops, meters } = self.inner.helm.status().await?;
         Ok(SeatsAnswer::Status(VpnStatus {
             listen: self.inner.listen.clone(),
             public_key: self.inner.public_key,
             seats,
             drops: drops.named(),
+            meters: meters.named(),
             mirror_true: self.inner.mirroring.truth(),
         }))
     }
@@ -317,7 +347,7 @@ async fn keep_snapshot(inner: std::sync::Weak<Inner>, changed: Arc<Notify>) {
 }
 
 /// Takes over the snapshot; what is wrong with it is said, and the seating stays empty until reconciliation.
-fn restore(plane: &mut Plane<Noise>, config: &Config) {
+fn restore(plane: &mut Plane, config: &Config) {
     let export = match snapshot::read(&config.snapshot) {
         Ok(export) => export.unwrap_or_default(),
         Err(error) => {

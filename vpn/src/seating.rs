@@ -33,7 +33,7 @@ pub enum Seated {
 /// What reconciling did; refusals are drift between the rooms.
 #[derive(Default)]
 pub struct Reconciled {
-    pub removed: Vec<SeatIndex>,
+    pub removed: Vec<(SeatIndex, PublicKey)>,
     pub seated: Vec<(SeatIndex, Seated)>,
     pub refused: Vec<SeatRefusal>,
 }
@@ -91,11 +91,11 @@ impl Seating {
             Some(seat) => seat.key != held.key && seat.generation >= self.least[index.as_usize()],
             None => true,
         };
-        let leaving: Vec<SeatIndex> =
-            self.iter().filter(|(i, held)| leaves(*i, held)).map(|(i, _)| i).collect();
-        for index in leaving {
+        let leaving: Vec<(SeatIndex, PublicKey)> =
+            self.iter().filter(|(i, held)| leaves(*i, held)).map(|(i, held)| (i, held.key)).collect();
+        for (index, key) in leaving {
             self.remove(index);
-            done.removed.push(index);
+            done.removed.push((index, key));
         }
         for (_, seat) in wanted {
             match self.seat(seat) {
@@ -115,6 +115,11 @@ impl Seating {
 
     pub fn get(&self, index: SeatIndex) -> Option<&Seat> {
         self.seats.get(index.as_usize())?.as_deref()
+    }
+
+    /// Where this seat would sit.
+    pub fn index_of(&self, seat: &Seat) -> Option<SeatIndex> {
+        self.plan.seat_index(seat.slot, seat.class.into())
     }
 
     /// For handshakes only.

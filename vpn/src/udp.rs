@@ -1,26 +1,63 @@
 //! The UDP listeners: several, of both families. An edge; owns the sockets, which never block.
 //! An IPv4 peer of a dual-stack socket is written as IPv4 everywhere inside, and as mapped IPv6 only here.
+//! One call brings or takes many datagrams (GRO, GSO); a kernel or card that refuses is believed at once.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use rustix::io::Errno;
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::batch::{BATCH_MAX, Datagram, Path};
-use crate::protocol::DATAGRAM_MAX;
+use crate::batch::{Path, Received};
 
-/// Room for one datagram and a byte more, so that a longer one is seen to be longer.
-const DATAGRAM_ROOM: usize = DATAGRAM_MAX + 1;
+/// Buffers of one call, each for the longest train that the kernel gathers.
+const BUFFERS: usize = quinn_udp::BATCH_SIZE;
+const BUFFER: usize = 1 << 16;
 
-/// What may wait in the kernel: about 100 ms at 100 Mbit/s. More would only make old handshakes answered late.
-const KERNEL_BUFFER: usize = 1 << 20;
+/// What may wait in the kernel: a burst of 5,000 handshakes, or 30 ms at 1 Gbit/s. Handshakes have a
+/// deadline of their own behind it, so this much cannot make answers late.
+const KERNEL_BUFFER: usize = 4 << 20;
 
+/// One socket; clones share it, so that the handshake thread can send cookies by itself.
+#[derive(Clone)]
 pub struct UdpListener {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     socket: UdpSocket,
+    state: UdpSocketState,
     local: SocketAddr,
-    buffer: Vec<[u8; DATAGRAM_ROOM]>,
-    taken: Vec<(usize, SocketAddr)>,
+    /// Trains in one call; turned off for good by the first refusal.
+    trains: AtomicBool,
+}
+
+/// The bytes of one call.
+pub struct Arena {
+    pub bytes: Vec<u8>,
+    pub received: Vec<Received>,
+    metas: Vec<RecvMeta>,
+}
+
+impl Arena {
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; BUFFERS * BUFFER],
+            received: Vec::with_capacity(BUFFERS),
+            metas: vec![RecvMeta::default(); BUFFERS],
+        }
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl UdpListener {
@@ -32,54 +69,97 @@ impl UdpListener {
             socket.set_only_v6(others.iter().any(|other| other.is_ipv4() && other.port() == local.port()))?;
         }
         // The kernel may grant less; that is no reason not to serve.
-        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        if sockopt::set_socket_recv_buffer_size_force(&socket, KERNEL_BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        }
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
-        socket.set_nonblocking(true)?;
         socket.bind(&local.into())?;
+        let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
-        Ok(Self {
-            socket,
-            local,
-            buffer: vec![[0; DATAGRAM_ROOM]; BATCH_MAX],
-            taken: Vec::with_capacity(BATCH_MAX),
-        })
+        let trains = AtomicBool::new(state.max_gso_segments() > 1);
+        Ok(Self { shared: Arc::new(Shared { socket, state, local, trains }) })
     }
 
     pub fn local(&self) -> SocketAddr {
-        self.local
+        self.shared.local
     }
 
-    /// Takes at most a batch of what is waiting; `index` is this listener's own.
-    pub fn receive(&mut self, index: usize) -> Vec<Datagram<'_>> {
-        self.taken.clear();
-        while let Some(room) = self.buffer.get_mut(self.taken.len()) {
-            match self.socket.recv_from(room) {
-                Ok((len, peer)) => self.taken.push((len, unmapped(peer))),
+    /// From now on one datagram a call.
+    pub fn refuse_trains(&self) {
+        self.shared.trains.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes what one call brings into the arena; answers whether more may be waiting.
+    pub fn receive(&self, index: u16, arena: &mut Arena) -> bool {
+        arena.received.clear();
+        let mut rooms = arena.bytes.chunks_mut(BUFFER);
+        let mut buffers: [IoSliceMut<'_>; BUFFERS] =
+            std::array::from_fn(|_| IoSliceMut::new(rooms.next().unwrap_or_default()));
+        let got = loop {
+            match self.shared.state.recv((&self.shared.socket).into(), &mut buffers, &mut arena.metas) {
+                Ok(got) => break got,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Empty, or an error of some earlier datagram that reading has just cleared.
-                Err(_) => break,
+                Err(_) => break 0,
             }
+        };
+        for (n, meta) in arena.metas[..got].iter().enumerate() {
+            let local = meta.dst_ip.map(|ip| ip.to_canonical());
+            let path = Path { socket: index, peer: unmapped(meta.addr), local };
+            arena.received.push(Received {
+                path,
+                at: n * BUFFER..n * BUFFER + meta.len,
+                stride: meta.stride,
+            });
         }
-        let rooms = self.buffer.iter().zip(&self.taken);
-        rooms
-            .map(|(room, (len, peer))| Datagram {
-                from: Path { socket: index, peer: *peer },
-                bytes: &room[..*len],
-            })
-            .collect()
+        got == BUFFERS
     }
 
-    /// `false` when the kernel did not take it; the datagram is lost, as on any network.
-    pub fn send(&self, datagram: &[u8], peer: SocketAddr) -> bool {
-        let peer = if self.local.is_ipv6() { mapped(peer) } else { peer };
-        self.socket.send_to(datagram, peer).is_ok()
+    /// Sends datagrams of `segment` bytes (the last may be shorter); answers how many the kernel did not take.
+    /// Those are lost, as on any network.
+    pub fn send(&self, path: &Path, bytes: &[u8], segment: usize) -> usize {
+        let one = segment >= bytes.len();
+        if one || self.shared.trains.load(Ordering::Relaxed) {
+            match self.try_send(path, bytes, (!one).then_some(segment), path.local) {
+                Ok(()) => return 0,
+                Err(error) if refuses(&error) => {
+                    if !one {
+                        self.refuse_trains();
+                    }
+                }
+                Err(_) => return bytes.len().div_ceil(segment.max(1)),
+            }
+        }
+        // Our address may have gone since the device spoke to it: let the kernel choose one.
+        let lost = |datagram: &&[u8]| {
+            self.try_send(path, datagram, None, path.local).is_err()
+                && self.try_send(path, datagram, None, None).is_err()
+        };
+        bytes.chunks(segment.max(1)).filter(lost).count()
     }
+
+    fn try_send(
+        &self,
+        path: &Path,
+        contents: &[u8],
+        segment_size: Option<usize>,
+        src_ip: Option<IpAddr>,
+    ) -> io::Result<()> {
+        let destination = if self.shared.local.is_ipv6() { mapped(path.peer) } else { path.peer };
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip };
+        self.shared.state.try_send((&self.shared.socket).into(), &transmit)
+    }
+}
+
+/// The kernel or the card cannot do what was asked, as opposed to: not now.
+fn refuses(error: &io::Error) -> bool {
+    [Errno::INVAL, Errno::IO].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 impl AsFd for UdpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.shared.socket.as_fd()
     }
 }
 
@@ -102,21 +182,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv4_peer_of_a_dual_stack_socket_is_written_as_ipv4_and_answered() {
-        let Ok(mut server) = UdpListener::bind("[::]:0".parse().unwrap(), &[]) else {
+    fn an_ipv4_peer_of_a_dual_stack_socket_is_written_as_ipv4_and_answered_in_trains() {
+        let Ok(server) = UdpListener::bind("[::]:0".parse().unwrap(), &[]) else {
             panic!("this machine has no IPv6; the listener needs it")
         };
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         client.send_to(&[7; 2000], ("127.0.0.1", server.local().port())).unwrap();
-        let received = server.receive(3);
-        assert_eq!(received.len(), 1, "loopback delivers before send returns");
-        let from = received[0].from;
-        assert_eq!(from, Path { socket: 3, peer: client.local_addr().unwrap() });
-        assert_eq!(received[0].bytes.len(), DATAGRAM_ROOM, "seen to be too long");
-        assert!(server.send(b"answer", from.peer));
-        let mut answer = [0; 16];
-        assert_eq!(client.recv(&mut answer).unwrap(), 6);
+        client.send_to(&[], ("127.0.0.1", server.local().port())).unwrap();
+        let mut arena = Arena::new();
+        assert!(!server.receive(3, &mut arena), "loopback delivers before send returns");
+        assert_eq!(arena.received.len(), 2);
+        let Received { path, at, stride } = arena.received[0].clone();
+        let local = Some("127.0.0.1".parse().unwrap());
+        assert_eq!(path, Path { socket: 3, peer: client.local_addr().unwrap(), local });
+        assert_eq!((at.len(), stride), (2000, 2000));
+        assert!(arena.received[1].at.is_empty());
+        for trains in [true, false] {
+            if !trains {
+                server.refuse_trains();
+            }
+            assert_eq!(server.send(&path, b"onetwothr", 3), 0);
+            for expected in [b"one", b"two", b"thr"] {
+                let mut answer = [0; 16];
+                assert_eq!(client.recv(&mut answer).unwrap(), 3);
+                assert_eq!(&answer[..3], expected);
+            }
+        }
     }
 
     #[test]

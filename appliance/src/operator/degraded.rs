@@ -108,6 +108,7 @@ mod tests {
                 public_key: vpn::key::PublicKey::from_bytes([1; 32]),
                 seats: vec![],
                 drops: Default::default(),
+                meters: Default::default(),
                 mirror_true: None,
             }),
             pki: Some(pki::door::PkiStatus {

@@ -213,6 +213,7 @@ fn status(state: &VpnState) -> VpnStatus {
         public_key: PublicKey::from_bytes([9; 32]),
         seats: state.seats.iter().map(seat).collect(),
         drops: BTreeMap::new(),
+        meters: BTreeMap::new(),
         mirror_true: Some(true),
     }
 }

@@ -1,5 +1,5 @@
-//! A simulated pair without a socket: boringtun's `Tunn` as the device, our plane as the server.
-//! `Device` is the helper, the attacker's tests are the point.
+//! A simulated pair without a socket: boringtun's `Tunn` as the device, our plane and handshakes as the
+//! server. `Device` is the helper, the attacker's tests are the point.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,48 +7,84 @@ use std::time::Duration;
 use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Tunn, TunnResult};
 use proptest::prelude::*;
+use zeroize::Zeroizing;
 
 use super::*;
+use crate::address::AddressPlan;
 use crate::key::{PresharedKey, PublicKey, TunnelKey};
-use crate::noise::Noise;
-use crate::protocol::{DATAGRAM_MAX, INITIATION_LEN, SESSION_LIFETIME};
+use crate::protocol::{INITIATION_LEN, SESSION_LIFETIME};
+use crate::shaker::{SEAT_EVERY, Shaker, Step};
 use crate::slot::Series;
+
+mod roaming;
+mod storm;
+mod weather;
 
 const GATEWAY: &str = "10.18.255.1";
 const OPEN: &str = "10.18.255.2";
+const DATAGRAM_MAX: usize = 1_312;
 
-struct World {
-    plane: Plane<Noise>,
-    now: Now,
+pub struct World {
+    pub plane: Plane,
+    pub shaker: Shaker,
+    pub now: Now,
     server: PublicKey,
+    receivers: Receivers,
+    drawn: u8,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = TunnelKey::generate([3; 32]);
         let now = Now { instant: Instant::now(), unix_ms: 1_000 };
-        let limiter = Limiter::new(&key.public(), now.instant, [4; 32]);
+        let receivers = Receivers::new([9; 16]);
         let plan = AddressPlan::new(10, vec![(Series::parse("18").unwrap(), 18)]).unwrap();
-        Self { plane: Plane::new(plan, Noise::new(&key), limiter), now, server: key.public() }
+        let shaker = Shaker::new(&key, receivers, now.instant, [4; 32]).ok().unwrap();
+        let plane = Plane::new(Addressing::Realm(plan), receivers);
+        Self { plane, shaker, now, server: key.public(), receivers, drawn: 0 }
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         self.now.instant += time;
         self.now.unix_ms += time.as_millis() as i64;
     }
 
     /// Datagrams in; what goes to the network and to the TUN comes out.
-    fn receive(&mut self, from: &str, bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        let mut out = Batch::default();
-        let from = Path { socket: 0, peer: from.parse().unwrap() };
-        self.plane.handle_datagrams(self.now, &[Datagram { from, bytes }], &mut out);
-        (out.to_network().map(|(_, b)| b.to_vec()).collect(), out.to_tunnel().map(<[u8]>::to_vec).collect())
+    pub fn receive(&mut self, from: &str, bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let mut arena = bytes.to_vec();
+        let path = Path { socket: 0, peer: from.parse().unwrap(), local: None };
+        let received = Received { path, at: 0..bytes.len(), stride: bytes.len() };
+        let mut inbound = Inbound::default();
+        self.plane.handle_datagrams(self.now, &mut arena, &[received], &mut inbound);
+        let packets = inbound.packets.iter().map(|at| arena[at.clone()].to_vec()).collect();
+        (self.shake(inbound.initiations), packets)
+    }
+
+    /// The handshake thread's part.
+    fn shake(&mut self, arrivals: Vec<Arrival>) -> Vec<Vec<u8>> {
+        let mut sent = Vec::new();
+        for change in self.plane.poll_changes() {
+            self.shaker.handle_change(change);
+        }
+        self.shaker.handle_arrivals(self.now.instant, arrivals, |_, cookie| sent.push(cookie.to_vec()));
+        let mut out = Outbound::new();
+        loop {
+            self.drawn = self.drawn.wrapping_add(1);
+            let random = || Some(Zeroizing::new([self.drawn; 32]));
+            match self.shaker.poll_handshake(self.now.instant, random) {
+                Step::Done(shaken) => self.plane.handle_shaken(*shaken, &mut out),
+                Step::Refused => {}
+                Step::Idle => break,
+            }
+        }
+        sent.extend(out.trains().map(|(_, bytes)| bytes.to_vec()));
+        sent
     }
 
     fn send(&mut self, packet: &[u8]) -> Vec<(SocketAddr, Vec<u8>)> {
-        let mut out = Batch::default();
-        self.plane.handle_packets(self.now, &[packet], &mut out);
-        out.to_network().map(|(path, bytes)| (path.peer, bytes.to_vec())).collect()
+        let mut out = Outbound::new();
+        self.plane.handle_packet(self.now, &mut packet.to_vec(), Offload::None, &mut out);
+        out.trains().map(|(train, bytes)| (train.path.peer, bytes.to_vec())).collect()
     }
 
     fn seat(&mut self, device: &Device) -> Outcome {
@@ -61,7 +97,7 @@ impl World {
     }
 
     fn dropped(&self, reason: DropReason) -> u64 {
-        self.plane.drops().of(reason)
+        self.plane.drops().and(self.shaker.drops()).of(reason)
     }
 
     fn events(&mut self) -> Vec<SeatEventKind> {
@@ -99,6 +135,7 @@ impl Device {
 
     /// Seated and connected: initiation, response, first message.
     fn connect(&mut self, world: &mut World) {
+        world.pass(SEAT_EVERY);
         let initiation = self.initiation();
         let (answers, _) = world.receive(&self.endpoint, &initiation);
         let mut out = [0; 2048];
@@ -157,7 +194,7 @@ fn a_seated_device_shakes_hands_and_packets_pass_both_ways() {
         other => panic!("{other:?}"),
     }
     let status = &world.plane.status()[0];
-    assert_eq!((status.rx_bytes, status.tx_bytes, status.last_handshake_ms), (60, 1280, Some(1_000)));
+    assert_eq!((status.rx_bytes, status.tx_bytes, status.last_handshake_ms), (60, 1280, Some(1_020)));
     assert!(world.plane.drops().named().is_empty(), "{:?}", world.plane.drops().named());
 }
 
@@ -233,9 +270,13 @@ fn attacker_truncated_oversize_empty_and_misdirected_datagrams_are_dropped_by_na
         bytes[4..8].copy_from_slice(&receiver.to_le_bytes());
         cases.push((bytes, reason));
     };
-    aimed(u32::MAX, DropReason::NoSeat);
-    aimed(43 << 8 | 1, DropReason::NoSeat);
-    aimed(42 << 8 | 2, DropReason::NoSession);
+    aimed(world.receivers.of(SeatIndex::new(0xff_ffff), 1), DropReason::NoSeat);
+    let index = |slot: &str| {
+        let plan = world.plane.addressing.plan();
+        plan.seat_index(slot.parse().unwrap(), Place::Active).unwrap()
+    };
+    aimed(world.receivers.of(index("18-0043"), 1), DropReason::NoSeat);
+    aimed(world.receivers.of(index("18-0042"), 2), DropReason::NoSession);
     for (bytes, reason) in cases {
         let before = world.dropped(reason);
         let (network, tunnel) = world.receive(&device.endpoint, &bytes);
@@ -333,7 +374,8 @@ fn rekeying_for_hours_keeps_one_deadline_and_the_newest_session() {
         device.connect(&mut world);
         assert_eq!(device.says(&mut world, GATEWAY).len(), 1);
         assert_eq!(world.send(&packet(GATEWAY, &device.own, 60)).len(), 1);
-        assert_eq!(world.plane.next_deadline(), Some(world.now.instant + SESSION_LIFETIME));
+        assert!(world.plane.next_deadline() <= Some(world.now.instant + SESSION_LIFETIME));
+        assert_eq!(world.plane.deadlines.len(), 1);
     }
     assert_eq!(world.events().len(), 1);
 }
@@ -365,11 +407,13 @@ proptest! {
         if bytes.len() >= 8 {
             bytes[..4].copy_from_slice(&u32::from(kind).to_le_bytes());
             if aim {
-                bytes[4..8].copy_from_slice(&(42u32 << 8 | 1).to_le_bytes());
+                let seat = SeatIndex::new(42);
+                bytes[4..8].copy_from_slice(&world.receivers.of(seat, 0).to_le_bytes());
             }
         }
         let (network, tunnel) = world.receive("198.51.100.1:9", &bytes);
         prop_assert!(network.is_empty() && tunnel.is_empty());
-        prop_assert_eq!(world.plane.drops().named().values().sum::<u64>(), 1);
+        let drops = world.plane.drops().and(world.shaker.drops());
+        prop_assert_eq!(drops.named().values().sum::<u64>(), 1);
     }
 }

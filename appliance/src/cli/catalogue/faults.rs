@@ -98,6 +98,13 @@ pub const FAULTS: &[Fault] = &[
         AGAIN_JA,
         AGAIN_EN,
     ],
+    [
+        "MM-1112",
+        "トンネルの鍵が使えません。",
+        "the tunnel key is no usable key",
+        "バックアップから鍵のファイルを戻してください",
+        "restore the key file from the backup",
+    ],
     // pki
     [
         "MM-2108",

@@ -1,0 +1,156 @@
+//! Between the loop and the handshake thread: initiations and changes go over, finished handshakes come
+//! back. An edge: a lock, a bell, a thread. Packets never wait here; the loop takes the lock once per turn
+//! that brought an initiation.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use zeroize::Zeroizing;
+
+use crate::batch::Arrival;
+use crate::drops::{DropReason, Drops};
+use crate::key::KEY_LEN;
+use crate::shaker::{Change, Shaken, Shaker, Step, Strain};
+use crate::udp::UdpListener;
+
+/// Initiations that wait to be sorted; sorting one takes a microsecond, so this is a burst, not a backlog.
+const INBOX_MAX: usize = 8_192;
+
+/// Handshakes between two looks into the inbox: about a millisecond of work.
+const PER_LOOK: usize = 12;
+
+/// Packets come first where cores are few; handshakes take what is left (nice). Not more, or other
+/// processes of the box would keep a whole district from coming back.
+const NICER_BY: i32 = 2;
+
+/// The loop's end.
+pub struct Desk {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Mutex<Inbox>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Inbox {
+    arrivals: VecDeque<Arrival>,
+    changes: Vec<Change>,
+    overflown: u64,
+    stop: bool,
+    /// Of the thread's last look.
+    strain: Strain,
+    drops: Drops,
+}
+
+impl Desk {
+    /// Starts the thread. `deliver` hands finished handshakes to the loop; when it answers `false` the
+    /// loop has gone, and so does the thread. However the thread ends, `deliver` is dropped.
+    pub fn start(
+        shaker: Shaker,
+        sockets: Vec<UdpListener>,
+        deliver: impl FnMut(Vec<Shaken>) -> bool + Send + 'static,
+    ) -> io::Result<(Desk, JoinHandle<()>)> {
+        let shared = Arc::new(Shared { inbox: Mutex::default(), bell: Condvar::new() });
+        let hand = Hand { shared: shared.clone(), shaker, sockets };
+        let thread = std::thread::Builder::new().name("vpn-handshakes".into()).spawn(move || {
+            // Refused in some jails; then both threads are equals.
+            let _ = rustix::process::nice(NICER_BY);
+            hand.run(deliver);
+        })?;
+        Ok((Desk { shared }, thread))
+    }
+
+    /// Takes both lists over and leaves them empty.
+    pub fn hand_over(&self, changes: Vec<Change>, arrivals: &mut Vec<Arrival>) {
+        let mut inbox = self.shared.inbox();
+        inbox.changes.extend(changes);
+        inbox.arrivals.extend(arrivals.drain(..));
+        while inbox.arrivals.len() > INBOX_MAX {
+            inbox.arrivals.pop_front();
+            inbox.overflown += 1;
+        }
+        drop(inbox);
+        self.shared.bell.notify_one();
+    }
+
+    /// What the thread counted, as of its last look.
+    pub fn report(&self) -> (Strain, Drops) {
+        let inbox = self.shared.inbox();
+        let mut drops = inbox.drops.clone();
+        drops.add(DropReason::InitiationsFull, inbox.overflown);
+        (inbox.strain.clone(), drops)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.shared.inbox().stop = true;
+        self.shared.bell.notify_one();
+    }
+}
+
+impl Shared {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing in here can panic half-way, so a poisoned inbox is still whole.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's end.
+struct Hand {
+    shared: Arc<Shared>,
+    shaker: Shaker,
+    sockets: Vec<UdpListener>,
+}
+
+impl Hand {
+    fn run(mut self, mut deliver: impl FnMut(Vec<Shaken>) -> bool) {
+        let mut arrivals = VecDeque::new();
+        while self.look(&mut arrivals) {
+            let sockets = &self.sockets;
+            self.shaker.handle_arrivals(Instant::now(), arrivals.drain(..), |path, cookie| {
+                if let Some(socket) = sockets.get(usize::from(path.socket)) {
+                    socket.send(&path, &cookie, cookie.len());
+                }
+            });
+            let mut done = Vec::new();
+            for _ in 0..PER_LOOK {
+                match self.shaker.poll_handshake(Instant::now(), random) {
+                    Step::Done(shaken) => done.push(*shaken),
+                    Step::Refused => {}
+                    Step::Idle => break,
+                }
+            }
+            if !done.is_empty() && !deliver(done) {
+                return;
+            }
+        }
+    }
+
+    /// Takes over what came; waits for it when there is nothing else to do. `false` is the end.
+    fn look(&mut self, arrivals: &mut VecDeque<Arrival>) -> bool {
+        let mut inbox = self.shared.inbox();
+        inbox.strain = self.shaker.strain(Instant::now());
+        inbox.drops.clone_from(self.shaker.drops());
+        while self.shaker.is_idle() && !inbox.stop && inbox.arrivals.is_empty() && inbox.changes.is_empty() {
+            inbox = self.shared.bell.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(arrivals, &mut inbox.arrivals);
+        let changes = std::mem::take(&mut inbox.changes);
+        let stop = inbox.stop;
+        drop(inbox);
+        changes.into_iter().for_each(|change| self.shaker.handle_change(change));
+        !stop
+    }
+}
+
+/// Without randomness there is no handshake.
+fn random() -> Option<Zeroizing<[u8; KEY_LEN]>> {
+    let mut random = Zeroizing::new([0; KEY_LEN]);
+    getrandom::fill(&mut *random).ok().map(|()| random)
+}

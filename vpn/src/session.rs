@@ -1,0 +1,115 @@
+//! One session of one device: two keys, a counter, a replay window. Opens and seals in place. Pure; owns
+//! its keys, ends `SESSION_LIFETIME` after its birth or with its seat.
+
+use std::time::Instant;
+
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+
+use crate::handshake::{Refused, SessionKeys};
+use crate::protocol::{DATA_HEADER, DATA_OVERHEAD, PADDED_MAX, PADDING, SESSION_LIFETIME, TYPE_DATA};
+use crate::window::Window;
+
+/// The counter may not come round: WireGuard's Reject-After-Messages.
+const MESSAGES_MAX: u64 = u64::MAX - (1 << 13);
+
+pub struct Session {
+    /// How the device addresses us, and we it.
+    local: u32,
+    remote: u32,
+    born: Instant,
+    opening: LessSafeKey,
+    sealing: LessSafeKey,
+    sent: u64,
+    window: Window,
+}
+
+/// Why a message was not opened or sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionError {
+    /// Its time or its counter has come to an end.
+    Ended,
+    Replayed,
+    /// Does not verify.
+    Forged,
+}
+
+impl Session {
+    pub fn new(now: Instant, local: u32, keys: &SessionKeys) -> Result<Self, Refused> {
+        let key = |bytes: &[u8]| {
+            UnboundKey::new(&CHACHA20_POLY1305, bytes).map(LessSafeKey::new).map_err(|_| Refused)
+        };
+        Ok(Self {
+            local,
+            remote: keys.remote,
+            born: now,
+            opening: key(&*keys.open)?,
+            sealing: key(&*keys.seal)?,
+            sent: 0,
+            window: Window::new(),
+        })
+    }
+
+    pub fn local(&self) -> u32 {
+        self.local
+    }
+
+    pub fn ends(&self) -> Instant {
+        self.born + SESSION_LIFETIME
+    }
+
+    /// Opens a data message where it lies: the inner packet with its padding starts at `DATA_HEADER`;
+    /// answers its length.
+    pub fn open(&mut self, now: Instant, datagram: &mut [u8]) -> Result<usize, SessionError> {
+        let Some((header, sealed)) = datagram.split_first_chunk_mut::<DATA_HEADER>() else {
+            return Err(SessionError::Forged);
+        };
+        let [.., a, b, c, d, e, f, g, h] = *header;
+        let counter = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        if now >= self.ends() || counter >= MESSAGES_MAX {
+            return Err(SessionError::Ended);
+        }
+        if !self.window.may_be_new(counter) {
+            return Err(SessionError::Replayed);
+        }
+        let opened = self.opening.open_in_place(nonce(counter), Aad::empty(), sealed);
+        let len = opened.map_err(|_| SessionError::Forged)?.len();
+        if !self.window.accept(counter) {
+            return Err(SessionError::Replayed);
+        }
+        Ok(len)
+    }
+
+    /// Seals the packet of `len` bytes that lies at `DATA_HEADER` of `room`; answers the datagram's length.
+    /// `room` must have space for header, padding and tag.
+    pub fn seal(&mut self, now: Instant, room: &mut [u8], len: usize) -> Result<usize, SessionError> {
+        if now >= self.ends() || self.sent >= MESSAGES_MAX {
+            return Err(SessionError::Ended);
+        }
+        let padded = padded(len);
+        let whole = padded + DATA_OVERHEAD;
+        let Some((header, body)) = room.get_mut(..whole).and_then(|room| room.split_first_chunk_mut()) else {
+            return Err(SessionError::Ended);
+        };
+        let header: &mut [u8; DATA_HEADER] = header;
+        header[..4].copy_from_slice(&TYPE_DATA.to_le_bytes());
+        header[4..8].copy_from_slice(&self.remote.to_le_bytes());
+        header[8..].copy_from_slice(&self.sent.to_le_bytes());
+        let (plain, tag) = body.split_at_mut(padded);
+        plain[len..].fill(0);
+        let made = self.sealing.seal_in_place_separate_tag(nonce(self.sent), Aad::empty(), plain);
+        tag.copy_from_slice(made.map_err(|_| SessionError::Ended)?.as_ref());
+        self.sent += 1;
+        Ok(whole)
+    }
+}
+
+/// To a multiple of 16, but never beyond what a link of 1500 carries of a tunnel over IPv6.
+fn padded(len: usize) -> usize {
+    len.max(len.next_multiple_of(PADDING).min(PADDED_MAX))
+}
+
+fn nonce(counter: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&counter.to_le_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
