@@ -5,6 +5,7 @@ pub mod args_fee;
 pub mod args_flow;
 pub mod args_keys;
 pub mod pki_args;
+pub mod args_vpn;
 pub mod args;
 pub mod width;
 pub mod said;
@@ -24,6 +25,7 @@ pub mod device;
 pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;
+pub mod tunnels; // edge: tokio, signals, clock
 pub mod audit;
 pub mod authority; // edge: files, tokio
 pub mod pki_log; // edge: files, tokio

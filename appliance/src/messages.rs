@@ -220,6 +220,12 @@ catalogue! {
         "鍵またはその写しを開けません: {why}", "the key or its copy does not open: {why}",
         "合言葉、写しのファイル、秘密 sns_epoch が同じ領域のものか確かめてください",
         "check that passphrase, copy and the secret sns_epoch are of one realm";
+    WgConf { path, line, found, expected } "MM-6065", BadConfig,
+        "{path} の {line} 行目 `{found}` は使えません（ここに書けるもの: {expected}）", "{path}, line {line}: found `{found}`, expected {expected}",
+        "その行を直してください（0行目はファイル全体です）", "mend that line (line 0 is the whole file)";
+    Foreground { why } "MM-6066", Failed,
+        "VPNを単独で動かせません: {why}", "the tunnels cannot be run alone: {why}",
+        "rootで実行しているか、ポートとインターフェース名が空いているか確かめてください", "check that you are root and that port and interface name are free";
 }
 
 /// In which language a person reads; Japanese unless asked otherwise.

@@ -11,6 +11,7 @@ use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
 use super::pki_args::PkiCommand;
+use super::args_vpn::VpnArgs;
 use crate::process::Name;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -80,6 +81,8 @@ pub enum Command {
     /// 控えに入らない鍵の預け / the one key that is in no backup
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// トンネル: show、metrics、または --interface と --conf で単独で動かす / tunnels: show, metrics, or alone from a wg(8) file
+    Vpn(VpnArgs),
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
@@ -428,6 +431,10 @@ mod tests {
             "mimamori audit list --trace 0123456789abcdef --after 7",
             "mimamori audit list --room sns --limit 10",
             "mimamori mail list",
+            "mimamori vpn show -o json",
+            "mimamori vpn metrics",
+            "mimamori vpn --interface wg0 --conf wg0.conf",
+            "mimamori vpn --interface wg0 --conf wg0.conf --no-offload",
             "mimamori mail retry o-bundle-18-0042-1",
             "mimamori mail retry --failed",
             "mimamori mail dns",
@@ -466,6 +473,9 @@ mod tests {
             "mimamori device revoke 18-0042 --reason bored",
             "mimamori audit list --trace xyz",
             "mimamori audit list --limit 0",
+            "mimamori vpn",
+            "mimamori vpn --interface wg0",
+            "mimamori vpn --interface wg0 --conf wg0.conf show",
             "mimamori -o yaml status",
             "mimamori pki issue --csr a.pem --out a.crt",
             "mimamori pki revoke --reason superseded",

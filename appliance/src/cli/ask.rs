@@ -9,13 +9,14 @@ use pki::door::{PkiAnswer, PkiQuestion};
 use pki::identity::TraceId;
 use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion};
 use sns::door::{SnsAnswer, SnsQuestion};
+use vpn::door::VpnStatus;
 
 use super::failure::Failure;
 use crate::config::Paths;
 use crate::messages::Message;
 use crate::operator::door::now_ms;
 use crate::operator::merged::merge;
-use crate::operator::{Answered, OperatorAnswer, OperatorQuestion, Status};
+use crate::operator::{Answered, OperatorAnswer, OperatorQuestion, Status, VpnQuestion};
 use crate::process::{Name, arrow_from};
 use crate::wire::frame::OPERATOR_FRAME_MAX;
 use crate::wire::{Line, WireFault, line};
@@ -112,6 +113,13 @@ impl Door {
         match self.ask(Name::Sns, OperatorQuestion::Sns(question))? {
             (OperatorAnswer::Sns(answer), _) => Ok(answer),
             (answer, trace) => Err(odd("sns", answer, trace)),
+        }
+    }
+
+    pub fn vpn(&self) -> Result<VpnStatus, Failure> {
+        match self.ask(Name::Vpn, OperatorQuestion::Vpn(VpnQuestion::Status))? {
+            (OperatorAnswer::Vpn(status), _) => Ok(status),
+            (answer, trace) => Err(odd("vpn", answer, trace)),
         }
     }
 

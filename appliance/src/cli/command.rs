@@ -16,6 +16,7 @@ use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
     audit, case, device, explain, facility, fee, flow, gateway, keys, mail, pages, pki, realm, slot, status,
+    tunnels,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -58,6 +59,10 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Slot(command) => slot::slot(&door()?, command, out),
         Command::Device(command) => device::device(&door()?, command, out),
         Command::Gateway(command) => gateway::gateway(&door()?, command, out),
+        Command::Vpn(args) => match tunnels::Wish::of(args)? {
+            tunnels::Wish::Ask(command) => tunnels::ask(&door()?, command, out),
+            tunnels::Wish::Serve { interface, conf, offload } => tunnels::serve(&interface, &conf, offload),
+        },
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Flow(command) => flow::flow(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),
