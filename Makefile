@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki bench-vpn
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench-pki  certificates and OCSP answers per CPU-second, beside peers; ./target/bench/pki.json'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
+	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
 	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
 	@echo 'make deps   installs missing Debian packages, and no others'
@@ -58,6 +59,12 @@ bench-pki: deps
 
 fmt:
 	@cargo fmt --all
+
+# Our tunnels beside every other server found here; needs iperf3 and jq. Ten minutes, and an idle machine.
+bench-vpn: deps
+	@cargo build --locked --release -p appliance
+	@cargo build --locked --release -p vpn --example devices
+	@$(SUDO) env CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/bench-vpn
 
 # Namespaces, processes and folders of a run that was killed with SIGKILL.
 clean-leftovers:
