@@ -34,7 +34,6 @@ impl Hands {
         browser.trust(&device.credentials.root)?;
         browser.choose_certificate_by_policy(ZONE)?;
         device.raise_bootstrap()?;
-        settled()?;
         Ok(Self { device, browser, size })
     }
 
@@ -90,7 +89,6 @@ impl Hands {
             world.needles.secret("a key of a saved profile", key.trim());
         }
         self.device.raise(&saved.profile)?;
-        settled()?;
         self.browser.hold(&saved.certificate, &saved.code)?;
         self.device.knock(world.plan.gateway())?;
         self.in_service(world)
@@ -130,11 +128,4 @@ pub fn sign_in(screen: &Screen, login: &str, password: &str) -> Told<()> {
     screen.fill("ログインID", login)?;
     screen.fill("パスワード", password)?;
     screen.follow("ログイン")
-}
-
-/// Chromium ends what is under way (ERR_NETWORK_CHANGED) up to some seconds after a tunnel came up; a person
-/// needs longer than that to reach for the browser.
-fn settled() -> Told<()> {
-    let up = std::time::Instant::now();
-    shell::until("the network to settle", PATIENCE, || Ok((up.elapsed().as_secs() >= 6).then_some(())))
 }

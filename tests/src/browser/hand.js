@@ -40,6 +40,17 @@
     return top && (e.contains(top) || top.contains(e) || e.control === top) ? { x, y } : null;
   }
 
+  /** Notes whether the finger that comes down next meets this element, whatever the page moves meanwhile. */
+  function aim(e) {
+    window.tapMet = false;
+    const meets = (click) => {
+      const at = click.target;
+      window.tapMet ||= e.contains(at) || at.contains(e) || e.control === at;
+    };
+    document.addEventListener("click", meets, { capture: true, once: true });
+    return place(e);
+  }
+
   /** What no page may be, at any size (ruling 15). */
   function faults() {
     const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
@@ -62,5 +73,5 @@
     ];
   }
 
-  return { clean, control, field, place, faults };
+  return { clean, control, field, place, aim, faults };
 })()

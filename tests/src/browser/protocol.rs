@@ -23,6 +23,7 @@ pub const DIALOG: &str = "Page.javascriptDialogOpening";
 const DIALOG_ANSWER: &str = "Page.handleJavaScriptDialog";
 /// The shell hands its own pipes on as 3 and 4.
 const HAND_ON: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null";
+const STILL: &str = include_str!("still.py");
 const FLAGS: [&str; 9] = [
     "--headless=new",
     "--no-sandbox",
@@ -62,7 +63,7 @@ impl Protocol {
     /// `command` runs `sh` where the browser should live; `home` is all that it may remember.
     pub fn start(mut command: Command, home: &Path) -> Told<Self> {
         let words = fs::File::create(home.join("chromium.log"))?;
-        command.args(["-c", HAND_ON, "sh", "chromium"]).args(FLAGS);
+        command.args(["-c", HAND_ON, "sh", "python3", "-c", STILL, "chromium"]).args(FLAGS);
         command.arg(format!("--user-data-dir={}", home.join("profile").display())).arg("about:blank");
         command.env("HOME", home).env("LANGUAGE", "ja").env("LANG", "ja_JP.UTF-8").current_dir(home);
         for name in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DISPLAY"] {
