@@ -200,6 +200,14 @@ impl Town {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         self.around.vpn.handshake(slot, false, "192.0.2.1:6000");
         self.until("the bootstrap seat is empty", async || self.around.vpn.seat(slot, true).is_none()).await;
+        // The registry follows the seat.
+        self.until("利用中", async || {
+            let registry = self.registry().await;
+            let state = sqlx::query_scalar("SELECT state FROM slot WHERE slot = $1").bind(slot.to_string());
+            let state: String = state.fetch_one(&registry).await.unwrap();
+            state == "active"
+        })
+        .await;
     }
 
     /// Accepts the first `count` facilities of the sample; their first slots.
