@@ -4,14 +4,17 @@
 //!
 //! ```text
 //! mac1 wrong --------------------------------> dropped: cannot know us
-//! sender authenticated here last ------------> lane "known"
-//! nobody waits long -------------------------> lane "unproven"
+//! address authenticated last, mac2 right ----> lane "proven"
+//!                             no mac2 -------> lane "known"; its places taken: cookie reply
+//! nobody waits long -------------------------> lane "unproven"; its places taken: cookie reply
 //! under load: mac2 right, share left --------> lane "proven"
 //!             mac2 right, no share left -----> dropped
 //!             no mac2 -----------------------> cookie reply, and lane "unproven" all the same:
 //!                                              what time is left is nobody's, so it is spent on them
 //! ```
-//! Lanes are served in that order. A forged source can fill the unproven lane and no other.
+//! "known" and "proven" take turns, "unproven" comes last. A forged source can fill the unproven lane; who
+//! forges the very address of a device can take a few places of the known lane, but pushes nobody out, and
+//! what he keeps out is asked for a proof that only the device receives.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,7 +28,7 @@ use crate::cookies::Cookies;
 use crate::drops::{DropReason, Drops};
 use crate::handshake::{Refused, Responder, Stamp};
 use crate::key::{KEY_LEN, PresharedKey, PublicKey, TunnelKey};
-use crate::lanes::Lane;
+use crate::lanes::{Full, Lane, Put};
 use crate::protocol::{COOKIE_REPLY_LEN, RESPONSE_LEN};
 use crate::receiver::Receivers;
 use crate::session::Session;
@@ -42,6 +45,8 @@ pub const SEAT_EVERY: Duration = Duration::from_millis(20);
 pub enum Change {
     /// Somebody sits down; `epoch` tells this sitting from every other of the place.
     Seated { key: PublicKey, psk: PresharedKey, seat: SeatIndex, epoch: u32 },
+    /// The same sitting with another preshared key, from its next handshake on.
+    Psk { key: PublicKey, psk: PresharedKey },
     /// The key sits nowhere any more.
     Gone { key: PublicKey },
     /// The device has completed a handshake from here.
@@ -84,6 +89,8 @@ pub struct Shaker {
     known: Lane,
     proven: Lane,
     unproven: Lane,
+    /// Known and proven senders go first in turn, so that neither can keep the other waiting.
+    turns: u64,
     drops: Drops,
     done: u64,
     cookies_sent: u64,
@@ -112,9 +119,10 @@ impl Shaker {
             shares: Shares::new(now),
             directory: HashMap::new(),
             endpoints: HashMap::new(),
-            known: Lane::default(),
-            proven: Lane::default(),
-            unproven: Lane::default(),
+            known: Lane::new(Full::RefusesNewcomers),
+            proven: Lane::new(Full::DropsOldest),
+            unproven: Lane::new(Full::DropsOldest),
+            turns: 0,
             drops: Drops::new(),
             done: 0,
             cookies_sent: 0,
@@ -136,6 +144,11 @@ impl Shaker {
                 };
                 let old = self.directory.insert(key, entry);
                 self.forget(old);
+            }
+            Change::Psk { key, psk } => {
+                if let Some(entry) = self.directory.get_mut(&key) {
+                    entry.psk = psk;
+                }
             }
             Change::Gone { key } => {
                 let old = self.directory.remove(&key);
@@ -164,21 +177,26 @@ impl Shaker {
                 self.drops.count(DropReason::BadMac1);
                 continue;
             }
-            let replaced = if self.endpoints.contains_key(&peer) {
-                self.known.push(now, arrival)
-            } else if !self.is_loaded(now) {
-                self.unproven.push(now, arrival)
-            } else if !self.cookies.is_proven(now, peer, &arrival.message) {
+            let (known, loaded) = (self.endpoints.contains_key(&peer), self.is_loaded(now));
+            let proven = (known || loaded) && self.cookies.is_proven(now, peer, &arrival.message);
+            if proven && !known && !self.shares.take(now, peer.ip()) {
+                self.drops.count(DropReason::SourceLimit);
+                continue;
+            }
+            let lane = match (proven, known) {
+                (true, _) => &mut self.proven,
+                (false, true) => &mut self.known,
+                (false, false) => &mut self.unproven,
+            };
+            let put = lane.push(now, &arrival);
+            if put != Put::Kept {
+                self.drops.count(DropReason::Overload);
+            }
+            let must_prove = put == Put::Refused || (loaded && !known);
+            if must_prove && !proven {
                 self.cookies_sent += 1;
                 reply(arrival.path, self.cookies.reply(now, peer, &arrival.message));
-                self.unproven.push(now, arrival)
-            } else if self.shares.take(now, peer.ip()) {
-                self.proven.push(now, arrival)
-            } else {
-                self.drops.count(DropReason::SourceLimit);
-                0
-            };
-            (0..replaced).for_each(|_| self.drops.count(DropReason::Overload));
+            }
         }
     }
 
@@ -188,7 +206,11 @@ impl Shaker {
         now: Instant,
         random: impl FnOnce() -> Option<Zeroizing<[u8; KEY_LEN]>>,
     ) -> Step {
-        let next = [&mut self.known, &mut self.proven, &mut self.unproven];
+        self.turns = self.turns.wrapping_add(1);
+        let mut next = [&mut self.known, &mut self.proven, &mut self.unproven];
+        if self.turns.is_multiple_of(2) {
+            next.swap(0, 1);
+        }
         let Some(arrival) = next.into_iter().find_map(|lane| lane.pop(now)) else { return Step::Idle };
         match self.shake(now, &arrival, random) {
             Ok(shaken) => {

@@ -141,6 +141,38 @@ fn a_device_that_was_here_last_goes_before_everybody() {
 }
 
 #[test]
+fn attacker_who_forges_a_devices_very_address_pushes_nothing_of_its_own_out() {
+    let (mut world, mut device) = connected(SeatClass::Active);
+    world.pass(SEAT_EVERY);
+    let own = arrival(&mut device);
+    let under_its_address =
+        |world: &World| forged(world, 1_000).into_iter().map(|arrival| Arrival { path: own.path, ..arrival });
+    world.arrive(vec![own.clone()]);
+    let flood = under_its_address(&world).collect();
+    let asked = world.arrive(flood).len();
+    assert!(world.next().is_some(), "who waits stays, whatever comes under its address");
+    assert!(world.next().is_none());
+
+    // The forger comes first and takes every place of the address: the device is asked for a proof, gives
+    // it with its next try, and from then on goes where no forger can.
+    assert!(asked > 900, "so is everything that finds no place");
+    world.pass(SEAT_EVERY);
+    let flood = under_its_address(&world).collect();
+    world.arrive(flood);
+    let cookies = world.arrive(vec![arrival(&mut device)]);
+    assert_eq!(cookies.len(), 1);
+    let mut out = [0; 256];
+    device.tunn.decapsulate(None, &cookies[0].1, &mut out);
+    let again = arrival(&mut device);
+    let flood = under_its_address(&world).collect();
+    world.arrive(flood);
+    assert!(world.arrive(vec![again]).is_empty(), "a right proof finds its place");
+    let before = world.dropped(DropReason::BadHandshake);
+    assert!(world.next().is_some());
+    assert!(world.dropped(DropReason::BadHandshake) - before <= 1, "known and proven take turns");
+}
+
+#[test]
 fn attacker_nobody_asks_more_often_than_the_protocol_allows_and_lanes_are_bounded() {
     let mut world = World::new();
     let mut device = seated(&mut world, 42, 7);
