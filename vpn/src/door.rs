@@ -35,6 +35,8 @@ pub struct Seat {
     pub slot: SlotNumber,
     pub class: SeatClass,
     pub key: PublicKey,
+    /// May change while its device is connected: the next handshake needs the new one. Another `key` or
+    /// `class` ends the sessions.
     pub psk: PresharedKey,
     /// Grows with every change that provisioning makes to the slot; an older one never replaces a newer one.
     pub generation: u64,

@@ -358,10 +358,7 @@ impl Plane {
         let held =
             self.seating.index_of(&seat).and_then(|index| self.seating.get(index)).map(|seat| seat.key);
         let (index, seated) = self.seating.seat(seat)?;
-        if seated == Seated::New {
-            self.end_tunnel(index, held);
-            self.begin(index);
-        }
+        self.sit(index, seated, held);
         let seated = u32::from(seated != Seated::Same);
         Ok(Outcome { gates: self.gate(index).into_iter().collect(), seated, ..Outcome::default() })
     }
@@ -394,11 +391,8 @@ impl Plane {
             done.gates.extend(self.gate(index));
         }
         for (index, seated) in reconciled.seated {
-            if seated == Seated::New {
-                // Whoever sat here with another key is among the removed; the same key is told anew.
-                self.end_tunnel(index, None);
-                self.begin(index);
-            }
+            // Whoever sat here with another key is among the removed; the same key is told anew.
+            self.sit(index, seated, None);
             done.seated += u32::from(seated != Seated::Same);
             done.gates.extend(self.gate(index));
         }
@@ -409,6 +403,21 @@ impl Plane {
     fn gate(&self, index: SeatIndex) -> Option<(Ipv4Addr, Option<Gate>)> {
         let address = self.addressing.address_of(index)?;
         Some((address, self.seating.get(index).map(|seat| seat.class.into())))
+    }
+
+    /// What seating means for the place's tunnel; `left` is the key that sat here before.
+    fn sit(&mut self, index: SeatIndex, seated: Seated, left: Option<PublicKey>) {
+        match seated {
+            Seated::Same => {}
+            Seated::Renewed => {
+                let seat = self.seating.get(index);
+                self.changes.extend(seat.map(|seat| Change::Psk { key: seat.key, psk: seat.psk.clone() }));
+            }
+            Seated::New => {
+                self.end_tunnel(index, left);
+                self.begin(index);
+            }
+        }
     }
 
     /// Somebody new sits here.

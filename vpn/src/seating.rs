@@ -24,7 +24,8 @@ pub struct Seating {
 pub enum Seated {
     /// Nothing: the same seat sat there.
     Same,
-    /// The same keys and class at a later generation: sessions may live on.
+    /// The same key and class at a later generation, and maybe another preshared key, which counts from
+    /// the next handshake: sessions live on.
     Renewed,
     /// Somebody new, or somebody of another class: old sessions must be gone.
     New,
@@ -178,7 +179,7 @@ impl Seating {
 }
 
 fn is_renewal(held: &Seat, seat: &Seat) -> bool {
-    held.key == seat.key && held.psk == seat.psk && held.class == seat.class
+    held.key == seat.key && held.class == seat.class
 }
 
 #[cfg(test)]

@@ -112,6 +112,12 @@ struct Device {
     endpoint: String,
 }
 
+/// The device's half, whose clock runs by itself.
+fn tunn(world: &World, key: &TunnelKey, psk: [u8; 32]) -> Tunn {
+    let unlimited = Arc::new(RateLimiter::new(&(*key.public().as_bytes()).into(), u64::MAX));
+    Tunn::new(key.expose(), (*world.server.as_bytes()).into(), Some(psk), None, 9, Some(unlimited))
+}
+
 impl Device {
     fn new(world: &World, slot: &str, class: SeatClass, secret: u8) -> Self {
         let key = TunnelKey::generate([secret; 32]);
@@ -119,9 +125,7 @@ impl Device {
         let own = world.plane.seating().plan().address(slot, class.into()).unwrap().to_string();
         let psk = PresharedKey::from_bytes([secret; 32]);
         let seat = Seat { slot, class, key: key.public(), psk, generation: 1 };
-        let unlimited = Arc::new(RateLimiter::new(&(*key.public().as_bytes()).into(), u64::MAX));
-        let server = (*world.server.as_bytes()).into();
-        let tunn = Tunn::new(key.expose(), server, Some([secret; 32]), None, 9, Some(unlimited));
+        let tunn = tunn(world, &key, [secret; 32]);
         Self { seat, tunn, own, endpoint: format!("192.0.2.{secret}:51820") }
     }
 
@@ -330,6 +334,49 @@ fn another_key_or_class_ends_the_old_session_and_a_mere_renewal_does_not() {
     (device.seat.generation, device.seat.class) = (3, SeatClass::Leaving);
     assert_eq!(world.seat(&device).gates, [(device.own.parse().unwrap(), Some(Gate::Leaving))]);
     assert!(device.says(&mut world, OPEN).is_empty());
+}
+
+#[test]
+fn another_preshared_key_counts_from_the_next_handshake_and_ends_nothing() {
+    let (mut world, mut device) = connected(SeatClass::Active);
+    let mut bystander = Device::new(&world, "18-0043", SeatClass::Active, 8);
+    world.seat(&bystander);
+    bystander.connect(&mut world);
+    device.seat.psk = PresharedKey::from_bytes([77; 32]);
+    device.seat.generation = 2;
+    world.seat(&device);
+    assert_eq!(device.says(&mut world, GATEWAY).len(), 1, "the session lives on");
+    assert_eq!(world.send(&packet(GATEWAY, &device.own, 60)).len(), 1);
+
+    world.pass(SEAT_EVERY);
+    let initiation = device.initiation();
+    let (answers, _) = world.receive(&device.endpoint, &initiation);
+    let mut out = [0; 2048];
+    let verdict = device.tunn.decapsulate(None, &answers[0], &mut out);
+    assert!(matches!(verdict, TunnResult::Err(_)), "the old preshared key opens no new session");
+    let mut device = Device { tunn: tunn(&world, &TunnelKey::generate([7; 32]), [77; 32]), ..device };
+    device.connect(&mut world);
+    assert_eq!(device.says(&mut world, GATEWAY).len(), 1);
+    assert_eq!(bystander.says(&mut world, GATEWAY).len(), 1, "nobody else notices");
+}
+
+#[test]
+fn a_slots_key_turns_without_the_others_noticing() {
+    let (mut world, mut device) = connected(SeatClass::Active);
+    let mut bystander = Device::new(&world, "18-0043", SeatClass::Active, 8);
+    world.seat(&bystander);
+    bystander.connect(&mut world);
+    let mut turned = Device::new(&world, "18-0042", SeatClass::Active, 9);
+    turned.seat.generation = 2;
+    world.seat(&turned);
+    assert!(device.says(&mut world, GATEWAY).is_empty(), "the old key's session is gone at once");
+    let before = world.dropped(DropReason::UnknownKey);
+    let initiation = device.initiation();
+    assert!(world.receive(&device.endpoint, &initiation).0.is_empty());
+    assert_eq!(world.dropped(DropReason::UnknownKey), before + 1);
+    turned.connect(&mut world);
+    assert_eq!(turned.says(&mut world, GATEWAY).len(), 1);
+    assert_eq!(bystander.says(&mut world, GATEWAY).len(), 1);
 }
 
 #[test]
