@@ -62,6 +62,9 @@ pub struct Shaken {
     pub response: [u8; RESPONSE_LEN],
 }
 
+/// Fresh randomness for one handshake.
+pub type Ephemeral = Zeroizing<[u8; KEY_LEN]>;
+
 /// One step of the work.
 pub enum Step {
     Done(Box<Shaken>),
@@ -201,26 +204,18 @@ impl Shaker {
     }
 
     /// Computes the next handshake; `random` becomes its ephemeral secret.
-    pub fn poll_handshake(
-        &mut self,
-        now: Instant,
-        random: impl FnOnce() -> Option<Zeroizing<[u8; KEY_LEN]>>,
-    ) -> Step {
-        self.turns = self.turns.wrapping_add(1);
-        let mut next = [&mut self.known, &mut self.proven, &mut self.unproven];
-        if self.turns.is_multiple_of(2) {
-            next.swap(0, 1);
+    pub fn poll_handshake(&mut self, now: Instant, random: impl FnOnce() -> Option<Ephemeral>) -> Step {
+        match self.next_vouched(now).or_else(|| self.unproven.pop(now)) {
+            Some(arrival) => self.compute(now, &arrival, random),
+            None => Step::Idle,
         }
-        let Some(arrival) = next.into_iter().find_map(|lane| lane.pop(now)) else { return Step::Idle };
-        match self.shake(now, &arrival, random) {
-            Ok(shaken) => {
-                self.done += 1;
-                Step::Done(Box::new(shaken))
-            }
-            Err(reason) => {
-                self.drops.count(reason);
-                Step::Refused
-            }
+    }
+
+    /// As `poll_handshake`, but only for senders that are known or proven.
+    pub fn poll_vouched(&mut self, now: Instant, random: impl FnOnce() -> Option<Ephemeral>) -> Step {
+        match self.next_vouched(now) {
+            Some(arrival) => self.compute(now, &arrival, random),
+            None => Step::Idle,
         }
     }
 
@@ -242,6 +237,33 @@ impl Shaker {
         &self.drops
     }
 
+    fn next_vouched(&mut self, now: Instant) -> Option<Arrival> {
+        self.turns = self.turns.wrapping_add(1);
+        let mut next = [&mut self.known, &mut self.proven];
+        if self.turns.is_multiple_of(2) {
+            next.reverse();
+        }
+        next.into_iter().find_map(|lane| lane.pop(now))
+    }
+
+    fn compute(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        random: impl FnOnce() -> Option<Ephemeral>,
+    ) -> Step {
+        match self.shake(now, arrival, random) {
+            Ok(shaken) => {
+                self.done += 1;
+                Step::Done(Box::new(shaken))
+            }
+            Err(reason) => {
+                self.drops.count(reason);
+                Step::Refused
+            }
+        }
+    }
+
     fn is_loaded(&self, now: Instant) -> bool {
         self.unproven.age(now) >= LOADED_AT || self.proven.age(now) >= LOADED_AT
     }
@@ -250,7 +272,7 @@ impl Shaker {
         &mut self,
         now: Instant,
         arrival: &Arrival,
-        random: impl FnOnce() -> Option<Zeroizing<[u8; KEY_LEN]>>,
+        random: impl FnOnce() -> Option<Ephemeral>,
     ) -> Result<Shaken, DropReason> {
         let refused = |_| DropReason::BadHandshake;
         let initiator = self.responder.identify(&arrival.message).map_err(refused)?;

@@ -141,6 +141,19 @@ fn a_device_that_was_here_last_goes_before_everybody() {
 }
 
 #[test]
+fn attacker_strangers_are_not_computed_while_others_wait_to_be_sorted() {
+    let (mut world, mut device) = connected(SeatClass::Active);
+    world.pass(SEAT_EVERY);
+    world.load();
+    let random = || Some(Zeroizing::new([5; 32]));
+    assert!(matches!(world.shaker.poll_vouched(world.now.instant, random), Step::Idle));
+    let own = arrival(&mut device);
+    world.arrive(vec![own]);
+    assert!(matches!(world.shaker.poll_vouched(world.now.instant, random), Step::Done(_)));
+    assert!(!world.shaker.is_idle(), "the strangers are still there");
+}
+
+#[test]
 fn attacker_who_forges_a_devices_very_address_pushes_nothing_of_its_own_out() {
     let (mut world, mut device) = connected(SeatClass::Active);
     world.pass(SEAT_EVERY);
