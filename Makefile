@@ -60,9 +60,10 @@ bench-pki: deps
 fmt:
 	@cargo fmt --all
 
-# Our tunnels beside every other server found here; needs iperf3 and jq. Ten minutes, and an idle machine.
+# Our tunnels beside every other server found here. Half an hour, and an idle machine.
 bench-vpn: deps
-	@cargo build --locked --release -p appliance
+	@BENCH=vpn tests/setup/deps
+	@cargo build --locked --release -p appliance --bin mimamori
 	@cargo build --locked --release -p vpn --example devices
 	@$(SUDO) env CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/bench-vpn
 

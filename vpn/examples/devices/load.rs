@@ -35,7 +35,7 @@ impl Crowd {
         let devices: Vec<Device> = (from..from + count).map(make).collect();
         for (number, device) in devices.iter().enumerate() {
             let data = epoll::EventData::new_u64(number as u64);
-            epoll::add(&poll, &device.socket, data, epoll::EventFlags::IN).unwrap();
+            epoll::add(&poll, device.descriptor(), data, epoll::EventFlags::IN).unwrap();
         }
         Self { devices, poll }
     }
@@ -75,6 +75,7 @@ pub fn storm(words: &Words) {
     let calm = words.number("calm", 0);
     let stop = Arc::new(AtomicBool::new(false));
     let mut crowd = Crowd::new(words, 0, count);
+    crowd.devices.iter_mut().for_each(Device::prepare);
     let pings = (calm > 0).then(|| pinging(Crowd::new(words, count, calm), count, stop.clone()));
     let flooding = words.text("flood").map(|rate| {
         let server = words.text("server").unwrap().parse().unwrap();

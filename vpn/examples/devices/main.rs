@@ -1,4 +1,4 @@
-//! The far side of `make bench-vpn`: simulated devices (boringtun's `Tunn` each), forged senders, and what
+//! The far side of `make bench-vpn`: simulated devices, forged senders, and what
 //! this machine can do at best. Prints one JSON line per run. Talks only to the address it is given;
 //! forging runs only in a named namespace without a default route.
 //!
@@ -8,6 +8,10 @@
 //! devices handshakes --server A:P --count N --pid PID --seconds S
 //! devices idle --server A:P --count N --pid PID
 //! devices bounds                                       AEAD, X25519, UDP trains
+//! devices pipe --one IF --other IF [--no-offload]      two TUNs joined by a copy: the TUN bound
+//! devices far --interface IF --conf FILE [--no-offload]  the far end of the throughput runs
+//! devices seats [--count N]                            times of loading, changing and telling seats
+//! devices serve --interface IF --conf FILE             our data plane alone, as `mimamori vpn` runs it
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot do its work says so and ends")]
@@ -15,8 +19,12 @@
 
 mod bounds;
 mod device;
+mod far;
 mod flood;
+mod initiator;
 mod load;
+mod pipe;
+mod seats;
 
 use data_encoding::BASE64;
 
@@ -52,8 +60,21 @@ fn main() {
         "handshakes" => load::handshakes(&words),
         "idle" => load::idle(&words),
         "bounds" => bounds::print(),
+        "pipe" => pipe::run(&words),
+        "far" => far::run(&words),
+        "seats" => seats::run(&words),
+        "serve" => serve(&words),
         other => panic!("unknown verb {other}"),
     }
+}
+
+fn serve(words: &Words) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (interface, conf) = (words.text("interface").unwrap(), words.text("conf").unwrap());
+    let never = std::future::pending();
+    runtime
+        .block_on(vpn::foreground::run(interface, conf.as_ref(), !words.has("no-offload"), never))
+        .unwrap();
 }
 
 fn conf(count: usize, port: usize) {
