@@ -25,7 +25,7 @@ pub const OUTER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 253);
 const PORT: u16 = 587;
 const LOGIN: &str = "mimamori";
 const PASSWORD: &str = "yubin-no-himitsu-0123";
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/exim");
+const SCRIPT: &str = "tests/setup/exim";
 /// The packages are fetched once per machine.
 const FETCH: Duration = Duration::from_secs(300);
 
@@ -74,7 +74,7 @@ impl MailServer {
         fs::write(folder.join("recipients"), "")?;
         let space = net.add_server("mx", OUTER)?;
         let words = fs::File::create(folder.join("words"))?;
-        let mut command = space.command(SCRIPT);
+        let mut command = space.command(shell::checkout().join(SCRIPT));
         command.arg("run").arg(&folder).arg(PORT.to_string()).arg(OUTER.to_string());
         command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words);
         let child = command.spawn().while_(|| "starting exim".into())?;
@@ -129,7 +129,7 @@ impl MailServer {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<&PathBuf> = paths.iter().filter(|path| !read.contains_key(*path)).collect();
         if !new.is_empty() {
-            let mut command = Command::new(SCRIPT);
+            let mut command = Command::new(shell::checkout().join(SCRIPT));
             command.arg("read").args([&record.name, &record.value]).args(new);
             let found = shell::run(command)?.ok("reading the Maildir")?;
             let found: Vec<Mail> = serde_json::from_slice(&found.stdout)?;
@@ -188,7 +188,7 @@ impl Mail {
 
 /// Outside every namespace, where packages can be fetched.
 fn fetch() -> Told<()> {
-    let mut command = Command::new(SCRIPT);
+    let mut command = Command::new(shell::checkout().join(SCRIPT));
     let quiet = command.arg("get").stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = quiet.spawn().while_(|| SCRIPT.into())?;
     let ended = shell::until("Exim's packages", FETCH, || Ok(child.try_wait()?));

@@ -2,6 +2,7 @@
 //! Owns nothing beyond a call, except `INTERRUPTED`, which a signal sets and every wait sees.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::fault::{Fault, Told, While};
 
 /// Generous: reaching it means that the event never comes, not that the machine is slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often a condition without an event of its own is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -34,6 +35,15 @@ pub fn linger() {
 
 pub fn lingers() -> bool {
     LINGERS.load(Ordering::SeqCst)
+}
+
+/// The checkout that this program works for, asked when it runs: a target folder may serve several checkouts.
+/// Cargo tells its programs their package; make starts the others where the Makefile lies.
+pub fn checkout() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package
+        .and_then(|package| package.parent().map(Path::to_owned))
+        .unwrap_or_else(|| std::env::current_dir().unwrap_or_default())
 }
 
 /// What a program left behind.

@@ -20,9 +20,14 @@ use tokio::sync::mpsc;
 
 use super::world::{SAMPLE, World, operator};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/setup/exim");
 /// Only ends a test that has failed.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Beside this room, in the checkout that the test runs in.
+fn script() -> Command {
+    let room = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Command::new(std::path::Path::new(&room).join("../tests/setup/exim"))
+}
 
 pub fn smarthost(port: u16) -> MailConfig {
     MailConfig {
@@ -108,7 +113,7 @@ impl Exim {
         prepare(dir.path());
         // Free a moment ago; a second run of the test picks another.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(SCRIPT);
+        let mut command = script();
         command.arg("run").arg(dir.path()).arg(port.to_string()).stdin(Stdio::null()).process_group(0);
         let mut exim = Self { child: command.spawn().unwrap(), dir, port };
         for _ in 0..3_000 {
@@ -179,7 +184,7 @@ async fn dkim_record(office: &Office) -> (String, String) {
 }
 
 fn verified(mail: &Path, record: &(String, String)) -> bool {
-    let checked = Command::new(SCRIPT).arg("verify").arg(mail).args([&record.0, &record.1]).output().unwrap();
+    let checked = script().arg("verify").arg(mail).args([&record.0, &record.1]).output().unwrap();
     assert!(checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
     checked.status.success()
 }

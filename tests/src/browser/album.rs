@@ -12,7 +12,7 @@ use crate::holds;
 use crate::shell;
 
 /// In the checkout, whatever CARGO_TARGET_DIR says.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo/screens");
+const FOLDER: &str = "target/demo/screens";
 
 pub struct Album {
     folder: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct Album {
 
 impl Album {
     pub fn open() -> Told<Self> {
-        let folder = std::env::var_os("SCREENS").map(|_| PathBuf::from(FOLDER));
+        let folder = std::env::var_os("SCREENS").map(|_| shell::checkout().join(FOLDER));
         if let Some(folder) = &folder {
             fs::create_dir_all(folder)?;
         }

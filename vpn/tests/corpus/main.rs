@@ -8,7 +8,9 @@ mod drive;
 use std::path::Path;
 
 fn replay(corpus: &str, least: usize, drive: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    // At run time: a target folder may serve several checkouts.
+    let room = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    let folder = Path::new(&room).join("fuzz/corpus").join(corpus);
     let inputs: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(
         inputs.len() >= least,

@@ -48,8 +48,7 @@ pub struct File {
 
 impl House {
     pub fn load() -> Self {
-        let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").to_owned();
+        let root = ::tests::shell::checkout();
         let workspace = fs::read_to_string(root.join("Cargo.toml")).expect("the workspace's manifest");
         let members =
             workspace.lines().find_map(|line| line.strip_prefix("members = [")).expect("members in one line");
