@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::frames::{FrameFault, Frames};
-use crate::heads::{Awaits, HeadFault, Heads};
+use crate::heads::{Awaits, HeadFault, Heads, Oldest};
 use crate::pace::{HEAD_MS, IDLE_MS, Progress};
 
 /// Makes the parser answer 400 and close, whatever it has in hand.
@@ -134,8 +134,9 @@ pub struct Gate<S> {
 }
 
 impl<S> Gate<S> {
-    pub fn http1(inner: S, ledger: Arc<Ledger>) -> Self {
-        Self::new(inner, Watch::Heads(HeadsWatch::default()), ledger)
+    pub fn http1(inner: S, oldest: Oldest, ledger: Arc<Ledger>) -> Self {
+        let watch = HeadsWatch { heads: Heads::of(oldest), ..HeadsWatch::default() };
+        Self::new(inner, Watch::Heads(watch), ledger)
     }
 
     pub fn http2(inner: S, ledger: Arc<Ledger>) -> Self {

@@ -54,6 +54,18 @@ pub struct Heads {
     /// How much of an unfinished head was looked at.
     scanned: usize,
     count: u64,
+    oldest: Oldest,
+}
+
+/// The oldest form of a request that passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Oldest {
+    /// HTTP/1.1.
+    #[default]
+    Current,
+    /// HTTP/1.0 too, framed by Content-Length alone: clients that fetch lists and OCSP answers speak it.
+    /// Only where nothing is forwarded, so that nobody behind can frame it in another way.
+    Fetching,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +90,7 @@ enum State {
 
 impl Default for Heads {
     fn default() -> Self {
-        Self { state: State::Head, held: Vec::new(), scanned: 0, count: 0 }
+        Self::of(Oldest::Current)
     }
 }
 
@@ -98,6 +110,10 @@ pub enum Awaits {
 }
 
 impl Heads {
+    pub fn of(oldest: Oldest) -> Self {
+        Self { state: State::Head, held: Vec::new(), scanned: 0, count: 0, oldest }
+    }
+
     /// Takes what arrived. The first bytes of `input`, as many as returned, may go on as they lie
     /// there; but whatever was put into `out` goes first. Nothing else may.
     pub fn pass(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, HeadFault> {
@@ -193,7 +209,7 @@ impl Heads {
             }
             at += 1;
             if byte == b'\n' && (rest[..at].ends_with(b"\r\n\r\n") || at == 2) {
-                self.state = framing(&rest[..at])?;
+                self.state = framing(&rest[..at], self.oldest)?;
                 self.scanned = 0;
                 self.count += 1;
                 return Ok(Some(at));
@@ -239,10 +255,10 @@ fn chunk_size(text: &[u8]) -> Result<u64, HeadFault> {
 }
 
 /// Judges a whole head, and says what follows it.
-fn framing(head: &[u8]) -> Result<State, HeadFault> {
+fn framing(head: &[u8], oldest: Oldest) -> Result<State, HeadFault> {
     let text = std::str::from_utf8(head).map_err(|_| HeadFault::HeaderLine)?;
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
-    request_line(lines.next().unwrap_or(""))?;
+    let old = request_line(lines.next().unwrap_or(""), oldest)?;
     let (mut hosts, mut count) = (0, 0);
     let mut length: Option<u64> = None;
     let (mut chunked, mut upgrade) = (false, false);
@@ -273,6 +289,8 @@ fn framing(head: &[u8]) -> Result<State, HeadFault> {
         _ if count > HEADERS_MAX => Err(HeadFault::TooMany),
         _ if hosts != 1 => Err(HeadFault::Host),
         (true, Some(_)) => Err(HeadFault::Encoding),
+        (true, None) if old => Err(HeadFault::Encoding),
+        (false, _) if old && upgrade => Err(HeadFault::Upgrade),
         (true, None) | (false, Some(1..)) if upgrade => Err(HeadFault::Upgrade),
         (false, _) if upgrade => Ok(State::Asked),
         (true, None) => Ok(State::ChunkSize),
@@ -281,17 +299,22 @@ fn framing(head: &[u8]) -> Result<State, HeadFault> {
     }
 }
 
-fn request_line(line: &str) -> Result<(), HeadFault> {
+/// Says whether it is HTTP/1.0.
+fn request_line(line: &str, oldest: Oldest) -> Result<bool, HeadFault> {
     let mut parts = line.split(' ');
-    let (Some(method), Some(target), Some("HTTP/1.1"), None) =
+    let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(HeadFault::RequestLine);
     };
+    let old = version == "HTTP/1.0" && oldest == Oldest::Fetching;
+    if version != "HTTP/1.1" && !old {
+        return Err(HeadFault::RequestLine);
+    }
     if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || target.is_empty() {
         return Err(HeadFault::RequestLine);
     }
-    if target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') { Ok(()) } else { Err(HeadFault::Target) }
+    if target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') { Ok(old) } else { Err(HeadFault::Target) }
 }
 
 fn header_line(line: &str) -> Result<(&str, &str), HeadFault> {

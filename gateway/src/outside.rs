@@ -99,6 +99,7 @@ async fn visit(
 pub async fn plain(hall: Arc<Hall>, slot: Option<SlotNumber>, request: Request<Incoming>) -> Response<Body> {
     let (teller, _, _) = teller(&hall, &request);
     let (mut parts, incoming) = request.into_parts();
+    let old = parts.version == http::Version::HTTP_10;
     let escaped = ocsp_by_get(&parts);
     if escaped.is_some() {
         // Base64 may hold escaped slashes, which `strict` refuses everywhere else; nothing is forwarded.
@@ -119,6 +120,9 @@ pub async fn plain(hall: Arc<Hall>, slot: Option<SlotNumber>, request: Request<I
     };
     let mut response = answer.response;
     headers::guard(response.headers_mut(), None);
+    if old {
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
     response
 }
 

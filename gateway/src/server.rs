@@ -171,7 +171,7 @@ impl Arrival {
     async fn plain(self, wire: Wire) {
         let (hall, slot) = (self.hall.clone(), self.slot);
         let answer = move |request| outside::plain(hall.clone(), slot, request);
-        self.http(wire, Spoken::Http1, Port::Plain, answer).await;
+        self.http(wire, Spoken::Fetching, Port::Plain, answer).await;
     }
 
     /// HTTP until the peer goes, breaks a rule or its time, or the room stops.

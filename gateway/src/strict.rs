@@ -90,6 +90,8 @@ impl Scheme {
 pub fn check<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<Checked<N>, Fault> {
     match parts.version {
         Version::HTTP_11 => {}
+        // Published bytes only, where nothing is forwarded.
+        Version::HTTP_10 if scheme == Scheme::Http => {}
         // Over HTTP/1.1 the gate has looked at every byte.
         Version::HTTP_2 if parts.headers.values().all(|value| is_plain(value.as_bytes())) => {}
         Version::HTTP_2 => return Err(Fault::HeaderValue),

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::body::Body;
 use crate::frames::WINDOW;
 use crate::gate::{Gate, Ledger};
-use crate::heads::{HEAD_MAX, HEADERS_MAX};
+use crate::heads::{HEAD_MAX, HEADERS_MAX, Oldest};
 
 /// What one connection holds of a body, in either direction.
 const BUFFER: usize = 64 * 1024;
@@ -42,6 +42,8 @@ const PING_PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoken {
     Http1,
+    /// And HTTP/1.0, answered and closed: where published bytes are fetched.
+    Fetching,
     Http2,
 }
 
@@ -70,13 +72,15 @@ where
 {
     match spoken {
         // Boxed: a connection holds the one it needs, not the larger of the two.
-        Spoken::Http1 => Box::pin(http1(io, ledger, stop, answer)).await,
+        Spoken::Http1 => Box::pin(http1(io, Oldest::Current, ledger, stop, answer)).await,
+        Spoken::Fetching => Box::pin(http1(io, Oldest::Fetching, ledger, stop, answer)).await,
         Spoken::Http2 => Box::pin(http2(io, ledger, stop, answer)).await,
     }
 }
 
 async fn http1<S, F, A>(
     io: S,
+    oldest: Oldest,
     ledger: Arc<Ledger>,
     stop: &CancellationToken,
     answer: F,
@@ -86,7 +90,7 @@ where
     F: Fn(Request<Incoming>) -> A,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    let gate = Gate::http1(io, ledger.clone());
+    let gate = Gate::http1(io, oldest, ledger.clone());
     let count = AtomicU64::new(0);
     let service = service_fn(move |request| {
         let (flight, ledger) = (ledger.flight(), ledger.clone());

@@ -39,6 +39,28 @@ fn good_requests_pass_unchanged_however_they_are_cut() {
 }
 
 #[test]
+fn http_1_0_passes_only_where_bytes_are_fetched_and_only_plainly_framed() {
+    let old = |text: String| text.replace("HTTP/1.1", "HTTP/1.0");
+    let through = |oldest, text: &str| {
+        let mut out = Vec::new();
+        Heads::of(oldest).pass(text.as_bytes(), &mut out)
+    };
+    let post = old(format!("POST /ocsp HTTP/1.1\r\n{HOST}Content-Length: 2\r\n\r\nab"));
+    for good in [old(get("")), post] {
+        assert_eq!(through(Oldest::Fetching, &good), Ok(good.len()), "{good:?}");
+        assert_eq!(through(Oldest::Current, &good), Err(HeadFault::RequestLine), "{good:?}");
+    }
+    for (attack, fault) in [
+        (get("Transfer-Encoding: chunked\r\n"), HeadFault::Encoding),
+        (get("Upgrade: websocket\r\n"), HeadFault::Upgrade),
+        (get("").replace(HOST, ""), HeadFault::Host),
+        (get("").replace("HTTP/1.1", "HTTP/0.9"), HeadFault::RequestLine),
+    ] {
+        assert_eq!(through(Oldest::Fetching, &old(attack)), Err(fault), "{fault}");
+    }
+}
+
+#[test]
 fn every_probe_is_stopped_with_its_reason() {
     let te = "Transfer-Encoding: chunked\r\n";
     let post = |headers: &str| format!("POST / HTTP/1.1\r\n{HOST}{headers}\r\n");
