@@ -175,14 +175,15 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
     revocation::heard_nothing_since(&lost_stream, after.0, after.1)?;
     revocation::signature_holds(world, &cut.receipt, nurses)?;
     revocation::on_the_list(world, clinic, nurses)?;
-    witness.proves_death(world, nurses)?;
+    let death = witness.proves_death(world, nurses)?;
     revocation::tls_refused(clinic, nurses)?;
     revocation::handshake_refused(world, clinic)?;
     revocation::nothing_answers(clinic, &lost)?;
     finish(world)?;
     let gone = cut.gone_after.as_millis();
     Ok(format!(
-        "gone after {gone} ms, slowest point {slowest} ms, receipt signed; in the log and in OCSP; 20 of 20 posts reached the bystander"
+        "gone after {gone} ms, slowest point {slowest} ms, receipt signed; certificate proved as {}, its death as {death} and by OCSP; 20 of 20 posts reached the bystander",
+        witness.life
     ))
 }
 

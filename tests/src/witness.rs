@@ -21,6 +21,8 @@ pub struct Witness {
     serial: String,
     /// The log's checkpoint while the certificate lived.
     checkpoint: PathBuf,
+    /// The line of its signing, in the log of so many lines.
+    pub life: String,
 }
 
 /// The proof is fetched in a tunnel, by the serial alone, and holds without the authority.
@@ -67,7 +69,8 @@ pub fn proves_life(world: &World, device: &Device, from: &Device) -> Told<Witnes
     holds!(other.code == 1, "the proof held for another certificate");
     let checkpoint = folder.join("checkpoint.then");
     fs::write(&checkpoint, published(world, from, "log/checkpoint")?)?;
-    let witness = Witness { folder, serial, checkpoint };
+    let life = format!("line {} of {} in the signed log", said["seen"]["index"], said["seen"]["size"]);
+    let witness = Witness { folder, serial, checkpoint, life };
     shell::until("OCSP to vouch for the living certificate", shell::PATIENCE, || {
         Ok(witness.ocsp(world, from)?.contains("leaf.pem: good").then_some(()))
     })?;
@@ -76,9 +79,12 @@ pub fn proves_life(world: &World, device: &Device, from: &Device) -> Told<Witnes
 
 impl Witness {
     /// OCSP says so at once; the exported log holds the death, the old checkpoint, and every certificate.
-    pub fn proves_death(&self, world: &World, from: &Device) -> Told<()> {
+    /// Gives the line of the death.
+    pub fn proves_death(&self, world: &World, from: &Device) -> Told<String> {
         let said = self.ocsp(world, from)?;
         holds!(said.contains("leaf.pem: revoked"), "OCSP after the receipt: {said}");
+        let said = self.ocsp_by_openssl(world, from)?;
+        holds!(said.contains("leaf.pem: revoked"), "OCSP as openssl itself asks: {said}");
         let copy = self.folder.join("copy");
         let (copy_text, older) = (copy.display().to_string(), self.checkpoint.display().to_string());
         world.server.ok(&["pki", "log", "export", "--out", &copy_text])?;
@@ -86,11 +92,21 @@ impl Witness {
         holds!(said["ok"] == Value::Bool(true), "the exported log does not hold: {said}");
         let lines = fs::read_to_string(copy.join("lines.txt"))?;
         let death = format!(" revoked serial={} ", self.serial);
-        holds!(lines.contains(&death), "no line of the log speaks of the revocation");
+        let line = lines.lines().position(|line| line.contains(&death));
+        let line = line.ok_or_else(|| Fault::new("no line of the log speaks of the revocation"))?;
         fs::write(copy.join("lines.txt"), lines.replace(&death, " revoked serial=0 "))?;
         let forged = world.server.ask(&["pki", "log", "verify", &copy_text])?;
         holds!(forged.code == 1, "a forged log held");
-        Ok(())
+        Ok(format!("line {line}"))
+    }
+
+    /// Stock `openssl ocsp` speaks HTTP/1.0, and posts.
+    fn ocsp_by_openssl(&self, world: &World, from: &Device) -> Told<String> {
+        let url = format!("http://{}/ocsp", world.plan.gateway_open());
+        let words = "ocsp -sha256 -issuer device-ca.pem -cert leaf.pem -no_nonce -CAfile root.pem -verify_other device-ca.pem -url";
+        let mut command = from.space.command("openssl");
+        command.args(words.split(' ')).arg(url).current_dir(&self.folder);
+        Ok(shell::run(command)?.text())
     }
 
     /// What `openssl ocsp` says of the answer that anyone in a tunnel gets.
