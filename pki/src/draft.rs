@@ -21,24 +21,15 @@ use crate::crl::{RevokedEntry, ShardList};
 use crate::der::{BIT_STRING, NULL, OID, SEQUENCE, tlv};
 use crate::door::RevocationReason;
 use crate::key::PublicKey;
-use crate::profile::{Access, Class, Policy, Profile, Subject};
-
-/// AlgorithmIdentifier of ecdsa-with-SHA256, without parameters (RFC 5758).
-pub const ECDSA_SHA256: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+use crate::profile::{Access, Class, Profile, Subject};
+use crate::stencil::{self, ACCESS_ISSUERS, ACCESS_OCSP, ECDSA_SHA256, policy_oid};
 
 /// certificatePolicies (RFC 5280 4.2.1.4), which rcgen does not write itself.
 const CERTIFICATE_POLICIES: [u64; 4] = [2, 5, 29, 32];
-/// authorityInfoAccess (RFC 5280 4.2.2.1), and its two methods' content octets.
+/// authorityInfoAccess (RFC 5280 4.2.2.1).
 const AUTHORITY_ACCESS: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 1];
-pub(crate) const ACCESS_OCSP: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
-pub(crate) const ACCESS_ISSUERS: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
 /// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1): nobody asks about the delegate itself; it lives two weeks.
 const OCSP_NOCHECK: [u64; 10] = [1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
-/// anyPolicy 2.5.29.32.0, content octets.
-const ANY_POLICY: [u8; 4] = [0x55, 0x1d, 0x20, 0x00];
-/// d0198262-df97-4f21-bb0a-350c94754fae: the arc below 2.25 that is ours.
-const OUR_ARC: u128 = 0xd019_8262_df97_4f21_bb0a_350c_9475_4fae;
-
 /// 9999-01-01, before which every certificate's time must lie.
 const YEAR_9999: u64 = 253_370_764_800;
 
@@ -53,6 +44,15 @@ pub struct DraftError(String);
 impl Draft {
     /// A certificate for `key`; self-issued without an `issuer`.
     pub fn certificate(
+        profile: &Profile,
+        key: &PublicKey,
+        issuer: Option<&CaCertificate>,
+    ) -> Result<Self, DraftError> {
+        let direct = issuer.and_then(|ca| stencil::device(profile, key, ca));
+        direct.map_or_else(|| Self::by_rcgen(profile, key, issuer), |bytes| Ok(Self(bytes)))
+    }
+
+    fn by_rcgen(
         profile: &Profile,
         key: &PublicKey,
         issuer: Option<&CaCertificate>,
@@ -217,26 +217,6 @@ fn name(subject: &Subject) -> Result<DistinguishedName, DraftError> {
     Ok(name)
 }
 
-/// Content octets of the policy's object identifier.
-pub(crate) fn policy_oid(policy: Policy) -> Vec<u8> {
-    match policy {
-        Policy::Any => ANY_POLICY.to_vec(),
-        // 2.25 is one octet (2 * 40 + 25), then the UUID, then the profile's number.
-        Policy::Ours(number) => [vec![0x69], base128(OUR_ARC), vec![number & 0x7f]].concat(),
-    }
-}
-
-fn base128(mut value: u128) -> Vec<u8> {
-    let mut octets = vec![(value & 0x7f) as u8];
-    value >>= 7;
-    while value > 0 {
-        octets.push(0x80 | (value & 0x7f) as u8);
-        value >>= 7;
-    }
-    octets.reverse();
-    octets
-}
-
 /// rcgen counts time in a type of another crate; from the epoch it can be reached without naming it.
 fn since_epoch(seconds: i64) -> Result<Duration, DraftError> {
     u64::try_from(seconds)
@@ -259,4 +239,43 @@ fn revoked(entry: &RevokedEntry) -> Result<RevokedCertParams, DraftError> {
         },
         invalidity_date: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use vpn::slot::SlotNumber;
+
+    use super::*;
+    use crate::ceremony::tests::{NOW, ceremony, device_key};
+    use crate::door::DeviceKind;
+    use crate::realm::Realm;
+    use crate::serial::CertificateSerial;
+    use crate::signer::Signer;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+        #[test]
+        fn every_octet_that_we_write_is_the_one_that_rcgen_writes(
+            random: [u8; 16],
+            number in 0u16..=9999,
+            series in prop::sample::select(vec!["18", "18F", "18D"]),
+            kind in prop::sample::select(DeviceKind::ALL.to_vec()),
+            name in prop::sample::select(vec!["在宅医療連携協議会", "x", "A & B, \"C\" ü"]),
+            base in prop::sample::select(vec!["http://10.18.255.2", "http://lists.m.example.jp:8080"]),
+            later in 0i64..30 * 365 * 86_400,
+        ) {
+            let ca = CaCertificate::parse(&ceremony().device_ca_der).unwrap();
+            let realm = Realm::new("m.example.jp", name, base).unwrap();
+            let slot: SlotNumber = format!("{series}-{number:04}").parse().unwrap();
+            let serial = CertificateSerial::from_random(random);
+            let mut profile = Profile::device(&realm, slot, kind, serial, NOW, ca.not_after()).unwrap();
+            // What the lint would refuse must still be the same octets.
+            (profile.not_before, profile.not_after) = (profile.not_before + later, profile.not_after + later);
+            let key = device_key().public_key();
+            let ours = stencil::device(&profile, &key, &ca).unwrap();
+            let theirs = Draft::by_rcgen(&profile, &key, Some(&ca)).unwrap();
+            prop_assert_eq!(&ours[..], theirs.bytes());
+        }
+    }
 }

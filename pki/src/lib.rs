@@ -26,6 +26,7 @@ pub mod crl;
 pub mod profile;
 
 // bytes: to be signed, to be recorded, sealed
+pub mod stencil;
 pub mod draft;
 pub mod ocsp;
 pub mod entry;

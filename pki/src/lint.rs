@@ -15,12 +15,13 @@ use x509_parser::x509::X509Version;
 use crate::ca::CaCertificate;
 use crate::chain::Hash;
 use crate::door::{DeviceKind, IssuingRefusal};
-use crate::draft::{ACCESS_ISSUERS, ACCESS_OCSP, Draft, policy_oid};
+use crate::draft::Draft;
 use crate::key::PublicKey;
 use crate::lifetime;
 use crate::profile::{Access, Class, Profile};
 use crate::realm::Realm;
 use crate::serial::CertificateSerial;
+use crate::stencil::{ACCESS_ISSUERS, ACCESS_OCSP, policy_oid};
 
 /// Content octets of ecdsa-with-SHA256.
 const ECDSA_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];

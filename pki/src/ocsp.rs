@@ -12,10 +12,10 @@ use crate::der::{
     tlv,
 };
 use crate::door::RevocationReason;
-use crate::draft::ECDSA_SHA256;
 use crate::key::PublicKey;
 use crate::lifetime;
 use crate::serial::CertificateSerial;
+use crate::stencil::ECDSA_SHA256;
 
 /// A request for one certificate is about 100 bytes; a nonce and an exotic extension still fit.
 pub const REQUEST_MAX: usize = 2 * 1024;
