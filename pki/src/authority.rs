@@ -15,6 +15,7 @@ mod revoking; // edge: tokio
 mod vouching; // edge: randomness, tokio
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::answers::Answers;
@@ -57,6 +58,8 @@ pub struct Authority {
     checkpoint: RwLock<Option<Signed>>,
     /// One act at a time: its checks, its record and its signature belong together.
     acting: tokio::sync::Mutex<()>,
+    /// Something was planned, and its end is not known to be recorded.
+    unsettled: AtomicBool,
 }
 
 /// A checkpoint and its note.
@@ -85,6 +88,10 @@ impl Authority {
     ) -> Result<Self, LedgerError> {
         let mut writing = ledger.begin().await?;
         writing.append(now, &Entry::Started { version: env!("CARGO_PKG_VERSION") });
+        for serial in writing.settle(now).await? {
+            log::warn!(SERIAL = serial.to_string().as_str(); "recorded but never signed: abandoned");
+        }
+        // As the version before wrote them.
         for serial in writing.planned().await? {
             log::warn!(SERIAL = serial.to_string().as_str(); "recorded but never signed: abandoned");
             writing.abandon(now, serial, Abandon::Stopped).await?;
@@ -108,6 +115,7 @@ impl Authority {
             delegate: RwLock::default(),
             checkpoint: RwLock::default(),
             acting: tokio::sync::Mutex::new(()),
+            unsettled: AtomicBool::new(false),
             realm,
             ca,
             signer,

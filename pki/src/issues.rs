@@ -1,5 +1,6 @@
 //! The register's part in issuing: what is about to be signed, and what was, many at a time. An edge file: SQL.
-//! Each change is made inside a `Writing`, together with its line.
+//! Each change is made inside a `Writing`, together with its line. What is planned stands in one row per group,
+//! so that recording before signing costs one statement; a certificate's own row is written once, at its end.
 
 use data_encoding::BASE64;
 use sqlx::FromRow;
@@ -8,7 +9,7 @@ use vpn::slot::SlotNumber;
 use crate::chain::Hash;
 use crate::door::DeviceKind;
 use crate::draft::Draft;
-use crate::entry::Entry;
+use crate::entry::{Abandon, Entry};
 use crate::ledger::{Ledger, LedgerError, Writing, broken};
 use crate::rows::{self, Forms, forms};
 use crate::serial::CertificateSerial;
@@ -36,6 +37,72 @@ impl Plan {
             tbs: self.draft.hash(),
         }
     }
+
+    /// As it stands in `planned`.
+    fn row(&self, entry: u64, at: i64) -> Row {
+        Row {
+            serial: self.serial.to_string(),
+            token: self.token.to_string(),
+            slot: self.slot.to_string(),
+            kind: self.kind.as_str().to_owned(),
+            key: self.key.to_string(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            at,
+            entry,
+            tbs: BASE64.encode(self.draft.bytes()),
+        }
+    }
+}
+
+/// A certificate's row, before anybody knows whether it will be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    serial: String,
+    token: String,
+    slot: String,
+    kind: String,
+    key: String,
+    not_before: i64,
+    not_after: i64,
+    at: i64,
+    entry: u64,
+    tbs: String,
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let Self { serial, token, slot, kind, key, not_before, not_after, at, entry, tbs } = self;
+        format!("{entry} {serial} {token} {slot} {kind} {key} {not_before} {not_after} {at} {tbs}\n")
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let parts: Vec<&str> = line.split(' ').collect();
+        let [entry, serial, token, slot, kind, key, not_before, not_after, at, tbs] = parts.as_slice() else {
+            return None;
+        };
+        Some(Self {
+            serial: (*serial).to_owned(),
+            token: (*token).to_owned(),
+            slot: (*slot).to_owned(),
+            kind: (*kind).to_owned(),
+            key: (*key).to_owned(),
+            not_before: not_before.parse().ok()?,
+            not_after: not_after.parse().ok()?,
+            at: at.parse().ok()?,
+            entry: entry.parse().ok()?,
+            tbs: (*tbs).to_owned(),
+        })
+    }
+}
+
+/// What was recorded together, and is settled together.
+pub struct Group(Vec<Row>);
+
+/// How one of a group ended.
+pub enum Ended {
+    Signed(Vec<u8>),
+    Abandoned(Abandon),
 }
 
 /// What a token gave before.
@@ -46,8 +113,6 @@ pub struct Known {
     pub slot: SlotNumber,
     pub key: Hash,
     pub not_after: i64,
-    /// Planned, and nobody there to sign it.
-    pub planned: bool,
     /// Signed, and not revoked.
     pub living: bool,
     pub entry: u64,
@@ -75,16 +140,11 @@ struct KnownRow {
     der: Option<String>,
 }
 
-const PLANS: Forms = forms!(
+const ENDED: Forms = forms!(
     "INSERT INTO certificate (serial, token_hash, slot, kind, key_hash, not_before, not_after, planned_at, \
-     planned_entry, tbs, state) VALUES ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned')",
+     planned_entry, tbs, state, der, signed_entry) VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ""
-);
-const SIGNED: Forms = forms!(
-    "UPDATE certificate SET state = 'living', der = v.column2, signed_entry = v.column3 FROM (VALUES ",
-    "(?, ?, ?)",
-    ") AS v WHERE certificate.serial = v.column1 AND certificate.state = 'planned'"
 );
 const KNOWN: Forms = forms!(
     "SELECT token_hash, serial, slot, key_hash, not_after, state, planned_entry, der FROM certificate \
@@ -103,43 +163,81 @@ impl Writing {
     }
 
     /// Records what is about to be signed.
-    pub async fn plan(&mut self, at: i64, plans: &[Plan]) -> Result<(), LedgerError> {
-        let entries: Vec<(&Plan, u64)> =
-            plans.iter().map(|plan| (plan, self.append(at, &plan.entry()))).collect();
-        rows::write(self.rows().await?, &PLANS, &entries, |query, (plan, entry)| {
+    pub async fn plan(&mut self, at: i64, plans: &[Plan]) -> Result<Group, LedgerError> {
+        let rows: Vec<Row> = plans.iter().map(|plan| plan.row(self.append(at, &plan.entry()), at)).collect();
+        let Some(first) = rows.first().map(|row| row.entry) else { return Ok(Group(rows)) };
+        let lines: String = rows.iter().map(Row::line).collect();
+        sqlx::query("INSERT INTO planned (entry, lines) VALUES ($1, $2)")
+            .bind(first as i64)
+            .bind(lines)
+            .execute(self.rows().await?)
+            .await?;
+        Ok(Group(rows))
+    }
+
+    /// Records how each of the group ended, in its order; one that is not named was never signed.
+    pub async fn ended(&mut self, at: i64, group: Group, ends: Vec<Ended>) -> Result<(), LedgerError> {
+        let Group(rows) = group;
+        let Some(first) = rows.first().map(|row| row.entry) else { return Ok(()) };
+        let mut ends = ends.into_iter();
+        let mut settled = Vec::with_capacity(rows.len());
+        for row in rows {
+            let serial = serial(&row)?;
+            settled.push(match ends.next().unwrap_or(Ended::Abandoned(Abandon::Stopped)) {
+                Ended::Signed(der) => {
+                    let entry = self.append(at, &Entry::Signed { serial, certificate: Hash::of(&der) });
+                    (row, "living", Some(BASE64.encode(&der)), Some(entry as i64))
+                }
+                Ended::Abandoned(why) => {
+                    self.append(at, &Entry::Abandoned { serial, why });
+                    (row, "abandoned", None, None)
+                }
+            });
+        }
+        rows::write(self.rows().await?, &ENDED, settled, |query, (row, state, der, signed)| {
             query
-                .bind(plan.serial.to_string())
-                .bind(plan.token.to_string())
-                .bind(plan.slot.to_string())
-                .bind(plan.kind.as_str())
-                .bind(plan.key.to_string())
-                .bind(plan.not_before)
-                .bind(plan.not_after)
-                .bind(at)
-                .bind(*entry as i64)
-                .bind(BASE64.encode(plan.draft.bytes()))
+                .bind(row.serial)
+                .bind(row.token)
+                .bind(row.slot)
+                .bind(row.kind)
+                .bind(row.key)
+                .bind(row.not_before)
+                .bind(row.not_after)
+                .bind(row.at)
+                .bind(row.entry as i64)
+                .bind(row.tbs)
+                .bind(state)
+                .bind(der)
+                .bind(signed)
         })
         .await?;
+        sqlx::query("DELETE FROM planned WHERE entry = $1")
+            .bind(first as i64)
+            .execute(self.rows().await?)
+            .await?;
         Ok(())
     }
 
-    /// Records what was signed.
-    pub async fn signed(
-        &mut self,
-        at: i64,
-        signed: &[(CertificateSerial, Vec<u8>)],
-    ) -> Result<(), LedgerError> {
-        let mut entries = Vec::with_capacity(signed.len());
-        for (serial, der) in signed {
-            let entry = Entry::Signed { serial: *serial, certificate: Hash::of(der) };
-            entries.push((serial, der, self.append(at, &entry)));
+    /// Whoever planned these is gone: they were never signed. Gives their serials.
+    pub async fn settle(&mut self, at: i64) -> Result<Vec<CertificateSerial>, LedgerError> {
+        let left: Vec<(i64, String)> = sqlx::query_as("SELECT entry, lines FROM planned ORDER BY entry")
+            .fetch_all(self.rows().await?)
+            .await?;
+        let mut serials = Vec::new();
+        for (entry, lines) in left {
+            let rows: Option<Vec<Row>> = lines.lines().map(Row::read).collect();
+            let rows = rows.ok_or_else(|| broken(entry as u64, "what was planned cannot be read"))?;
+            for row in &rows {
+                serials.push(serial(row)?);
+            }
+            self.ended(at, Group(rows), Vec::new()).await?;
         }
-        rows::write(self.rows().await?, &SIGNED, &entries, |query, (serial, der, entry)| {
-            query.bind(serial.to_string()).bind(BASE64.encode(der)).bind(*entry as i64)
-        })
-        .await?;
-        Ok(())
+        Ok(serials)
     }
+}
+
+fn serial(row: &Row) -> Result<CertificateSerial, LedgerError> {
+    row.serial.parse().map_err(|_| broken(row.entry, "its serial is no serial"))
 }
 
 impl Ledger {
@@ -175,7 +273,6 @@ fn known(row: KnownRow) -> Result<Known, LedgerError> {
         slot: row.slot.parse().map_err(|_| bad())?,
         key: row.key_hash.parse().map_err(|_| bad())?,
         not_after: row.not_after,
-        planned: row.state == "planned",
         living: row.state == "living",
         entry: row.planned_entry as u64,
         der,

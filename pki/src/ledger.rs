@@ -54,6 +54,8 @@ const TILES: Forms =
 pub struct Ledger {
     pool: SqlitePool,
     growing: Arc<Mutex<Growing>>,
+    /// The head as the last writing left it; nothing while one writes, or after one that did not end well.
+    known_head: Arc<Mutex<Option<Head>>>,
 }
 
 /// That a line stands in the ledger, on disk, for these bytes. Only made by a commit; a signature needs it.
@@ -128,12 +130,22 @@ impl Ledger {
 
     async fn connect(options: SqliteConnectOptions) -> Result<Self, LedgerError> {
         // A full disk ends a transaction behind the driver's back; such a connection would refuse every other.
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).after_release(|conn, _| {
-            Box::pin(async { conn.ping().await.map(|()| !conn.is_in_transaction()) })
-        });
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            // A connection is a thread of ours and a file: there is nobody to hang up on it.
+            .test_before_acquire(false)
+            .after_release(|conn, _| {
+                Box::pin(async {
+                    // Nothing to ask of one that ended its transaction.
+                    if !conn.is_in_transaction() {
+                        return Ok(true);
+                    }
+                    conn.ping().await.map(|()| !conn.is_in_transaction())
+                })
+            });
         let pool = pool.connect_with(options).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool, growing: Arc::default() })
+        Ok(Self { pool, growing: Arc::default(), known_head: Arc::default() })
     }
 
     /// Takes up the tree: the roots of whole tiles from their table (made now if an older version wrote
@@ -152,7 +164,7 @@ impl Ledger {
         let mut connection = self.pool.acquire().await?;
         let entries = head(&mut connection).await?.entries;
         let (growing, new) = grown(Growing::of(roots), &mut connection, entries).await?;
-        keep_tiles(&mut connection, &new).await?;
+        keep_tiles(&mut connection, new).await?;
         *self.growing() = growing;
         Ok(())
     }
@@ -201,6 +213,10 @@ impl Ledger {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn known_head(&self) -> MutexGuard<'_, Option<Head>> {
+        self.known_head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
     }
@@ -208,7 +224,12 @@ impl Ledger {
     /// Begins to write; waits for whoever writes now.
     pub async fn begin(&self) -> Result<Writing, LedgerError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let head = head(&mut transaction).await?;
+        // Taken away until this writing is on disk: whoever went away in between may have written or not.
+        let known = self.known_head().take();
+        let head = match known {
+            Some(head) => head,
+            None => head(&mut transaction).await?,
+        };
         // Somebody may have gone away between the end of his commit and its entry into the tree.
         if self.growing().size() != head.entries {
             let behind = self.growing().clone();
@@ -302,8 +323,8 @@ impl Writing {
     /// Where the rows are; the lines that they point at are there, too.
     pub async fn rows(&mut self) -> Result<&mut SqliteConnection, LedgerError> {
         let lines = std::mem::take(&mut self.lines);
-        rows::write(&mut self.transaction, &LINES, &lines, |query, (number, body, hash)| {
-            query.bind(*number as i64).bind(body.clone()).bind(hash.to_string())
+        rows::write(&mut self.transaction, &LINES, lines, |query, (number, body, hash)| {
+            query.bind(number as i64).bind(body).bind(hash.to_string())
         })
         .await?;
         Ok(&mut self.transaction)
@@ -319,10 +340,11 @@ impl Writing {
             let number = growing.whole_tiles();
             tiles.extend(growing.push(*leaf).map(|root| (number, root)));
         }
-        keep_tiles(&mut self.transaction, &tiles).await?;
+        keep_tiles(&mut self.transaction, tiles).await?;
         self.transaction.commit().await?;
         let tree = growing.head();
         *self.ledger.growing() = growing;
+        *self.ledger.known_head() = Some(self.head);
         Ok(Committed { head: self.head, tree, recorded: self.recorded })
     }
 }
@@ -351,9 +373,9 @@ async fn grown(
     }
 }
 
-async fn keep_tiles(connection: &mut SqliteConnection, tiles: &[(u64, Hash)]) -> Result<(), LedgerError> {
+async fn keep_tiles(connection: &mut SqliteConnection, tiles: Vec<(u64, Hash)>) -> Result<(), LedgerError> {
     rows::write(connection, &TILES, tiles, |query, (number, root)| {
-        query.bind(*number as i64).bind(root.to_string())
+        query.bind(number as i64).bind(root.to_string())
     })
     .await?;
     Ok(())

@@ -34,6 +34,9 @@ use crate::signer::{MemoryKey, Signer};
 const LOCK: &str = "lock";
 /// Wishes that may wait; whoever comes then waits for a place.
 const WAITING_MAX: usize = 4 * BATCH_MAX;
+/// How long the first of a group waits for others, if the group before it had several: a record costs two
+/// writes through to the disk however many it holds. Whoever comes alone never waits.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often the lists are looked at; a look is cheap, and a late list is retried at the next.
 const LISTS_EVERY: Duration = Duration::from_secs(5);
 
@@ -299,7 +302,17 @@ impl Room {
 /// Takes whatever waits and issues it in one record. Ends when nobody can wish any more.
 async fn issue_together(authority: Arc<Authority>, mut wished: mpsc::Receiver<Wished>) {
     let mut waiting = Vec::with_capacity(BATCH_MAX);
+    let mut before = 1;
     while wished.recv_many(&mut waiting, BATCH_MAX).await > 0 {
+        if waiting.len() < before {
+            tokio::time::sleep(GATHER).await;
+            while waiting.len() < BATCH_MAX
+                && let Ok(wish) = wished.try_recv()
+            {
+                waiting.push(wish);
+            }
+        }
+        before = waiting.len();
         let (wishes, tell): (Vec<Wish>, Vec<_>) = waiting.drain(..).unzip();
         let outcomes = authority.issue_many(&wishes, now()).await;
         for (tell, outcome) in tell.into_iter().zip(outcomes) {

@@ -1,5 +1,5 @@
 //! Many rows in one statement: what makes a group commit cheap. An edge file: SQL.
-//! Three fixed sizes, so that each statement is prepared once and kept.
+//! A few fixed sizes, so that each statement is prepared once and kept.
 
 use sqlx::Sqlite;
 use sqlx::query::{Query, QueryAs};
@@ -9,63 +9,70 @@ pub type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 pub type BoundAs<'q, O> = QueryAs<'q, Sqlite, O, SqliteArguments>;
 
 /// A statement for this many rows, and its text; largest first, the last for one.
-pub type Forms = [(usize, &'static str); 3];
+pub type Forms = [(usize, &'static str); 7];
 
-macro_rules! eight {
-    ($row:literal) => {
-        concat!($row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row, ",", $row)
+macro_rules! twice {
+    ($row:expr) => {
+        concat!($row, ",", $row)
     };
 }
 
-macro_rules! sixty_four {
-    ($row:literal) => {
-        concat!(
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row),
-            ",",
-            crate::rows::eight!($row)
-        )
-    };
-}
-
-/// `head (…), (…) tail` for 64, 8 and one row.
+/// `head (…), (…) tail` for every power of two up to 64 rows.
 macro_rules! forms {
     ($head:literal, $row:literal, $tail:literal) => {
         [
-            (64, concat!($head, crate::rows::sixty_four!($row), $tail)),
-            (8, concat!($head, crate::rows::eight!($row), $tail)),
+            (
+                64,
+                concat!(
+                    $head,
+                    crate::rows::twice!(crate::rows::twice!(crate::rows::twice!(crate::rows::twice!(
+                        crate::rows::twice!(crate::rows::twice!($row))
+                    )))),
+                    $tail
+                ),
+            ),
+            (
+                32,
+                concat!(
+                    $head,
+                    crate::rows::twice!(crate::rows::twice!(crate::rows::twice!(crate::rows::twice!(
+                        crate::rows::twice!($row)
+                    )))),
+                    $tail
+                ),
+            ),
+            (
+                16,
+                concat!(
+                    $head,
+                    crate::rows::twice!(crate::rows::twice!(crate::rows::twice!(crate::rows::twice!($row)))),
+                    $tail
+                ),
+            ),
+            (8, concat!($head, crate::rows::twice!(crate::rows::twice!(crate::rows::twice!($row))), $tail)),
+            (4, concat!($head, crate::rows::twice!(crate::rows::twice!($row)), $tail)),
+            (2, concat!($head, crate::rows::twice!($row), $tail)),
             (1, concat!($head, $row, $tail)),
         ]
     };
 }
 
-pub(crate) use {eight, forms, sixty_four};
+pub(crate) use {forms, twice};
 
 /// Executes a statement over all items.
 pub async fn write<T>(
     connection: &mut SqliteConnection,
     forms: &Forms,
-    items: &[T],
-    bind: impl for<'q> Fn(Bound<'q>, &T) -> Bound<'q>,
+    items: Vec<T>,
+    bind: impl for<'q> Fn(Bound<'q>, T) -> Bound<'q>,
 ) -> Result<(), sqlx::Error> {
-    let mut rest = items;
-    while !rest.is_empty() {
-        let (size, text) = fitting(forms, rest.len());
-        let (now, later) = rest.split_at(size);
-        let query = now.iter().fold(sqlx::query(text), &bind);
+    let mut left = items.len();
+    let mut items = items.into_iter();
+    while left > 0 {
+        let (size, text) = fitting(forms, left);
+        let query = items.by_ref().take(size).fold(sqlx::query(text), &bind);
         query.execute(&mut *connection).await?;
-        rest = later;
+        left -= size;
     }
     Ok(())
 }
@@ -92,5 +99,5 @@ where
 }
 
 fn fitting(forms: &Forms, left: usize) -> (usize, &'static str) {
-    forms.iter().copied().find(|(size, _)| *size <= left).unwrap_or(forms[2])
+    forms.iter().copied().find(|(size, _)| *size <= left).unwrap_or(forms[6])
 }

@@ -33,8 +33,12 @@ pub fn bench(args: &BenchArgs, out: &Out) -> Result<Exit, Failure> {
         let why = format!("{}: 127.0.0.1, [::1]", args.listen);
         return Err(Message::Argument { name: "--listen".to_owned(), why }.into());
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
+    // One thread answers, and the ledger has its own: what is measured is work, not the passing on of it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
     let folders =
         Folders { root: args.dir.join("root"), pki: args.dir.join("pki"), gateway: args.dir.join("gateway") };
     let base = "http://127.0.0.1";

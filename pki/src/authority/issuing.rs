@@ -2,6 +2,7 @@
 //! certificate checked, linted and signed by itself. Draws serials. A batch of one is the ordinary case.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use vpn::slot::SlotNumber;
 
@@ -11,7 +12,7 @@ use crate::door::{DeviceKind, IssuedCertificate, IssuingRefusal, LivingCertifica
 use crate::draft::Draft;
 use crate::entry::Abandon;
 use crate::holders::Sharing;
-use crate::issues::{Known, Plan};
+use crate::issues::{Ended, Group, Known, Plan};
 use crate::ledger::{Recorded, Writing};
 use crate::lint;
 use crate::profile::Profile;
@@ -102,7 +103,11 @@ impl Authority {
         now: i64,
     ) -> Result<(), IssuingRefusal> {
         let mut writing = self.ledger.begin().await.map_err(unavailable)?;
-        self.recall(&mut writing, wishes, batch, outcomes, now).await?;
+        if self.unsettled.load(Ordering::Relaxed) {
+            // Whoever planned it is gone: acts do not overlap.
+            writing.settle(now).await.map_err(unavailable)?;
+        }
+        self.recall(&mut writing, wishes, batch, outcomes).await?;
         let mut planned = Vec::new();
         let open: Vec<usize> = batch.iter().copied().filter(|wish| outcomes[*wish].is_none()).collect();
         for wish in open {
@@ -117,11 +122,12 @@ impl Authority {
         }
         let (plans, rest): (Vec<Plan>, Vec<(usize, Profile)>) =
             planned.into_iter().map(|(wish, plan, profile)| (plan, (wish, profile))).unzip();
-        writing.plan(now, &plans).await.map_err(unavailable)?;
+        self.unsettled.store(true, Ordering::Relaxed);
+        let group = writing.plan(now, &plans).await.map_err(unavailable)?;
         let recorded = writing.commit().await.map_err(unavailable)?.recorded;
         let planned = plans.into_iter().zip(rest);
         let planned = planned.map(|(plan, (wish, profile))| Planned { wish, plan, profile }).collect();
-        self.sign(wishes, planned, &recorded, outcomes, now).await
+        self.sign(wishes, planned, (group, &recorded), outcomes, now).await
     }
 
     /// Tokens that were used before: their certificate again, or a refusal.
@@ -131,21 +137,18 @@ impl Authority {
         wishes: &[Wish],
         batch: &[usize],
         outcomes: &mut [Option<Outcome>],
-        now: i64,
     ) -> Result<(), IssuingRefusal> {
         let tokens: Vec<Hash> = batch.iter().map(|wish| wishes[*wish].token).collect();
         for known in writing.of_tokens(&tokens).await.map_err(unavailable)? {
             let Some(wish) = batch.iter().copied().find(|wish| wishes[*wish].token == known.token) else {
                 continue;
             };
-            if known.slot != wishes[wish].slot || known.key != wishes[wish].key.key().hash() {
-                outcomes[wish] = Some(Err(IssuingRefusal::TokenReused));
-            } else if known.planned {
-                // Whoever planned it is gone: acts do not overlap.
-                writing.abandon(now, known.serial, Abandon::Stopped).await.map_err(unavailable)?;
-            } else if known.living {
-                outcomes[wish] = Some(self.again(known));
-            }
+            let same = known.slot == wishes[wish].slot && known.key == wishes[wish].key.key().hash();
+            outcomes[wish] = Some(match known.living {
+                true if same => self.again(known),
+                // Revoked since, or somebody else's.
+                _ => Err(IssuingRefusal::TokenReused),
+            });
         }
         Ok(())
     }
@@ -175,34 +178,33 @@ impl Authority {
         &self,
         wishes: &[Wish],
         planned: Vec<Planned>,
-        recorded: &[Recorded],
+        (group, recorded): (Group, &[Recorded]),
         outcomes: &mut [Option<Outcome>],
         now: i64,
     ) -> Result<(), IssuingRefusal> {
-        let (mut signed, mut living, mut abandoned) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut signed, mut living, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (planned, recorded) in planned.iter().zip(recorded) {
             let Planned { wish, plan, profile } = planned;
             match self.certificate(plan, profile, &wishes[*wish].key, recorded, signed.is_empty()) {
                 Ok(der) => {
-                    signed.push((plan.serial, der));
+                    ends.push(Ended::Signed(der.clone()));
+                    signed.push(der);
                     living.push((planned, recorded.entry()));
                 }
                 Err((why, refusal)) => {
-                    abandoned.push((plan.serial, why));
+                    ends.push(Ended::Abandoned(why));
                     outcomes[*wish] = Some(Err(refusal));
                 }
             }
         }
         let settled = async {
             let mut writing = self.ledger.begin().await?;
-            for (serial, why) in abandoned {
-                // If this fails they stay planned, and the next start or retry abandons them.
-                writing.abandon(now, serial, why).await?;
-            }
-            writing.signed(now, &signed).await?;
+            // If this fails they stay planned, and the next act or start abandons them.
+            writing.ended(now, group, ends).await?;
             self.committed(writing).await
         };
         let committed = settled.await.map_err(unavailable)?;
+        self.unsettled.store(false, Ordering::Relaxed);
         let certificates: Vec<LivingCertificate> = living
             .iter()
             .map(|(Planned { plan, .. }, _)| LivingCertificate {
@@ -220,7 +222,7 @@ impl Authority {
         if !certificates.is_empty() {
             self.snapshot.add_all(committed.head.entries, &certificates);
         }
-        for (((planned, entry), (_, der)), certificate) in living.into_iter().zip(signed).zip(certificates) {
+        for (((planned, entry), der), certificate) in living.into_iter().zip(signed).zip(certificates) {
             log::info!(
                 SLOT = certificate.slot.to_string().as_str(),
                 SERIAL = certificate.serial.to_string().as_str();
