@@ -7,6 +7,8 @@ use crate::door::{DeviceKind, RevocationReason, Revoke};
 use crate::folders;
 use crate::verify::{self, DeviceVerifier};
 
+mod killed;
+
 async fn room(dir: &Path) -> Room {
     let config = Config {
         dir: folders_in(dir).pki,
