@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki bench-vpn
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -18,6 +18,7 @@ help:
 	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
 	@echo 'make bench-pki  certificates and OCSP answers per CPU-second, beside peers; ./target/bench/pki.json'
+	@echo 'make campaign-pki  kills the authority 10,000 times, and lets strangers lint 10,000 certificates'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
@@ -56,6 +57,17 @@ bench-pki: deps
 	@BENCH=pki tests/setup/deps
 	@cargo build --locked --release -p appliance --bin mimamori
 	@tests/bench/pki "$(CARGO_TARGET_DIR)/release/mimamori"
+
+# What `make test` does a hundred and two hundred times, ten thousand times; pkilint from PyPI reads along. An hour.
+# KILLS= and CASES= say otherwise.
+campaign-pki: deps
+	@BENCH=campaign-pki tests/setup/deps
+	@[ -x "$(HOME)/.cache/mimamori/pkilint/bin/lint_pkix_cert" ] || { python3 -m venv "$(HOME)/.cache/mimamori/pkilint" \
+	 && "$(HOME)/.cache/mimamori/pkilint/bin/pip" install --quiet pkilint==$(PKILINT); }
+	@MIMAMORI_KILLS=$(or $(KILLS),10000) MIMAMORI_LINT_CASES=$(or $(CASES),10000) \
+	 MIMAMORI_PKILINT="$(HOME)/.cache/mimamori/pkilint/bin/python" \
+	 cargo test --locked -p pki --lib -- --nocapture killed:: strangers:: 2>&1 | grep -v '^#\|^$$'; exit $${PIPESTATUS[0]}
+PKILINT := 0.13.3
 
 fmt:
 	@cargo fmt --all

@@ -42,7 +42,7 @@ impl Class {
     }
 
     /// The last arcs of our policy identifiers, which tell the profiles apart (P-03).
-    /// Below `2.25.<uuid>`: arcs from a UUID need no registration (X.667).
+    /// Their arc is made of a GUID (`stencil`) and needs no registration.
     pub fn policy(self) -> Option<Policy> {
         match self {
             Class::Device(DeviceKind::Facility) => Some(Policy::Ours(1)),

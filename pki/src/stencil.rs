@@ -16,8 +16,11 @@ pub const ACCESS_OCSP: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01
 pub const ACCESS_ISSUERS: [u8; 8] = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02];
 /// anyPolicy 2.5.29.32.0, content octets.
 const ANY_POLICY: [u8; 4] = [0x55, 0x1d, 0x20, 0x00];
-/// d0198262-df97-4f21-bb0a-350c94754fae: the arc below 2.25 that is ours.
-const OUR_ARC: u128 = 0xd019_8262_df97_4f21_bb0a_350c_9475_4fae;
+/// d0198262-df97-4f21-bb0a-350c94754fae below 1.2.840.113556.1.8000.2554, cut as that arc's owner lets anyone cut
+/// a GUID: arcs that need no registration, each below 2^28, because RFC 5280 (appendix B) asks nobody to
+/// understand greater ones, and some do not. The shorter 2.25.<uuid> is one such arc.
+const OUR_ARC: [u32; 13] =
+    [42, 840, 113_556, 1, 8_000, 2_554, 0xd019, 0x8262, 0xdf97, 0x4f21, 0xbb0a, 0x35_0c94, 0x75_4fae];
 
 const UTF8: u8 = 0x0c;
 const PRINTABLE: u8 = 0x13;
@@ -123,12 +126,15 @@ fn time(at: i64) -> Option<Vec<u8>> {
 pub fn policy_oid(policy: Policy) -> Vec<u8> {
     match policy {
         Policy::Any => ANY_POLICY.to_vec(),
-        // 2.25 is one octet (2 * 40 + 25), then the UUID, then the profile's number.
-        Policy::Ours(number) => [vec![0x69], base128(OUR_ARC), vec![number & 0x7f]].concat(),
+        // The first two arcs are one number (1 * 40 + 2); the profile's number stands last.
+        Policy::Ours(number) => {
+            let arcs = OUR_ARC.iter().copied().chain([u32::from(number)]);
+            arcs.flat_map(base128).collect()
+        }
     }
 }
 
-fn base128(mut value: u128) -> Vec<u8> {
+fn base128(mut value: u32) -> Vec<u8> {
     let mut octets = vec![(value & 0x7f) as u8];
     value >>= 7;
     while value > 0 {
@@ -142,6 +148,14 @@ fn base128(mut value: u128) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_policies_have_arcs_that_everybody_must_understand() {
+        assert!(OUR_ARC.iter().all(|arc| *arc < 1 << 28), "RFC 5280, appendix B");
+        let oid = policy_oid(Policy::Ours(2));
+        assert_eq!(oid[..11], [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x14, 0x01, 0xbe, 0x40, 0x93, 0x7a]);
+        assert_eq!(oid.last(), Some(&2));
+    }
 
     #[test]
     fn times_have_the_form_that_their_year_asks_for() {

@@ -25,6 +25,7 @@ use vpn::slot::SlotNumber;
 
 mod lists;
 mod proving;
+mod strangers;
 mod vouching;
 
 const DAY: i64 = 86_400;
