@@ -5,8 +5,6 @@
 //! ```text
 //! cut [CONNECTIONS_PER_SLOT] [SLOTS] [SECONDS_BEFORE]
 //! ```
-//! Above some 1,200 connections in this one process the victims' own streams end before they are cut, and the
-//! run stops with what it found; why is not known yet.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, dead_code)] // a program for a terminal; doubles of the tests
 

@@ -52,14 +52,21 @@ pub fn touched(hall: &Hall, question: &CutQuestion) -> CutAnswer {
     CutAnswer { connections, sessions: sessions.count() as u32 }
 }
 
+/// Connections first, sessions then: a session that has ended lets the sweep close its streams, and
+/// those would leave the table uncounted, and with a finish that still delivers what was queued.
 fn end_touched(hall: &Hall, question: &CutQuestion, now: Moment) -> (BTreeSet<u64>, Vec<Session>) {
     let truth = hall.truth();
     let touched = |session: &Session| touches(question, session, &truth);
-    let sessions = hall.sessions.end_in_memory(touched, EndReason::Cut, now);
-    let ids: BTreeSet<SessionId> = sessions.iter().map(|session| session.id).collect();
-    let connections = hall.live.cut_where(|entry| {
-        entry.touched_by(question) || entry.streams().any(|stream| ids.contains(&stream.session))
+    let known: BTreeSet<SessionId> =
+        hall.sessions.all().iter().filter(|session| touched(session)).map(|session| session.id).collect();
+    let mut connections = hall.live.cut_where(|entry| {
+        entry.touched_by(question) || entry.streams().any(|stream| known.contains(&stream.session))
     });
+    let sessions = hall.sessions.end_in_memory(touched, EndReason::Cut, now);
+    // Whatever began between the two.
+    let ids: BTreeSet<SessionId> = sessions.iter().map(|session| session.id).collect();
+    connections
+        .extend(hall.live.cut_where(|entry| entry.streams().any(|stream| ids.contains(&stream.session))));
     (connections, sessions)
 }
 
@@ -69,19 +76,20 @@ async fn make_durable(hall: &Hall, question: &CutQuestion, now: Moment) -> Resul
 }
 
 /// Ends what would not be admitted any more. Each is judged by a truth that is loaded after it was
-/// found, and so is at least as new as the one that admitted it.
+/// found, and so is at least as new as the one that admitted it. Whole connections first, because only
+/// they are reset; the disk last, because it may stand still and the law does not.
 pub async fn sweep(hall: &Hall) -> Result<(), StoreError> {
     let now = hall.now();
-    for (reason, ids) in endings(hall, now) {
-        let ended = hall.sessions.end_where(|session| ids.contains(&session.id), reason, now).await?;
-        end_streams(hall, &ended);
-        for session in ended {
-            write_down(hall, ended_record(session, reason, now)).await;
-        }
-    }
-    let now = hall.now();
     hall.live.cut_where(|entry| !stands(hall, entry, now));
+    let mut ended = Vec::new();
+    for (reason, id) in endings(hall, now) {
+        let gone = hall.sessions.end_in_memory(|session| session.id == id, reason, now);
+        ended.extend(gone.into_iter().map(|session| ended_record(session, reason, now)));
+    }
     hall.live.end_streams_where(|stream| hall.sessions.current(stream.session).is_none());
+    for record in ended {
+        write_down(hall, record).await;
+    }
     hall.sessions.write_ends().await
 }
 
@@ -106,7 +114,7 @@ fn stands(hall: &Hall, entry: &Entry, now: Moment) -> bool {
 }
 
 /// The sessions that end now, by reason.
-fn endings(hall: &Hall, now: Moment) -> Vec<(EndReason, BTreeSet<SessionId>)> {
+fn endings(hall: &Hall, now: Moment) -> Vec<(EndReason, SessionId)> {
     let (sessions, truth) = (hall.sessions.all(), hall.truth());
     // Feeds that say nothing end no session: the truth may come back and still permit it.
     let known = truth.freshness(now) != Freshness::Gone;
@@ -118,7 +126,7 @@ fn endings(hall: &Hall, now: Moment) -> Vec<(EndReason, BTreeSet<SessionId>)> {
             Ok(()) if known && session_stands(&session, &truth).is_err() => EndReason::NotPermitted,
             Ok(()) => continue,
         };
-        endings.push((reason, BTreeSet::from([session.id])));
+        endings.push((reason, session.id));
     }
     endings
 }

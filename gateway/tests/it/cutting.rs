@@ -192,3 +192,50 @@ async fn stopping_ends_streams_and_closes_the_trail() {
     world.restart().await;
     assert!(!world.audit().contains("broken"), "the chain goes on");
 }
+
+/// The sweep runs on every change of the truth, and beside a cut: whoever it finds first is counted all the
+/// same, waited for and reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_counts_every_connection_though_the_sweep_never_rests() {
+    const EACH: u32 = 30;
+    let world = World::new().await;
+    let grants = world.grants.clone();
+    let busy = tokio::spawn(async move {
+        for n in 0u32.. {
+            grants.member(9, 9, n.is_multiple_of(2));
+            tokio::task::yield_now().await;
+        }
+    });
+    for n in 1..=3 {
+        let client = signed_in(&world, n).await;
+        let mut streams = Vec::new();
+        for _ in 0..EACH {
+            streams.push(client.events().await);
+        }
+        world
+            .eventually("all stand", async || {
+                let live = world.live().await;
+                live.iter().filter(|one| one.slot == slot(n) && one.streams == 1).count() == EACH as usize
+            })
+            .await;
+        let answer = world.room.cut(CutQuestion::Slot { slot: slot(n), generation: 5 }).await;
+        assert_eq!((answer.connections, answer.sessions), (EACH, 1));
+        for (_kept, mut stream) in streams {
+            assert_eq!(next_event(&mut stream).await, None);
+        }
+    }
+    busy.abort();
+}
+
+/// Ruling 8: the feeds' word is law at once; the disk that writes it down may stand still meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_stands_still_holds_up_no_end() {
+    let world = World::new().await;
+    let client = signed_in(&world, 1).await;
+    let (_kept, mut stream) = client.events().await;
+    let lock = world.lock_sessions().await;
+    world.grants.member(1, 1, false);
+    assert_eq!(next_event(&mut stream).await, None);
+    drop(lock);
+    world.eventually("written down", async || world.audit().contains("session-ended")).await;
+}

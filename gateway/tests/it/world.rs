@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gateway::door::{GatewayAnswer, GatewayQuestion, GatewayStatus, LiveConnection, RefusalRecord};
 use gateway::{Clock, Config, Database, DatabaseUrl, Listen, Needs, Room};
+use sqlx::Connection;
 use vpn::address::{AddressPlan, Place};
 use vpn::slot::{Series, SlotNumber};
 
@@ -137,13 +138,26 @@ impl World {
     }
 
     pub async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        for _ in 0..2_000 {
+        for _ in 0..6_000 {
             if holds().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("never: {what}");
+    }
+
+    /// Nobody can write a session before it is dropped.
+    pub async fn lock_sessions(&self) -> sqlx::AnyConnection {
+        let (url, lock) = match &self.server {
+            Some(server) => (server.url(), "BEGIN; LOCK TABLE gateway.session IN ACCESS EXCLUSIVE MODE"),
+            None => {
+                (format!("sqlite://{}", self.dir.path().join("sessions.db").display()), "BEGIN IMMEDIATE")
+            }
+        };
+        let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        connection
     }
 
     pub fn audit(&self) -> String {
