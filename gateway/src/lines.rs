@@ -2,6 +2,7 @@
 //! else, so that no task and no queue stands between a room's answer and its device. A line goes
 //! back when its answer was read to the end, and is closed otherwise.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -13,6 +14,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::live::Stream;
@@ -38,9 +40,17 @@ pub struct Lines {
 pub struct Line {
     behind: Behind,
     sender: SendRequest<Upload>,
-    connection: Connection<TokioIo<Box<dyn Io>>, Upload>,
+    connection: Connection<TokioIo<Way>, Upload>,
     home: Arc<Lines>,
     over: bool,
+}
+
+/// The bytes of a line. A room may answer and close before it has read the whole request; the library would
+/// then fall over what cannot be written, with the answer lying there unread. So what cannot be written is
+/// thrown away, and whether there is an answer is seen by reading.
+struct Way {
+    io: Box<dyn Io>,
+    shut: bool,
 }
 
 /// A request that could not be carried; it comes back if the room cannot have seen it.
@@ -70,7 +80,8 @@ impl Lines {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(BUFFER).max_headers(HEADERS_MAX);
         let unmet = |error: hyper::Error| NeedUnmet { room: format!("{behind:?}"), why: error.to_string() };
-        let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(unmet)?;
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(Way { io, shut: false })).await.map_err(unmet)?;
         Ok(Box::new(Line { behind, sender, connection, home: self.clone(), over: false }))
     }
 
@@ -101,7 +112,7 @@ impl Line {
     /// After `101`: the bare stream, and what was read of it already.
     pub fn into_stream(self: Box<Self>) -> (Box<dyn Io>, Bytes) {
         let parts = self.connection.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+        (parts.io.into_inner().io, parts.read_buf)
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -113,6 +124,65 @@ impl Line {
     fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.over && self.sender.is_ready()
+    }
+}
+
+impl Way {
+    fn written(&mut self, polled: Poll<io::Result<usize>>, whole: usize) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Err(error)) => {
+                log::debug!("a room does not read on: {error}");
+                self.shut = true;
+                Poll::Ready(Ok(whole))
+            }
+            others => others,
+        }
+    }
+}
+
+impl AsyncRead for Way {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Way {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.shut {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.written(polled, buf.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let whole = bufs.iter().map(|buf| buf.len()).sum();
+        if self.shut {
+            return Poll::Ready(Ok(whole));
+        }
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.written(polled, whole)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = if self.shut { Poll::Ready(Ok(())) } else { Pin::new(&mut self.io).poll_flush(cx) };
+        self.written(polled.map_ok(|()| 0), 0).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

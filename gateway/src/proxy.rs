@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::upgrade::OnUpgrade;
 use pki::identity::{TRACE_HEADER, TraceId};
@@ -64,21 +64,37 @@ pub async fn forward<A: Admitted>(
     if forwarded.twice {
         return Err(malformed());
     }
-    if incoming.size_hint().lower() > BODY_MAX {
+    let fate = Arc::new(OnceLock::new());
+    let upload = Upload::new(incoming, BODY_MAX, fate.clone());
+    if upload.size_hint().lower() > BODY_MAX {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge));
     }
-    let bare = incoming.is_end_stream();
+    let bare = upload.is_end_stream();
     let patience = if bare { HEAD_MAX } else { UPLOAD_MAX };
-    let fate = Arc::new(OnceLock::new());
-    let mut request = Request::new(Upload::new(incoming, BODY_MAX, fate.clone()));
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = errand.target.parse().map_err(|_| malformed())?;
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = forwarded.headers;
-    address(request.headers_mut(), &errand)?;
+    let target: Uri = errand.target.parse().map_err(|_| malformed())?;
+    let mut headers = forwarded.headers;
+    address(&mut headers, &errand)?;
+    let compose = |headers, target, body| {
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = target;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        request
+    };
+    // Made anew only when it is needed: asking twice reads twice, and changes nothing (RFC 9110 9.2.2).
+    let again = || {
+        let repeatable =
+            bare && errand.upgrade.is_none() && matches!(parts.method, Method::GET | Method::HEAD);
+        let target = repeatable.then(|| errand.target.parse().ok()).flatten()?;
+        let mut headers = forward_request(&parts.headers, false).headers;
+        address(&mut headers, &errand).ok()?;
+        Some(compose(headers, target, Upload::nothing()))
+    };
+    let request = compose(headers, target, upload);
     let behind = errand.passage.behind();
     let ended = errand.stream.as_ref().map(|stream| stream.end().clone());
-    let sending = tokio::time::timeout(patience, send(lines, behind, request));
+    let sending = tokio::time::timeout(patience, send(lines, behind, request, again));
     let sent = match ended {
         None => sending.await,
         Some(ended) => tokio::select! {
@@ -109,18 +125,24 @@ fn address<A: Admitted>(headers: &mut HeaderMap, errand: &Errand<'_, A>) -> Resu
     Ok(())
 }
 
-/// On a line that was idle, or on a new one if the room closed that one a moment ago without having
-/// seen the request.
+/// On a line that was idle, or on a new one. A room may close an idle line in the very moment in which it
+/// is used: what it cannot have seen goes out again; what it may have seen only if `again` can say it
+/// again without doing it twice. Everything else is told as broken, and never repeated behind anybody's back.
 async fn send(
     lines: &Arc<Lines>,
     behind: Behind,
     mut request: Request<Upload>,
+    again: impl Fn() -> Option<Request<Upload>>,
 ) -> Result<(Response<Incoming>, Box<Line>), Failure> {
     while let Some(mut line) = lines.idle(behind) {
         match line.send(request).await {
             Ok(response) => return Ok((response, line)),
             Err(NotSent(Some(unseen))) => request = unseen,
-            Err(NotSent(None)) => return Err(broken()),
+            Err(NotSent(None)) => {
+                // On a new line: another kept one may be of the same room that went away.
+                request = again().ok_or_else(broken)?;
+                break;
+            }
         }
     }
     let mut line = match tokio::time::timeout(OPEN_MAX, lines.open(behind)).await {

@@ -13,6 +13,7 @@ mod sqlite {
     mod admitting;
     mod carrying;
     mod cutting;
+    mod keeping;
     mod leaving;
     mod opening;
     mod probing;
@@ -29,6 +30,7 @@ mod postgres {
     mod admitting;
     mod carrying;
     mod cutting;
+    mod keeping;
     mod leaving;
     mod opening;
     mod probing;

@@ -25,7 +25,8 @@ use pki::door::{
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use pki::serial::CertificateSerial;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{broadcast, watch};
+use tokio::net::UnixStream;
+use tokio::sync::{broadcast, mpsc, watch};
 use vpn::slot::SeatClass;
 
 use super::authority::Device;
@@ -290,6 +291,8 @@ pub struct Upstream {
     pub seen: Arc<Mutex<Vec<Seen>>>,
     events: broadcast::Sender<String>,
     pub down: AtomicBool,
+    /// Whoever answers by hand, if somebody does.
+    hands: Mutex<Option<mpsc::UnboundedSender<UnixStream>>>,
 }
 
 impl Default for Upstream {
@@ -301,6 +304,7 @@ impl Default for Upstream {
             seen: Default::default(),
             events: broadcast::channel(64).0,
             down: AtomicBool::new(false),
+            hands: Mutex::default(),
         }
     }
 }
@@ -313,6 +317,13 @@ impl Upstream {
     /// From now on, on new lines.
     pub fn record(&self) {
         self.recording.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on every new line is handed out here.
+    pub fn by_hand(&self) -> mpsc::UnboundedReceiver<UnixStream> {
+        let (hands, lines) = mpsc::unbounded_channel();
+        *self.hands.lock().unwrap() = Some(hands);
+        lines
     }
 
     pub fn recorded(&self) -> Vec<Vec<u8>> {
@@ -337,6 +348,11 @@ impl gateway::need::Upstream for Upstream {
         Box::pin(async move {
             if self.down.load(Ordering::SeqCst) {
                 return silent("sns");
+            }
+            if let Some(hands) = &*self.hands.lock().unwrap() {
+                let (near, far) = UnixStream::pair().unwrap();
+                hands.send(far).unwrap();
+                return Ok(Box::new(near) as Box<dyn Io>);
             }
             let (near, far) = tokio::io::duplex(64 * 1024);
             let tap = Tap { inner: far, line: Arc::default() };
