@@ -53,18 +53,18 @@ struct Inbox {
 
 impl Desk {
     /// Starts the thread. `deliver` hands finished handshakes to the loop; when it answers `false` the
-    /// loop has gone, and so does the thread. However the thread ends, `deliver` is dropped.
+    /// loop has gone, and so does the thread, which leaves its shaker. However it ends, `deliver` is dropped.
     pub fn start(
         shaker: Shaker,
         sockets: Vec<UdpListener>,
         deliver: impl FnMut(Vec<Shaken>) -> bool + Send + 'static,
-    ) -> io::Result<(Desk, JoinHandle<()>)> {
+    ) -> io::Result<(Desk, JoinHandle<Shaker>)> {
         let shared = Arc::new(Shared { inbox: Mutex::default(), bell: Condvar::new() });
         let hand = Hand { shared: shared.clone(), shaker, sockets };
         let thread = std::thread::Builder::new().name("vpn-handshakes".into()).spawn(move || {
             // Refused in some jails; then both threads are equals.
             let _ = rustix::process::nice(NICER_BY);
-            hand.run(deliver);
+            hand.run(deliver)
         })?;
         Ok((Desk { shared }, thread))
     }
@@ -113,7 +113,8 @@ struct Hand {
 }
 
 impl Hand {
-    fn run(mut self, mut deliver: impl FnMut(Vec<Shaken>) -> bool) {
+    /// Answers with what it knows, for a successor.
+    fn run(mut self, mut deliver: impl FnMut(Vec<Shaken>) -> bool) -> Shaker {
         let mut arrivals = Vec::with_capacity(SORTED_PER_LOOK);
         while let Some(more) = self.look(&mut arrivals) {
             let sockets = &self.sockets;
@@ -136,9 +137,10 @@ impl Hand {
                 }
             }
             if !done.is_empty() && !deliver(done) {
-                return;
+                break;
             }
         }
+        self.shaker
     }
 
     /// Takes over the next of what came, and all changes; waits when there is nothing else to do. Answers

@@ -22,6 +22,7 @@ pub mod hashes;
 pub mod window;
 pub mod receiver;
 pub mod handshake;
+pub mod kept;
 pub mod session;
 
 // handshakes, pure
@@ -53,12 +54,14 @@ pub mod udp; // edge: sockets
 pub mod desk; // edge: clock, randomness, the handshake thread
 pub mod server; // edge: clock, poll, thread
 pub mod snapshot; // edge, border: file
+pub mod handover; // edge: descriptors, clock
 
 pub mod room; // edge: tasks, randomness
 pub mod conf;
 pub mod foreground; // edge: file, signals
 
 pub use address::{AddressPlan, Place};
+pub use handover::Handover;
 pub use key::{PresharedKey, PublicKey, TunnelKey};
-pub use room::{Config, OpenError, Opened, Room, StartError, open, open_with};
+pub use room::{Config, OpenError, Opened, Room, StartError, open, open_from, open_with};
 pub use slot::{SeatClass, Series, SlotNumber};

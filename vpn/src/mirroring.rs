@@ -32,7 +32,15 @@ struct Request {
 pub struct Mirroring {
     requests: mpsc::Sender<Request>,
     truth: watch::Receiver<Option<bool>>,
-    stop: Arc<watch::Sender<bool>>,
+    stop: Arc<watch::Sender<Option<Ending>>>,
+}
+
+/// What becomes of the table when the task ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Removed,
+    /// A successor puts its own in the place of it.
+    Left,
 }
 
 impl Mirroring {
@@ -44,7 +52,7 @@ impl Mirroring {
     ) -> Result<(Self, tokio::task::JoinHandle<()>), String> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (truth, truth_seen) = watch::channel(None);
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(None);
         let mut keeper = Keeper { door, mirror: Mirror::new(levels), stands: false, truth };
         keeper.install().await?;
         keeper.check().await;
@@ -69,9 +77,8 @@ impl Mirroring {
         *self.truth.borrow()
     }
 
-    /// The task takes the table away and ends.
-    pub fn stop(&self) {
-        self.stop.send_replace(true);
+    pub fn stop(&self, ending: Ending) {
+        self.stop.send_replace(Some(ending));
     }
 }
 
@@ -84,7 +91,11 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Request>, mut stopping: watch::Receiver<bool>) {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Request>,
+        mut stopping: watch::Receiver<Option<Ending>>,
+    ) {
         let mut reading = interval(READ_BACK_EVERY);
         reading.set_missed_tick_behavior(MissedTickBehavior::Delay);
         reading.tick().await; // the first is immediate, and start() has just read
@@ -105,6 +116,9 @@ impl Keeper {
                 }
                 _ = reading.tick() => self.check().await,
             }
+        }
+        if *stopping.borrow() == Some(Ending::Left) {
+            return;
         }
         if let Err(why) = self.ask(MirrorQuestion::Remove).await {
             log::warn!(why = why.as_str(); "the firewall's table could not be removed; the next start replaces it");

@@ -19,6 +19,7 @@ use crate::batch::{Arrival, Inbound, Outbound, Path, Received};
 use crate::door::{Gate, Seat, SeatEventKind, SeatRefusal, SeatStatus};
 use crate::drops::{DropReason, Drops};
 use crate::inner;
+use crate::kept::KeptTunnel;
 use crate::key::PublicKey;
 use crate::meters::Meters;
 use crate::packet::clamp_mss;
@@ -164,6 +165,32 @@ impl Plane {
             Command::Unseat { slot, places, generation } => self.unseat(slot, &places, generation),
             Command::Reconcile { seats } => Ok(self.reconcile(seats)),
         }
+    }
+
+    /// Every tunnel, for the next process.
+    pub fn keep(&self, now: Now) -> Vec<KeptTunnel> {
+        let kept = self.seating.iter().filter_map(|(index, seat)| {
+            self.tunnels[index.as_usize()].as_deref().map(|tunnel| tunnel.keep(now.instant, seat.key))
+        });
+        kept.collect()
+    }
+
+    /// The predecessor's tunnels, of the keys that sit and as far as their indices still lead to them.
+    pub fn resume(&mut self, now: Now, kept: Vec<KeptTunnel>) {
+        for kept in kept {
+            let Some(index) = self.seating.index_of_key(&kept.key) else { continue };
+            let (Some(own), Some(seat)) = (self.addressing.address_of(index), self.seating.get(index)) else {
+                continue;
+            };
+            let mut tunnel = Box::new(Tunnel::new(own, self.addressing.reach(seat.class)));
+            tunnel.resume(now.instant, kept, |local| self.receivers.seat(local) == index);
+            self.tunnels[index.as_usize()] = Some(tunnel);
+            self.rearm(index);
+        }
+    }
+
+    pub fn receivers(&self) -> Receivers {
+        self.receivers
     }
 
     /// Ends what has ended. Nothing is sent: no keepalive, no initiation (a phone may sleep).

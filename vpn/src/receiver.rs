@@ -21,6 +21,15 @@ impl Receivers {
         Self(keys)
     }
 
+    /// What `new` was given: the successor must hide seats under the same indices.
+    pub fn keep(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        for (bytes, key) in random.as_chunks_mut::<4>().0.iter_mut().zip(self.0) {
+            *bytes = key.to_le_bytes();
+        }
+        random
+    }
+
     /// The index under which the device addresses session number `session` of this seat.
     pub fn of(&self, seat: SeatIndex, session: u8) -> u32 {
         let plain = seat.get() << 8 | u32::from(session);

@@ -16,9 +16,10 @@ use crate::door::{
     SeatsQuestion, VpnStatus,
 };
 use crate::firewall::Firewall;
+use crate::handover::Handover;
 use crate::journal::Journal;
 use crate::key::{PublicKey, TunnelKey};
-use crate::mirroring::Mirroring;
+use crate::mirroring::{Ending, Mirroring};
 use crate::plane::{Command, Outcome, Plane};
 use crate::receiver::Receivers;
 use crate::server::{self, Ended, Helm, Report};
@@ -91,6 +92,35 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
 
 /// As `open`, with the firewall in another process: `close` has it refuse everybody, or nothing is opened.
 pub fn open_with(config: Config, close: impl FnOnce() -> Result<(), String>) -> Result<Opened, OpenError> {
+    open_anew(config, close)
+}
+
+/// Takes up where a predecessor has let go: no device shakes hands again, and no packet is lost that the
+/// kernel could keep. `admit` has the firewall admit exactly these, in one step. What cannot be taken up is
+/// said, and everything is opened anew.
+pub fn open_from(
+    config: Config,
+    handover: Handover,
+    admit: impl FnOnce(&Admitted) -> Result<(), String>,
+) -> Result<Opened, OpenError> {
+    let heirloom = match handover.take(&config.listen, &config.interface) {
+        Ok(heirloom) => heirloom,
+        Err(why) => {
+            log::warn!(why = why.as_str(); "the predecessor's tunnels are not taken up; devices shake hands again");
+            return open_anew(config, || admit(&Admitted::new()));
+        }
+    };
+    let addressing = Addressing::Realm(config.plan.clone());
+    let (mut plane, mut shaker) = engine_with(addressing, &config.private_key, heirloom.receivers)?;
+    restore(&mut plane, &config);
+    let admitted = plane.gates().into_iter().filter_map(|(address, gate)| Some((address, gate?))).collect();
+    admit(&admitted).map_err(OpenError::Firewall)?;
+    let (tun, sockets) = heirloom.resume(&mut plane, &mut shaker);
+    let firewall = Firewall::new(&config.nft, &config.plan, &config.interface);
+    Ok(Opened { config, firewall, tun, sockets, plane, shaker })
+}
+
+fn open_anew(config: Config, close: impl FnOnce() -> Result<(), String>) -> Result<Opened, OpenError> {
     if config.listen.is_empty() {
         return Err(OpenError::NoListener);
     }
@@ -112,11 +142,18 @@ pub fn open_with(config: Config, close: impl FnOnce() -> Result<(), String>) -> 
 
 /// The data plane and the handshakes that belong to it.
 pub(crate) fn engine(addressing: Addressing, key: &TunnelKey) -> Result<(Plane, Shaker), EngineError> {
-    let (mut seed, mut indices) = ([0; 32], [0; 16]);
-    getrandom::fill(&mut seed)
-        .and_then(|()| getrandom::fill(&mut indices))
-        .map_err(|error| EngineError::Random(error.to_string()))?;
-    let receivers = Receivers::new(indices);
+    let mut indices = [0; 16];
+    getrandom::fill(&mut indices).map_err(|error| EngineError::Random(error.to_string()))?;
+    engine_with(addressing, key, Receivers::new(indices))
+}
+
+fn engine_with(
+    addressing: Addressing,
+    key: &TunnelKey,
+    receivers: Receivers,
+) -> Result<(Plane, Shaker), EngineError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| EngineError::Random(error.to_string()))?;
     let shaker = Shaker::new(key, receivers, server::now().instant, seed).map_err(|_| EngineError::Key)?;
     Ok((Plane::new(addressing, receivers), shaker))
 }
@@ -148,13 +185,14 @@ impl Opened {
         let journal = Arc::new(Journal::new(server::now().unix_ms));
         let listen = self.sockets.iter().map(UdpListener::local).collect();
         let started = server::start(self.plane, self.shaker, self.tun, self.sockets, journal.clone());
-        let (helm, thread) = started.inspect_err(|_| mirroring.stop())?;
+        let (helm, thread) = started.inspect_err(|_| mirroring.stop(Ending::Removed))?;
         let (ended, ends) = watch::channel(None);
         let inner = Arc::new(Inner {
             helm,
             mirroring,
             journal,
             listen,
+            interface: self.config.interface,
             public_key: self.config.private_key.public(),
             changed: Arc::new(Notify::new()),
             snapshot: tokio::sync::Mutex::new(self.config.snapshot),
@@ -189,6 +227,7 @@ struct Inner {
     mirroring: Mirroring,
     journal: Arc<Journal>,
     listen: Vec<SocketAddr>,
+    interface: String,
     public_key: PublicKey,
     /// The seating differs from the snapshot.
     changed: Arc<Notify>,
@@ -233,8 +272,24 @@ impl Room {
     pub async fn stop(&self) {
         let _ = self.inner.save().await;
         self.inner.helm.stop();
+        self.settle(Ending::Removed).await;
+    }
+
+    /// Ends as `stop` does, but leaves TUN, sockets, sessions and the firewall's table to a successor. When
+    /// it fails nothing is left, as after `stop`.
+    pub async fn release(&self) -> Result<Handover, String> {
+        let _ = self.inner.save().await;
+        let released = self.inner.helm.release().await.map_err(|ended| ended.to_string());
+        let handover = released.and_then(|released| {
+            Handover::of(&released, &self.inner.interface).map_err(|error| error.to_string())
+        });
+        self.settle(if handover.is_ok() { Ending::Left } else { Ending::Removed }).await;
+        handover
+    }
+
+    async fn settle(&self, firewall: Ending) {
         let _ = self.ended().await;
-        self.inner.mirroring.stop();
+        self.inner.mirroring.stop(firewall);
         self.inner.changed.notify_one();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {

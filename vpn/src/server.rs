@@ -59,7 +59,23 @@ enum Order {
     Shaken(Vec<Shaken>),
     /// The handshake thread has ended: a plane that answers nobody must not look alive.
     HandGone,
+    /// Ends the loop and answers with everything that a successor needs.
+    Release(oneshot::Sender<Released>),
     Stop,
+}
+
+/// What the loop held, let go of.
+pub struct Released {
+    pub plane: Plane,
+    pub shaker: Shaker,
+    pub tun: TunDevice,
+    pub sockets: Vec<UdpListener>,
+}
+
+/// How the loop ends when nothing fails.
+enum End {
+    Stopped,
+    Released(oneshot::Sender<Released>),
 }
 
 /// Everything that is counted, and every seat.
@@ -98,6 +114,10 @@ impl Helm {
 
     pub async fn export(&self) -> Result<Export, Ended> {
         self.order(Order::Export).await
+    }
+
+    pub async fn release(&self) -> Result<Released, Ended> {
+        self.order(Order::Release).await
     }
 
     pub fn stop(&self) {
@@ -153,9 +173,13 @@ pub fn start(
         out: Outbound::new(),
     };
     let thread = std::thread::Builder::new().name("vpn-plane".into()).spawn(move || {
-        let ended = server.run();
-        let _ = hand.join();
-        ended
+        let (ended, plane, tun, sockets) = server.run();
+        let hand = hand.join();
+        // Without the shaker nothing is sent, and who waits for it hears that the loop has ended.
+        if let (End::Released(back), Ok(shaker)) = (ended?, hand) {
+            let _ = back.send(Released { plane, shaker, tun, sockets });
+        }
+        Ok(())
     })?;
     Ok((Helm { orders, wake }, thread))
 }
@@ -214,7 +238,14 @@ struct Server {
 }
 
 impl Server {
-    fn run(mut self) -> io::Result<()> {
+    /// Whatever the handshake thread holds ends with the rest of this value.
+    fn run(mut self) -> (io::Result<End>, Plane, TunDevice, Vec<UdpListener>) {
+        let ended = self.turn_round();
+        let Self { plane, tun, sockets, .. } = self;
+        (ended, plane, tun, sockets)
+    }
+
+    fn turn_round(&mut self) -> io::Result<End> {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         self.tell();
         loop {
@@ -223,8 +254,10 @@ impl Server {
             if self.plane.next_deadline().is_some_and(|at| at <= now.instant) {
                 self.plane.handle_timeout(now);
             }
-            if woken.orders && self.obey()? {
-                return Ok(());
+            if woken.orders
+                && let Some(end) = self.obey()?
+            {
+                return Ok(end);
             }
             for _ in 0..ROUNDS_MAX {
                 if woken.tunnel {
@@ -347,8 +380,8 @@ impl Server {
         }
     }
 
-    /// Takes every waiting order; answers whether to end.
-    fn obey(&mut self) -> io::Result<bool> {
+    /// Takes every waiting order; answers whether and how to end.
+    fn obey(&mut self) -> io::Result<Option<End>> {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
         loop {
@@ -369,8 +402,9 @@ impl Server {
                     self.send();
                 }
                 Ok(Order::HandGone) => return Err(io::Error::other("the handshake thread has ended")),
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Ok(true),
-                Err(TryRecvError::Empty) => return Ok(false),
+                Ok(Order::Release(back)) => return Ok(Some(End::Released(back))),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return Ok(Some(End::Stopped)),
+                Err(TryRecvError::Empty) => return Ok(None),
             }
         }
     }

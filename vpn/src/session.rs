@@ -6,6 +6,7 @@ use std::time::Instant;
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use crate::handshake::{Refused, SessionKeys};
+use crate::kept::KeptSession;
 use crate::protocol::{DATA_HEADER, DATA_OVERHEAD, PADDED_MAX, PADDING, SESSION_LIFETIME, TYPE_DATA};
 use crate::window::Window;
 
@@ -15,7 +16,8 @@ const MESSAGES_MAX: u64 = u64::MAX - (1 << 13);
 pub struct Session {
     /// How the device addresses us, and we it.
     local: u32,
-    remote: u32,
+    /// Kept for a successor.
+    keys: SessionKeys,
     born: Instant,
     opening: LessSafeKey,
     sealing: LessSafeKey,
@@ -34,19 +36,40 @@ pub enum SessionError {
 }
 
 impl Session {
-    pub fn new(now: Instant, local: u32, keys: &SessionKeys) -> Result<Self, Refused> {
+    pub fn new(now: Instant, local: u32, keys: SessionKeys) -> Result<Self, Refused> {
         let key = |bytes: &[u8]| {
             UnboundKey::new(&CHACHA20_POLY1305, bytes).map(LessSafeKey::new).map_err(|_| Refused)
         };
         Ok(Self {
             local,
-            remote: keys.remote,
             born: now,
             opening: key(&*keys.open)?,
             sealing: key(&*keys.seal)?,
+            keys,
             sent: 0,
             window: Window::new(),
         })
+    }
+
+    /// As the next process will need it.
+    pub fn keep(&self, now: Instant) -> KeptSession {
+        KeptSession {
+            local: self.local,
+            remote: self.keys.remote,
+            age: now.saturating_duration_since(self.born),
+            open: self.keys.open.clone(),
+            seal: self.keys.seal.clone(),
+            sent: self.sent,
+            window: self.window.clone(),
+        }
+    }
+
+    /// `None` when its life has ended meanwhile.
+    pub fn resume(now: Instant, kept: KeptSession) -> Option<Self> {
+        let KeptSession { local, remote, age, open, seal, sent, window } = kept;
+        let born = now.checked_sub(age).filter(|_| age < SESSION_LIFETIME)?;
+        let session = Self::new(born, local, SessionKeys { open, seal, remote }).ok()?;
+        Some(Self { sent, window, ..session })
     }
 
     pub fn local(&self) -> u32 {
@@ -92,7 +115,7 @@ impl Session {
         };
         let header: &mut [u8; DATA_HEADER] = header;
         header[..4].copy_from_slice(&TYPE_DATA.to_le_bytes());
-        header[4..8].copy_from_slice(&self.remote.to_le_bytes());
+        header[4..8].copy_from_slice(&self.keys.remote.to_le_bytes());
         header[8..].copy_from_slice(&self.sent.to_le_bytes());
         let (plain, tag) = body.split_at_mut(padded);
         plain[len..].fill(0);

@@ -27,6 +27,7 @@ use crate::batch::{Arrival, Path};
 use crate::cookies::Cookies;
 use crate::drops::{DropReason, Drops};
 use crate::handshake::{Refused, Responder, Stamp};
+use crate::kept::KeptKey;
 use crate::key::{KEY_LEN, PresharedKey, PublicKey, TunnelKey};
 use crate::lanes::{Full, Lane, Put};
 use crate::protocol::{COOKIE_REPLY_LEN, RESPONSE_LEN};
@@ -167,6 +168,28 @@ impl Shaker {
         }
     }
 
+    /// What must not be forgotten by the next process: an old initiation would pass again, and a new session
+    /// could take the index of a living one.
+    pub fn keep(&self) -> Vec<KeptKey> {
+        let used = self.directory.iter().filter(|(_, entry)| entry.stamp.is_some());
+        used.map(|(key, entry)| KeptKey {
+            key: *key,
+            stamp: entry.stamp,
+            sessions: entry.sessions,
+            endpoint: entry.endpoint,
+        })
+        .collect()
+    }
+
+    /// Of the keys that sit.
+    pub fn resume(&mut self, kept: Vec<KeptKey>) {
+        for KeptKey { key, stamp, sessions, endpoint } in kept {
+            let Some(entry) = self.directory.get_mut(&key) else { continue };
+            (entry.stamp, entry.sessions, entry.endpoint) = (stamp, sessions, endpoint);
+            self.endpoints.extend(endpoint.map(|endpoint| (endpoint, key)));
+        }
+    }
+
     /// Sorts what came in into the lanes; `reply` sends the cookies at once.
     pub fn handle_arrivals(
         &mut self,
@@ -292,7 +315,7 @@ impl Shaker {
         let local = self.receivers.of(entry.seat, entry.sessions);
         let random = random().ok_or(DropReason::NoRandomness)?;
         let (response, keys) = verified.respond(&entry.psk, local, random).map_err(refused)?;
-        let session = Session::new(now, local, &keys).map_err(refused)?;
+        let session = Session::new(now, local, keys).map_err(refused)?;
         entry.stamp = Some(stamp);
         entry.last = Some(now);
         entry.sessions = entry.sessions.wrapping_add(1);

@@ -5,10 +5,10 @@
 //! segments of a flow. tun-rs makes the device; reading and writing are plain calls, so that nothing is copied.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use tun_rs::{DeviceBuilder, SyncDevice};
+use tun_rs::DeviceBuilder;
 
 use crate::address::{AddressPlan, TUNNEL_MTU};
 use crate::links::Links;
@@ -21,9 +21,10 @@ const PACKET_ROOM: usize = VIRTIO_LEN + 65_536;
 const HOST_PREFIX: u8 = 32;
 
 pub struct TunDevice {
-    device: SyncDevice,
+    device: OwnedFd,
     /// The kernel puts ten bytes before every packet.
     offload: bool,
+    udp_offload: bool,
     buffer: Vec<u8>,
     pieces: Vec<IoSlice<'static>>,
 }
@@ -38,7 +39,8 @@ impl TunDevice {
             }
             made => made?,
         };
-        let links = Links::open(tun.device.if_index()?)?;
+        let (tun, index) = tun;
+        let links = Links::open(index)?;
         for address in [plan.gateway(), plan.gateway_open()] {
             links.add_address(address, HOST_PREFIX)?;
         }
@@ -50,13 +52,22 @@ impl TunDevice {
 
     /// Makes the interface and nothing more: its addresses, MTU and state are the engineer's.
     pub fn bare(name: &str, offload: bool) -> io::Result<Self> {
-        Self::make(DeviceBuilder::new().name(name).enable(false), offload)
+        Self::make(DeviceBuilder::new().name(name).enable(false), offload).map(|(tun, _)| tun)
     }
 
-    fn make(builder: DeviceBuilder, offload: bool) -> io::Result<Self> {
+    /// A predecessor's device, with its addresses, its routes and whatever waits in it; the flags are what
+    /// the predecessor's `offload` and `udp_offload` said.
+    pub fn inherit(device: OwnedFd, offload: bool, udp_offload: bool) -> Self {
+        Self { device, offload, udp_offload, buffer: vec![0; PACKET_ROOM], pieces: Vec::new() }
+    }
+
+    /// The device and the number of its interface.
+    fn make(builder: DeviceBuilder, offload: bool) -> io::Result<(Self, u32)> {
         let device = builder.offload(offload).build_sync()?;
         device.set_nonblocking(true)?;
-        Ok(Self { device, offload, buffer: vec![0; PACKET_ROOM], pieces: Vec::new() })
+        let udp_offload = offload && device.udp_gso();
+        let descriptor = device.as_fd().try_clone_to_owned()?;
+        Ok((Self::inherit(descriptor, offload, udp_offload), device.if_index()?))
     }
 
     /// Does the kernel take and give super-packets of TCP?
@@ -66,7 +77,7 @@ impl TunDevice {
 
     /// And of UDP (Linux 6.2)?
     pub fn udp_offload(&self) -> bool {
-        self.offload && self.device.udp_gso()
+        self.udp_offload
     }
 
     /// The next packet; `Ok(None)` when none is waiting.

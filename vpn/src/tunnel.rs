@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::addressing::Reach;
 use crate::batch::Path;
+use crate::kept::KeptTunnel;
+use crate::key::PublicKey;
 use crate::session::{Session, SessionError};
 
 /// A device on the move leaves an address behind. One key that comes back to an address it had left, this
@@ -73,6 +75,31 @@ impl Tunnel {
             tx_bytes: 0,
             roaming: Roaming::default(),
         }
+    }
+
+    /// As the next process will need it; who roamed between two addresses is noticed anew.
+    pub fn keep(&self, now: Instant, key: PublicKey) -> KeptTunnel {
+        let sessions = [&self.current, &self.previous, &self.next];
+        KeptTunnel {
+            key,
+            sessions: sessions.map(|session| session.as_ref().map(|session| session.keep(now))),
+            path: self.path,
+            shook_at: self.shook_at,
+            shook_ms: self.shook_ms,
+            rx_bytes: self.rx_bytes,
+            tx_bytes: self.tx_bytes,
+        }
+    }
+
+    /// `ours` says whether an index still leads here.
+    pub fn resume(&mut self, now: Instant, kept: KeptTunnel, ours: impl Fn(u32) -> bool) {
+        let [current, previous, next] = kept.sessions.map(|session| {
+            let session = session.filter(|session| ours(session.local))?;
+            Session::resume(now, session).map(Box::new)
+        });
+        (self.current, self.previous, self.next) = (current, previous, next);
+        (self.path, self.shook_at, self.shook_ms) = (kept.path, kept.shook_at, kept.shook_ms);
+        (self.rx_bytes, self.tx_bytes) = (kept.rx_bytes, kept.tx_bytes);
     }
 
     /// A handshake has been answered; its session waits for the device's first message.

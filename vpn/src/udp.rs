@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -74,8 +74,16 @@ impl UdpListener {
         }
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
         socket.bind(&local.into())?;
+        Self::of(UdpSocket::from(socket))
+    }
+
+    /// A predecessor's socket, with whatever waits in it.
+    pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
+        Self::of(UdpSocket::from(descriptor))
+    }
+
+    fn of(socket: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
-        let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
         let trains = AtomicBool::new(state.max_gso_segments() > 1);
         Ok(Self { shared: Arc::new(Shared { socket, state, local, trains }) })

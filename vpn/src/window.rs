@@ -6,18 +6,31 @@
 pub const WINDOW: u64 = 8192 - WORD;
 
 const WORD: u64 = u64::BITS as u64;
-const WORDS: u64 = 8192 / WORD;
+
+/// Words of the ring.
+pub const WORDS: usize = (8192 / WORD) as usize;
+const TURN: u64 = WORDS as u64;
 
 #[derive(Clone)]
 pub struct Window {
-    seen: [u64; WORDS as usize],
+    seen: [u64; WORDS],
     /// One more than the newest counter; 0 before the first.
     next: u64,
 }
 
 impl Window {
     pub fn new() -> Self {
-        Self { seen: [0; WORDS as usize], next: 0 }
+        Self { seen: [0; WORDS], next: 0 }
+    }
+
+    /// The ring, and one more than the newest counter.
+    pub fn parts(&self) -> (&[u64; WORDS], u64) {
+        (&self.seen, self.next)
+    }
+
+    /// A window that somebody else has kept.
+    pub fn of_parts(seen: [u64; WORDS], next: u64) -> Self {
+        Self { seen, next }
     }
 
     /// Could this counter be new? Asked before the seal is checked.
@@ -36,9 +49,9 @@ impl Window {
         }
         if counter >= self.next {
             let newest = self.next.checked_sub(1).map_or(0, |newest| newest / WORD);
-            let steps = (counter / WORD - newest).min(WORDS);
+            let steps = (counter / WORD - newest).min(TURN);
             for step in 1..=steps {
-                self.seen[((newest + step) % WORDS) as usize] = 0;
+                self.seen[((newest + step) % TURN) as usize] = 0;
             }
             self.next = counter.saturating_add(1);
         }
@@ -54,7 +67,7 @@ impl Default for Window {
 }
 
 fn word(counter: u64) -> usize {
-    (counter / WORD % WORDS) as usize
+    (counter / WORD % TURN) as usize
 }
 
 fn bit(counter: u64) -> u64 {

@@ -153,7 +153,7 @@ impl Device {
         let keys = self.flying.as_ref()?.0.answered(message.try_into().ok()?)?;
         self.flying = None;
         let now = Instant::now();
-        let session = self.session.insert(Box::new(Session::new(now, self.number as u32 + 1, &keys).ok()?));
+        let session = self.session.insert(Box::new(Session::new(now, self.number as u32 + 1, keys).ok()?));
         let mut first = [0; DATA_OVERHEAD];
         let len = session.seal(now, &mut first, 0).ok()?;
         self.socket.send(&first[..len]).ok().map(|_| ())

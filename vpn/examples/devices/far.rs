@@ -173,7 +173,7 @@ impl Far {
             TYPE_RESPONSE => {
                 let response: &[u8; RESPONSE_LEN] = (&*datagram).try_into().ok()?;
                 let (asked, _, index) = self.asked.take()?;
-                let session = Session::new(now, index, &asked.answered(response)?).ok()?;
+                let session = Session::new(now, index, asked.answered(response)?).ok()?;
                 let (session, _) = self.session.insert((Box::new(session), now));
                 let mut first = [0; DATA_OVERHEAD];
                 let len = session.seal(now, &mut first, 0).ok()?;

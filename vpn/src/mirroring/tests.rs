@@ -72,7 +72,7 @@ async fn an_answer_means_that_the_firewall_has_it_and_stopping_takes_the_table_a
     assert_eq!(kernel.admitted().unwrap(), [(at(1), Gate::Active), (at(2), Gate::Active)]);
     mirroring.follow(vec![(at(1), None)]).await.unwrap();
     assert_eq!(kernel.admitted().unwrap(), [(at(2), Gate::Active)]);
-    mirroring.stop();
+    mirroring.stop(Ending::Removed);
     task.await.unwrap();
     assert_eq!(kernel.admitted(), None);
 }

@@ -18,6 +18,7 @@ use crate::slot::Series;
 
 mod roaming;
 mod storm;
+mod succession;
 mod weather;
 
 const GATEWAY: &str = "10.18.255.1";

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod paths;
+mod succession;
 mod world;
 
 use std::net::{Ipv4Addr, TcpStream};

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vpn::door::{Seat, SeatsAnswer, SeatsQuestion, VpnStatus};
-use vpn::{AddressPlan, Config, PresharedKey, Room, SeatClass, Series, SlotNumber, TunnelKey};
+use vpn::{AddressPlan, Config, Handover, PresharedKey, Room, SeatClass, Series, SlotNumber, TunnelKey};
 
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 77, 1);
 pub const DEVICE: Ipv4Addr = Ipv4Addr::new(198, 18, 77, 2);
@@ -92,6 +92,19 @@ impl World {
         inside(self.name("d"), work).join().unwrap()
     }
 
+    /// An echo at the server's side that belongs to no room; it ends with the test's process.
+    pub fn echo(&self, address: Ipv4Addr, port: u16) {
+        let (ready, listening) = mpsc::channel();
+        inside(self.name("s"), move || {
+            let listener = std::net::TcpListener::bind((address, port)).unwrap();
+            ready.send(()).unwrap();
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+            }
+        });
+        listening.recv().unwrap();
+    }
+
     /// Does a connection from the device get an echo?
     pub fn reaches(&self, address: Ipv4Addr, port: u16) -> bool {
         self.in_device(move || {
@@ -137,24 +150,40 @@ pub fn config(folder: &Path) -> Config {
     }
 }
 
-/// The room in its namespace, with an echo behind each listener's address.
+/// The room in its namespace.
 pub struct Server {
     pub plan: AddressPlan,
     questions: Option<mpsc::Sender<(SeatsQuestion, mpsc::Sender<SeatsAnswer>)>>,
-    thread: Option<thread::JoinHandle<()>>,
+    /// Ends the room; whether it leaves everything to a successor.
+    ending: mpsc::Sender<bool>,
+    thread: Option<thread::JoinHandle<Option<Handover>>>,
 }
 
 impl Server {
+    /// With an echo behind each listener's address.
     pub fn start(world: &World, folder: &Path) -> Self {
+        Self::begin(world, folder, None, true)
+    }
+
+    /// Takes up what a predecessor has left.
+    pub fn begin(world: &World, folder: &Path, left: Option<Handover>, echoes: bool) -> Self {
         let config = config(folder);
         let plan = config.plan.clone();
         let (questions, inbox) = mpsc::channel::<(SeatsQuestion, mpsc::Sender<SeatsAnswer>)>();
         let (ready, started) = mpsc::channel();
+        let (ending, ends) = mpsc::channel();
         let thread = inside(world.name("s"), move || {
             let plan = config.plan.clone();
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let room: Room = runtime.block_on(async { vpn::open(config).unwrap().start().await.unwrap() });
+            let firewall = vpn::firewall::Firewall::new(&config.nft, &config.plan, &config.interface);
+            let opened = match left {
+                Some(left) => {
+                    vpn::open_from(config, left, |all| firewall.install(all).map_err(|e| e.to_string()))
+                }
+                None => vpn::open(config),
+            };
+            let room: Room = runtime.block_on(async { opened.unwrap().start().await.unwrap() });
             let listening = [
                 (plan.gateway(), 443),
                 (plan.gateway(), 80),
@@ -163,7 +192,7 @@ impl Server {
                 (plan.gateway_open(), HIDDEN_PORT),
             ];
             runtime.block_on(async {
-                for address in listening {
+                for address in listening.into_iter().filter(|_| echoes) {
                     tokio::spawn(echo(tokio::net::TcpListener::bind(address).await.unwrap()));
                 }
             });
@@ -171,10 +200,23 @@ impl Server {
             while let Ok((question, answer)) = inbox.recv() {
                 let _ = answer.send(runtime.block_on(room.answer(question)));
             }
-            runtime.block_on(room.stop());
+            match ends.recv() {
+                Ok(true) => Some(runtime.block_on(room.release()).unwrap()),
+                _ => {
+                    runtime.block_on(room.stop());
+                    None
+                }
+            }
         });
         started.recv().expect("the room did not start; its panic is above");
-        Self { plan, questions: Some(questions), thread: Some(thread) }
+        Self { plan, questions: Some(questions), ending, thread: Some(thread) }
+    }
+
+    /// Ends the room and its threads; what it leaves is a successor's.
+    pub fn release(mut self) -> Handover {
+        self.ending.send(true).unwrap();
+        drop(self.questions.take());
+        self.thread.take().unwrap().join().unwrap().unwrap()
     }
 
     pub fn ask(&self, question: SeatsQuestion) -> SeatsAnswer {
@@ -191,6 +233,7 @@ impl Server {
     }
 
     pub fn stop(mut self) {
+        let _ = self.ending.send(false);
         drop(self.questions.take());
         self.thread.take().unwrap().join().unwrap();
     }
@@ -198,6 +241,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let _ = self.ending.send(false);
         drop(self.questions.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -281,6 +325,18 @@ impl Device {
             world.device(&["ip", "route", "replace", &address.to_string(), "dev", &interface]);
         }
         device
+    }
+}
+
+impl Device {
+    /// From now on the device speaks from this port.
+    pub fn listen(&self, port: u16) {
+        let control = Path::new("/var/run/wireguard").join(format!("{}.sock", self.interface));
+        let mut control = std::os::unix::net::UnixStream::connect(control).unwrap();
+        write!(control, "set=1\nlisten_port={port}\n\n").unwrap();
+        let mut answer = [0; 9];
+        control.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"errno=0\n\n", "{port}");
     }
 }
 

@@ -1,0 +1,120 @@
+//! A planned restart under a running stream, and a device that changes its address all the time.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use vpn::SeatClass;
+
+use super::world::{DEVICE, Device, Seated, Server, World, must_be_root, until};
+
+/// A stream from the device that is echoed, block after block, until it is told to stop.
+struct Stream {
+    blocks: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Stream {
+    fn start(world: &World, to: Ipv4Addr) -> Self {
+        let (blocks, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, told) = (blocks.clone(), stop.clone());
+        let mut stream = world.in_device(move || TcpStream::connect((to, 443)).unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut sent, mut heard) = (vec![0u8; 20_000], vec![0u8; 20_000]);
+            while !told.load(Ordering::Relaxed) {
+                let number = counted.load(Ordering::Relaxed);
+                sent.iter_mut().zip(number..).for_each(|(byte, value)| *byte = value as u8);
+                stream.write_all(&sent).map_err(|error| error.to_string())?;
+                stream.read_exact(&mut heard).map_err(|error| error.to_string())?;
+                if sent != heard {
+                    return Err(format!("block {number} came back changed"));
+                }
+                counted.store(number + 1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        Self { blocks, stop, thread }
+    }
+
+    /// Waits until some more blocks have gone there and back.
+    fn goes_on(&self) -> bool {
+        let wanted = self.blocks.load(Ordering::Relaxed) + 5;
+        until(|| self.blocks.load(Ordering::Relaxed) >= wanted || self.thread.is_finished())
+            && !self.thread.is_finished()
+    }
+
+    fn end(self) -> Result<(), String> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn a_planned_restart_under_a_running_stream_hands_the_sessions_over() {
+    must_be_root();
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::begin(&world, folder.path(), None, false);
+    let gateway = server.plan.gateway();
+    world.echo(gateway, 443);
+    let active = Seated::new("18-0042", SeatClass::Active, 1);
+    server.ask(active.question());
+    let _device = Device::up(&world, &server, &active, "mmts1", folder.path());
+    let stream = Stream::start(&world, gateway);
+    assert!(stream.goes_on());
+    for restart in 1..=3 {
+        let before = server.status();
+        server = Server::begin(&world, folder.path(), Some(server.release()), false);
+        let after = server.status();
+        assert_eq!(after.seats[0].endpoint, before.seats[0].endpoint, "restart {restart}");
+        assert_eq!(after.seats[0].last_handshake_ms, before.seats[0].last_handshake_ms, "restart {restart}");
+        assert!(after.seats[0].rx_bytes >= before.seats[0].rx_bytes, "restart {restart}");
+        assert!(stream.goes_on(), "restart {restart}: {:?}", server.status());
+    }
+    stream.end().unwrap();
+
+    // The table stood all the time, and a stop takes everything away as ever.
+    assert!(world.server(&["nft", "list", "set", "inet", "mimamori", "active"]).contains("10.18.0.142"));
+    server.stop();
+    assert!(!world.server(&["nft", "list", "tables"]).contains("mimamori"));
+    assert!(!world.server(&["ip", "-o", "link"]).contains("mmt0"));
+}
+
+#[test]
+fn what_is_left_for_another_configuration_is_not_taken_up() {
+    must_be_root();
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&world, folder.path());
+    let mut left = server.release();
+    left.state.truncate(40);
+    let server = Server::begin(&world, folder.path(), Some(left), true);
+    assert!(server.status().seats.is_empty(), "opened anew, with what the snapshot says");
+    server.stop();
+}
+
+/// Roaming (issue: 1,000 changes of the outer address under a running stream, nothing lost).
+#[test]
+fn a_thousand_changes_of_the_outer_address_under_a_running_stream() {
+    must_be_root();
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&world, folder.path());
+    let gateway = server.plan.gateway();
+    let active = Seated::new("18-0042", SeatClass::Active, 1);
+    server.ask(active.question());
+    let device = Device::up(&world, &server, &active, "mmtr1", folder.path());
+    let stream = Stream::start(&world, gateway);
+    assert!(stream.goes_on());
+    // A port is a place, too: behind a carrier's NAT it is all that changes.
+    (20_001..=21_000).for_each(|port| device.listen(port));
+    assert!(stream.goes_on(), "{:?}", server.status());
+    let last = std::net::SocketAddr::from((DEVICE, 21_000));
+    assert!(until(|| server.status().seats[0].endpoint == Some(last)), "{:?}", server.status());
+    assert_eq!(server.status().meters["rivals"], 0);
+    stream.end().unwrap();
+    server.stop();
+}
