@@ -10,11 +10,13 @@ use std::path::Path;
 
 use listenfd::ListenFd;
 use rustix::fs::{FlockOperation, flock};
+use vpn::Handover;
 
 use crate::config::Config;
 use crate::files;
 use crate::messages::Message;
 use crate::process::{Arrow, Name, Process, process};
+use crate::relay;
 use crate::wire::frame::{CONNECTIONS_MAX, Guard, OPERATOR_FRAME_MAX, QUESTION_TIME, ROOM_FRAME_MAX};
 use crate::wire::http;
 
@@ -27,6 +29,7 @@ const ROOM_CONNECTIONS_MAX: usize = 64;
 pub struct Doors {
     open: BTreeMap<&'static str, (UnixListener, Guard)>,
     lock: Option<File>,
+    left: Option<Handover>,
 }
 
 impl Doors {
@@ -47,7 +50,12 @@ impl Doors {
             listener.set_nonblocking(true).map_err(|error| failed(&config.paths.run, &error))?;
             open.insert(door.name, (listener, guard(door.name, arrow, config)));
         }
-        Ok(Self { open, lock })
+        Ok(Self { open, lock, left: handed.left() })
+    }
+
+    /// What the last process of this room has left.
+    pub fn left(&mut self) -> Option<Handover> {
+        self.left.take()
     }
 
     /// Where sockets were made here: to be held as long as they are served, so that nobody takes them from
@@ -87,16 +95,24 @@ fn guard(door: &'static str, arrow: &Arrow, config: &Config) -> Guard {
 }
 
 /// The sockets of LISTEN_FDS by their names; each is an arrow's or refused.
-struct Handed {
+pub struct Handed {
     names: Vec<String>,
     sockets: ListenFd,
 }
 
 impl Handed {
-    fn over() -> Result<Self, Message> {
+    pub fn over() -> Result<Self, Message> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let names = names.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         Ok(Self { names, sockets: ListenFd::from_env() })
+    }
+
+    /// What the vpn room's last process has left with systemd.
+    pub fn left(&mut self) -> Option<Handover> {
+        relay::take(|name| {
+            let at = self.names.iter().position(|known| known == name)?;
+            self.sockets.take_raw_fd(at).ok().flatten().and_then(relay::adopt)
+        })
     }
 
     fn take(&mut self, name: &str) -> Result<Option<UnixListener>, Message> {

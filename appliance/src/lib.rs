@@ -16,6 +16,7 @@ pub mod operator;
 pub mod database; // edge: SQL through the provisioning room, tokio
 pub mod compose; // edge: certificates of the ceremony
 pub mod socket; // edge: the operator door's socket and lock
+pub mod relay; // edge, unsafe: descriptors by number, systemd's store
 pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks
 pub mod lines; // edge: tokio
 pub mod apart; // edge, border: Unix sockets, tokio

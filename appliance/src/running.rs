@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::jail::{self, Held, Jail};
 use crate::lines::{self, GatewayEnds, OfficeEnds, PkiEnds, SnsEnds, VpnEnds};
 use crate::messages::Message;
+use crate::relay;
 
 /// A room that does not stop by then is left to the kernel; systemd waits longer than all five.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -88,6 +89,14 @@ pub fn run(work: impl Future<Output = Result<(), Message>>) -> Result<(), Messag
     let worked = runtime.block_on(work);
     runtime.shutdown_timeout(THREADS_LIMIT);
     worked
+}
+
+/// Who comes after this process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Nobody,
+    /// Somebody who takes up the tunnels, if this is a restart.
+    Perhaps,
 }
 
 /// The rooms that stand, in the order in which they were started.
@@ -164,7 +173,8 @@ impl Running {
         let event = self.next_event(signals).await;
         notify(&[NotifyState::Stopping]);
         log::info!("stopping: {}", event.text());
-        self.stop().await;
+        // A restart and a stop begin alike; systemd drops what nobody comes for.
+        self.stop(if matches!(event, Event::Terminate) { Next::Perhaps } else { Next::Nobody }).await;
         match event {
             Event::Terminate | Event::Interrupt => Ok(()),
             Event::VpnEnded { why } => Err(Message::StartFailed { room: "vpn".to_owned(), why }),
@@ -191,7 +201,7 @@ impl Running {
     }
 
     /// In reverse: first nobody comes in, last nobody is let out.
-    pub async fn stop(&mut self) {
+    pub async fn stop(&mut self, next: Next) {
         if let Some(gateway) = self.gateway.take() {
             within("gateway", gateway.stop()).await;
         }
@@ -205,9 +215,22 @@ impl Running {
             within("pki", pki.stop()).await;
         }
         if let Some(vpn) = self.vpn.take() {
-            within("vpn", vpn.stop()).await;
+            within("vpn", leave(vpn, next)).await;
         }
         self.tasks.shutdown().await;
+    }
+}
+
+/// The tunnels are the last to go, and under systemd they do not go at all when a next process comes.
+async fn leave(vpn: vpn::Room, next: Next) {
+    if next == Next::Nobody || !relay::is_possible() {
+        return vpn.stop().await;
+    }
+    let left = vpn.release().await;
+    let kept = left.and_then(|left| relay::keep(&left).map_err(|error| error.to_string()));
+    match kept {
+        Ok(()) => log::info!("the tunnels are left to the next process"),
+        Err(why) => log::warn!("the tunnels are not left to the next process: {why}"),
     }
 }
 

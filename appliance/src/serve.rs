@@ -22,7 +22,7 @@ use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
 use crate::process::{Call, Name, Outward, Process, process};
-use crate::running::{self, Running, Signals, not_open};
+use crate::running::{self, Next, Running, Signals, not_open};
 use crate::secrets::{self, Secret};
 use crate::wire::Line;
 use crate::wire::frame::Guard;
@@ -44,10 +44,10 @@ pub fn run(config: &Config, name: Name, credentials: Option<&Path>) -> Result<()
     let row = process(name);
     right_user(row, config)?;
     folders(row, config)?;
-    let doors = Doors::open(row, config)?;
+    let mut doors = Doors::open(row, config)?;
     let database = database(row, config, credentials)?;
     let outward = Outward::of(row, config, database::server(database.as_ref())?.as_ref());
-    let opened = open(row, config, credentials, database.as_ref())?;
+    let opened = open(row, config, credentials, database.as_ref(), doors.left())?;
     let users = Users::read();
     let held = running::jailed(config, &Jail::of(row, config).calling(&outward))?;
     running::run(work(name, config, opened, doors, users, held))
@@ -90,6 +90,7 @@ fn open(
     config: &Config,
     credentials: Option<&Path>,
     database: Option<&Secret>,
+    left: Option<vpn::Handover>,
 ) -> Result<Opened, Message> {
     let name = row.name.as_str();
     let secret = || -> Result<Secret, Message> {
@@ -100,7 +101,10 @@ fn open(
         Name::Firewall => Opened::Firewall(firewall(config)?),
         Name::Vpn => {
             let room = compose::vpn(config, &secret()?)?;
-            let opened = vpn::open_with(room, || close_firewall(config));
+            let opened = match left {
+                Some(left) => vpn::open_from(room, left, |all| admit(config, all.clone())),
+                None => vpn::open_with(room, || admit(config, Admitted::new())),
+            };
             Opened::Vpn(Box::new(opened.map_err(|error| not_open(name, &error))?))
         }
         Name::Pki => {
@@ -137,14 +141,15 @@ fn firewall(config: &Config) -> Result<Firewall, Message> {
     Ok(firewall)
 }
 
-/// Asked before the TUN exists, and before this process has another thread.
-fn close_firewall(config: &Config) -> Result<(), String> {
+/// The firewall admits exactly these. Asked before the TUN exists or is taken up, and before this process has
+/// another thread.
+fn admit(config: &Config, admitted: Admitted) -> Result<(), String> {
     let mirror = mirror(config).map_err(|message| message.en())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    match runtime.block_on(mirror.ask(MirrorQuestion::Install { admitted: Admitted::new() })) {
+    match runtime.block_on(mirror.ask(MirrorQuestion::Install { admitted })) {
         Ok(MirrorAnswer::Done) => Ok(()),
         Ok(MirrorAnswer::Failed { why }) => Err(why),
         Ok(MirrorAnswer::Table { .. }) => Err("the firewall answered another question".to_owned()),
@@ -172,7 +177,7 @@ async fn work(
     match start(&mut running, name, config, opened, doors, rooms).await {
         Ok(rooms) => serve_operator(&mut running, operator, rooms),
         Err(message) => {
-            running.stop().await;
+            running.stop(Next::Nobody).await;
             return Err(message);
         }
     }

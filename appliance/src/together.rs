@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::UnixListener;
+use vpn::firewall::Firewall;
 
 use crate::adapters::upstream;
 use crate::compose;
 use crate::config::Config;
 use crate::database;
+use crate::doors::Handed;
 use crate::files;
 use crate::jail::{Held, Jail};
 use crate::lines::{self, Askers, Ends};
@@ -17,7 +19,7 @@ use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
 use crate::process::Outward;
-use crate::running::{self, Running, Signals, not_open};
+use crate::running::{self, Next, Running, Signals, not_open};
 use crate::secrets::Opened as Secrets;
 use crate::socket::OperatorSocket;
 
@@ -52,8 +54,15 @@ pub fn run(config: &Config, secrets: Secrets, credentials: Option<&Path>) -> Res
 /// vpn first: it makes the TUN behind which the gateway listens.
 fn open(rooms: compose::Rooms, vpn_dir: &Path) -> Result<Opened, Message> {
     files::private_folder(vpn_dir)?;
+    let vpn = match Handed::over()?.left() {
+        Some(left) => {
+            let firewall = Firewall::new(&rooms.vpn.nft, &rooms.vpn.plan, &rooms.vpn.interface);
+            vpn::open_from(rooms.vpn, left, |all| firewall.install(all).map_err(|error| error.to_string()))
+        }
+        None => vpn::open(rooms.vpn),
+    };
     Ok(Opened {
-        vpn: vpn::open(rooms.vpn).map_err(|error| not_open("vpn", &error))?,
+        vpn: vpn.map_err(|error| not_open("vpn", &error))?,
         pki: pki::open(rooms.pki).map_err(|error| not_open("pki", &error))?,
         sns: sns::open(rooms.sns).map_err(|error| not_open("sns", &error))?,
         gateway: gateway::open(rooms.gateway).map_err(|error| not_open("gateway", &error))?,
@@ -74,7 +83,7 @@ async fn work(
     let mut running = Running::default();
     let started = start(&mut running, opened, &askers, ends).await;
     if let Err(message) = started {
-        running.stop().await;
+        running.stop(Next::Nobody).await;
         return Err(message);
     }
     let rooms = door::Rooms {

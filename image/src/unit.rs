@@ -41,6 +41,9 @@ const HARDENING: &[&str] = &[
 /// The device through which packets enter the kernel, and no other.
 const TUN_ONLY: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw\n";
 
+/// What a restart keeps for the next process: the state, the TUN, and three ports of two families each.
+const RELAY: &str = "FileDescriptorStoreMax=32\n";
+
 /// The service of the form `together`.
 pub fn together(table: &[Process]) -> String {
     let capabilities: BTreeSet<&str> =
@@ -53,6 +56,7 @@ pub fn together(table: &[Process]) -> String {
     let _ = writeln!(text, "ExecStartPre={BINARY} check --config {CONFIG}");
     let _ = writeln!(text, "ExecStart={BINARY} run --config {CONFIG}");
     text.push_str("Restart=always\nRestartSec=1\nTimeoutStopSec=30\n");
+    text.push_str(RELAY);
     let _ = writeln!(text, "CapabilityBoundingSet={capabilities}");
     let _ = writeln!(text, "AmbientCapabilities={capabilities}");
     let _ = writeln!(text, "ReadWritePaths={STATE} {RUN} -{OUTPUT}");
@@ -137,6 +141,9 @@ pub fn service(table: &[Process], row: &Process) -> String {
         text.push_str("PrivateNetwork=yes\n");
     }
     text.push_str(if row.name == Name::Vpn { TUN_ONLY } else { "PrivateDevices=yes\n" });
+    if row.name == Name::Vpn {
+        text.push_str(RELAY);
+    }
     harden(&mut text);
     text
 }
