@@ -50,5 +50,7 @@ def least($goal; $wanted; $reached):
          most("seats loaded, ms"; 300; $ours.seats_load_ms),
          most("one change, median ms"; 1; ([$ours.seats_seat_median_ms, $ours.seats_unseat_median_ms, $ours.seats_psk_median_ms]
            | if any(. == null) then null else max end)),
-         most("status of all, ms"; 20; $ours.seats_status_median_ms)])
+         most("status of all, ms"; 20; $ours.seats_status_median_ms),
+         most("planned restart with all connected: state over, ms"; 50;
+           (if $ours.seats_handover_left_ms == null then null else $ours.seats_handover_left_ms + $ours.seats_handover_taken_ms end))])
   }

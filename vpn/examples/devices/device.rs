@@ -48,6 +48,10 @@ pub fn server_secret() -> StaticSecret {
     secret(1, 0)
 }
 
+pub fn private(number: usize) -> [u8; KEY_LEN] {
+    secret(2, number).to_bytes()
+}
+
 pub fn public(number: usize) -> [u8; 32] {
     *PublicKey::from(&secret(2, number)).as_bytes()
 }
@@ -66,7 +70,7 @@ impl Device {
         socket.set_nonblocking(true).unwrap();
         Self {
             number,
-            own: secret(2, number).to_bytes(),
+            own: private(number),
             server: *PublicKey::from(&server_secret()).as_bytes(),
             socket,
             prepared: None,

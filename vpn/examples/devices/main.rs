@@ -21,6 +21,7 @@ mod bounds;
 mod device;
 mod far;
 mod flood;
+mod handing;
 mod initiator;
 mod load;
 mod pipe;

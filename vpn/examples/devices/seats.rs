@@ -1,5 +1,5 @@
 //! How long the seating takes: a whole series from its snapshot, one change in a running loop of 10,000
-//! seats, the status of all. Needs a TUN, so it runs in the server's namespace.
+//! seats, the status of all, a planned restart with all connected. Needs a TUN, so it runs in the server's namespace.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use vpn::tun::TunDevice;
 use vpn::udp::UdpListener;
 use vpn::{AddressPlan, PresharedKey, SeatClass, Series, SlotNumber, TunnelKey, snapshot};
 
-use crate::Words;
 use crate::device::{public, server_secret};
+use crate::{Words, handing};
 
 const CHANGES: usize = 500;
 const STATUSES: usize = 20;
@@ -35,13 +35,14 @@ pub fn run(words: &Words) {
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("seating");
-    let seats = (0..count).map(|n| seat(n, n, 1, 1)).collect();
+    let seats: Vec<Seat> = (0..count).map(|n| seat(n, n, 1, 1)).collect();
+    let plan = AddressPlan::new(10, vec![(series, 18)]).unwrap();
+    let (left, taken, megabytes) = handing::over(&plan, &seats, folder.path());
     snapshot::write(&file, &Export { seats, closed: Vec::new() }).unwrap();
     let strangers: Vec<Seat> = (0..CHANGES).map(|n| seat(n, count + n, 2, 3)).collect();
 
     let begun = Instant::now();
     let receivers = Receivers::new([7; 16]);
-    let plan = AddressPlan::new(10, vec![(series, 18)]).unwrap();
     let mut plane = Plane::new(Addressing::Realm(plan), receivers);
     let key = TunnelKey::generate(server_secret().to_bytes());
     let mut shaker = Shaker::new(&key, receivers, begun, [7; 32]).ok().unwrap();
@@ -78,6 +79,7 @@ pub fn run(words: &Words) {
             "load_ms": loading.as_secs_f64() * 1e3,
             "unseat_median_ms": median(&mut unseating), "seat_median_ms": median(&mut seating),
             "psk_median_ms": median(&mut psks), "status_median_ms": median(&mut statuses),
+            "handover_left_ms": left, "handover_taken_ms": taken, "handover_mb": megabytes,
             "change_p99_ms": p99([unseating, seating, psks].concat()),
         })
     );
