@@ -2,6 +2,7 @@
 //! An edge (tasks, randomness). Ends with `stop`, which leaves no firewall table, TUN or socket behind;
 //! the snapshot stays.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ use crate::key::{PublicKey, TunnelKey};
 use crate::mirroring::{Ending, Mirroring};
 use crate::plane::{Command, Outcome, Plane};
 use crate::receiver::Receivers;
-use crate::server::{self, Ended, Helm, Report};
+use crate::server::{self, Ended, Export, Helm, Report};
 use crate::shaker::Shaker;
 use crate::slot::SlotNumber;
 use crate::snapshot;
@@ -278,13 +279,16 @@ impl Room {
     /// Ends as `stop` does, but leaves TUN, sockets, sessions and the firewall's table to a successor. When
     /// it fails nothing is left, as after `stop`.
     pub async fn release(&self) -> Result<Handover, String> {
-        let _ = self.inner.save().await;
-        let released = self.inner.helm.release().await.map_err(|ended| ended.to_string());
-        let handover = released.and_then(|released| {
-            Handover::of(&released, &self.inner.interface).map_err(|error| error.to_string())
-        });
+        let handover = self.let_go().await;
         self.settle(if handover.is_ok() { Ending::Left } else { Ending::Removed }).await;
         handover
+    }
+
+    /// The snapshot is written from what the loop has let go of: no change comes after it.
+    async fn let_go(&self) -> Result<Handover, String> {
+        let released = self.inner.helm.release().await.map_err(|ended| ended.to_string())?;
+        self.inner.write(server::export(&released.plane)).await.map_err(|error| error.to_string())?;
+        Handover::of(&released, &self.inner.interface).map_err(|error| error.to_string())
     }
 
     async fn settle(&self, firewall: Ending) {
@@ -381,13 +385,21 @@ impl Inner {
 
     async fn save(&self) -> Result<(), Ended> {
         let held = self.snapshot.lock().await;
-        let (path, export) = (held.clone(), self.helm.export().await?);
-        let written = tokio::task::spawn_blocking(move || snapshot::write(&path, &export)).await;
-        if let Ok(Err(error)) = written {
+        let export = self.helm.export().await?;
+        if let Err(error) = write(held.clone(), export).await {
             log::warn!(why = error.to_string().as_str(); "the seating snapshot could not be written");
         }
         Ok(())
     }
+
+    async fn write(&self, export: Export) -> io::Result<()> {
+        let held = self.snapshot.lock().await;
+        write(held.clone(), export).await
+    }
+}
+
+async fn write(path: PathBuf, export: Export) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || snapshot::write(&path, &export)).await.map_err(io::Error::other)?
 }
 
 /// Writes the snapshot after changes; many changes during one write become one more write.

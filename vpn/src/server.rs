@@ -420,7 +420,8 @@ impl Server {
     }
 }
 
-fn export(plane: &Plane) -> Export {
+/// The seating as it is now.
+pub fn export(plane: &Plane) -> Export {
     let seats = plane.seating().iter().map(|(_, seat)| seat.clone()).collect();
     Export { seats, closed: plane.seating().closed().collect() }
 }

@@ -22,7 +22,7 @@ pub const PORTS: [u16; 3] = [WIREGUARD, 443, 4_500];
 
 /// Something that must not pass is tried for this long; something that must pass has as long as it needs.
 pub const REFUSED_FOR: Duration = Duration::from_millis(1_200);
-pub const PASSES_WITHIN: Duration = Duration::from_secs(30);
+pub const PASSES_WITHIN: Duration = Duration::from_secs(90);
 
 /// A port that listens but that no class may reach: only the firewall stands before it.
 pub const HIDDEN_PORT: u16 = 2222;
