@@ -280,6 +280,17 @@ fn revoked(mut enrolment: Enrolment) -> Enrolment {
     enrolment
 }
 
+/// 解錠: the pause is over and its entries forgotten; `None` when nothing pauses. A lock needs another bundle.
+pub fn unpaused(mut enrolment: Enrolment, now: i64) -> Option<Enrolment> {
+    let living = matches!(enrolment.state, EnrolmentState::Open | EnrolmentState::Claimed);
+    if !living || enrolment.paused_until <= now {
+        return None;
+    }
+    enrolment.paused_until = 0;
+    // The fifteen that lock stay counted: an unlocked sheet is no new sheet of guesses.
+    Some(enrolment)
+}
+
 /// Wrong entries stay counted: more time is no more guesses.
 fn extended(mut enrolment: Enrolment, valid_until: i64) -> Result<Enrolment, Refusal> {
     match enrolment.state {

@@ -29,10 +29,16 @@ pub enum Action {
     SendLetter,
     ChangeAdmin,
     RenewBundle,
+    ListFlows,
+    DriveFlow,
+    SeeFees,
+    ManageFees,
+    Search,
+    AnswerCall,
 }
 
 impl Action {
-    pub const ALL: [Action; 20] = [
+    pub const ALL: [Action; 26] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -53,6 +59,12 @@ impl Action {
         SendLetter,
         ChangeAdmin,
         RenewBundle,
+        ListFlows,
+        DriveFlow,
+        SeeFees,
+        ManageFees,
+        Search,
+        AnswerCall,
     ];
 }
 
@@ -137,6 +149,12 @@ const RULES: &[Rule] = &[
     rule("B-07", SendLetter, Secretariat, ANY),
     rule("B-02", ChangeAdmin, Secretariat, ANY),
     rule("B-03", RenewBundle, Secretariat, ANY),
+    rule("A-02", ListFlows, Secretariat, ANY),
+    rule("A-02", DriveFlow, Secretariat, ANY),
+    rule("F-11", SeeFees, Secretariat, ANY),
+    rule("F-11", ManageFees, Secretariat, ANY),
+    rule("B-01", Search, Secretariat, ANY),
+    rule("P-16", AnswerCall, Secretariat, ANY),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -187,7 +205,8 @@ mod tests {
         match action {
             SeeHome => "Sa",
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
-            | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle => "S",
+            | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
+            | SeeFees | ManageFees | Search | AnswerCall => "S",
             ListPatients | ListDevices | SeeReceipt => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice => "a",
             ReportLost => "Sas",

@@ -1,7 +1,7 @@
 //! What lies on somebody's desk: what waits for the secretariat, what a facility's admin sees of its devices.
 //! Reads only. Edge: SQL.
 
-use pki::identity::FacilityId;
+use pki::identity::{FacilityId, MembershipId};
 use vpn::slot::SlotNumber;
 
 use crate::claim::WINDOW_MS;
@@ -158,6 +158,18 @@ pub async fn admin_address(shared: &Shared, facility: &str) -> Result<String, Fa
     .fetch_one(shared.store.pool())
     .await?;
     Ok(address.unwrap_or_default())
+}
+
+/// Members of families, with the name of the 患者・家族事業所: who may leave (C-9).
+pub async fn family_members(shared: &Shared) -> Result<Vec<(MembershipId, String)>, Fault> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT m.membership, p.name, f.name FROM membership m
+         JOIN person p ON p.person = m.person JOIN facility f ON f.facility = m.facility
+         WHERE m.role = 'family' AND m.state = 'active' ORDER BY f.code, p.login",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
+    rows.into_iter().map(|(id, name, facility)| Ok((parse(&id)?, format!("{name}（{facility}）")))).collect()
 }
 
 /// A facility's name; empty when there is none.

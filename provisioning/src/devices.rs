@@ -28,3 +28,12 @@ pub(crate) async fn holder(conn: &mut Conn, slot: SlotNumber) -> Result<Option<H
     })
     .transpose()
 }
+
+/// Whose number it is, with or without a device.
+pub(crate) async fn slot_facility(conn: &mut Conn, slot: SlotNumber) -> Result<Option<FacilityId>, Fault> {
+    let facility: Option<Option<String>> = sqlx::query_scalar("SELECT facility FROM slot WHERE slot = $1")
+        .bind(slot.to_string())
+        .fetch_optional(conn)
+        .await?;
+    facility.flatten().as_deref().map(parse).transpose()
+}

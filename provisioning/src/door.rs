@@ -5,6 +5,7 @@ use pki::identity::{FacilityId, PersonId, TraceId};
 use serde::{Deserialize, Serialize};
 use vpn::slot::{Series, SlotNumber};
 
+use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
 
@@ -81,6 +82,8 @@ pub enum ProvisioningQuestion {
     /// The TXT records that make receivers believe our mail.
     MailDns,
     Fee(FeeQuestion),
+    /// 一時停止, 再開, 解錠.
+    Call(CallQuestion),
     Flow(FlowQuestion),
     AuditList {
         after: u64,
@@ -146,6 +149,7 @@ pub enum ProvisioningAnswer {
     Letter(LetterRow),
     MailDns(Vec<DnsRecord>),
     Fee(FeeAnswer),
+    Change(SlotChange),
     Flow(FlowAnswer),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },

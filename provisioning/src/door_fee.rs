@@ -38,6 +38,28 @@ pub enum FeeQuestion {
         on: String,
         dry_run: bool,
     },
+    /// The account from which a facility pays (口座振替).
+    Account {
+        facility: FacilityId,
+        bank: String,
+        branch: String,
+        kind: String,
+        number: String,
+        holder: String,
+        dry_run: bool,
+    },
+    /// The file that asks the bank for what is unpaid.
+    Debit {
+        fiscal_year: i16,
+        on: String,
+        dry_run: bool,
+    },
+    /// What the bank did with it.
+    Settle {
+        bytes: Vec<u8>,
+        on: String,
+        dry_run: bool,
+    },
     /// Switches, issuer, prices, tax and campaigns in force.
     Settings,
     Set {
@@ -61,6 +83,53 @@ pub enum FeeAnswer {
     Settings(FeeSettings),
     File { name: String, bytes: Vec<u8> },
     Pages { html: String, last: Option<String>, count: u32 },
+    Account(AccountRow),
+    Debit(DebitFile),
+    Settled(DebitReport),
+}
+
+/// An account as the bank has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    pub facility: String,
+    pub bank: String,
+    pub branch: String,
+    /// 普通, 当座.
+    pub kind: String,
+    pub number: String,
+    /// In the bank's letters.
+    pub holder: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebitFile {
+    pub name: String,
+    pub on: String,
+    pub count: u32,
+    pub total: u64,
+    /// Unpaid, and to be paid in another way.
+    pub without_account: u32,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebitReport {
+    pub on: String,
+    pub dry_run: bool,
+    pub paid: u32,
+    pub total: u64,
+    /// Noted by an earlier file.
+    pub known: u32,
+    pub unsettled: Vec<Unsettled>,
+}
+
+/// What the bank could not collect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    pub invoice: String,
+    pub name: String,
+    pub total: u64,
+    pub reason_ja: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -116,6 +116,15 @@ pub struct FlowStep {
     pub ready: bool,
     /// Only a confirmation closes it.
     pub confirms: bool,
+    /// Why it may not be closed now; empty when it may, or when it is closed.
+    #[serde(default)]
+    pub held_ja: String,
+    /// What closing it does beyond the checklist; empty when it does nothing more.
+    #[serde(default)]
+    pub would_ja: String,
+    /// It takes something from somebody, and cannot be taken back by a step.
+    #[serde(default)]
+    pub grave: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,8 @@ use crate::messages::{Message, shown};
 use crate::office_fault::OfficeFault;
 use crate::store::{Conn, Store, transaction};
 use crate::written_date;
+use crate::zengin::{self, Account};
+use crate::{fee_accounts, zengin_text};
 
 /// Invoices in one answer: a page of them is 4 KB, and an answer must fit the door's frame (16 MiB).
 const PAGES_MAX: u32 = 500;
@@ -29,13 +31,16 @@ const VALUE_MAX: usize = 200;
 const DUE_DAYS: i32 = 60;
 const DUE_DAYS_MAX: i32 = 366;
 
-const ISSUER: [(&str, &str); 6] = [
+const ISSUER: [(&str, &str); 9] = [
     ("issuer-name", "請求書の発行者名（なければ事務局の名称）"),
     ("issuer-number", "適格請求書発行事業者の登録番号（Tと13桁）"),
     ("issuer-address", "発行者の所在地"),
     ("issuer-telephone", "発行者の電話番号（なければ事務局の電話番号）"),
     ("issuer-bank", "振込先（銀行、支店、種別、口座番号、名義を1行で）"),
     ("due-days", "発行日から支払期限までの日数（なければ60）"),
+    ("debit-code", "口座振替の委託者コード（10桁まで）"),
+    ("debit-name", "口座振替の委託者名（カナ40文字まで）"),
+    ("debit-account", "口座振替の委託者の口座（例 0147-001-普通-1234567）"),
 ];
 
 pub async fn answer(
@@ -74,6 +79,21 @@ pub async fn answer(
             paid(store, now_ms, operator, &invoice, &on, dry_run)
                 .await
                 .map(|row| FeeAnswer::Invoices(vec![row]))
+        }
+        FeeQuestion::Account { facility, bank, branch, kind, number, holder, dry_run } => {
+            drop(conn);
+            let account = Account::parse(&bank, &branch, &kind, &number, &holder)?;
+            let set = fee_accounts::set(store, now_ms, operator, facility.as_str(), &account, dry_run);
+            set.await.map(FeeAnswer::Account)
+        }
+        FeeQuestion::Debit { fiscal_year, on, dry_run } => {
+            drop(conn);
+            let year = year(fiscal_year)?.0;
+            fee_accounts::debit(store, now_ms, operator, year, &on, dry_run).await.map(FeeAnswer::Debit)
+        }
+        FeeQuestion::Settle { bytes, on, dry_run } => {
+            drop(conn);
+            fee_accounts::settle(store, now_ms, operator, &bytes, &on, dry_run).await.map(FeeAnswer::Settled)
         }
         FeeQuestion::Settings => settings(&mut conn).await.map(FeeAnswer::Settings),
         FeeQuestion::Set { name, value, dry_run } => {
@@ -191,9 +211,12 @@ async fn issue(
     let due = today.checked_add(due_days.days()).unwrap_or(today);
     let days = (today.to_string(), due.to_string());
     let first = fee_rows::take_numbers(conn, year.0, i64::from(count(new.len()))).await?;
-    for (number, (debtor, bill)) in (first..).zip(new) {
-        let number = format!("{}-{number:05}", year.0);
-        fee_rows::insert(conn, &number, year.0, debtor, bill, (&days.0, &days.1)).await?;
+    let numbered: Vec<(String, &Debtor, &Bill)> = (first..)
+        .zip(new)
+        .map(|(number, (debtor, bill))| (format!("{}-{number:05}", year.0), *debtor, bill))
+        .collect();
+    for some in numbered.chunks(fee_rows::INSERT_MAX) {
+        fee_rows::insert(conn, year.0, some, (&days.0, &days.1)).await?;
     }
     Ok(())
 }
@@ -377,6 +400,9 @@ async fn set_in(
 fn fits(name: &str, value: &str) -> bool {
     match name {
         "issuer-number" => is_registration_number(value),
+        "debit-code" => zengin::digits(value, 10, true, "").is_ok(),
+        "debit-name" => zengin_text::name(value).is_ok_and(|name| name.chars().count() <= 40),
+        "debit-account" => fee_accounts::own_account(value, "ｱ").is_some(),
         "due-days" => value.parse().is_ok_and(|days: i32| (1..=DUE_DAYS_MAX).contains(&days)),
         name if ISSUER.iter().any(|(known, _)| *known == name) => true,
         name => Rules::default().set(name, value).is_some(),

@@ -31,6 +31,52 @@ pub fn what(line: &Line) -> String {
     format!("{service}{free}")
 }
 
+/// A line of the price table in words: month, group, networks, yen, rule.
+pub fn price(line: &str) -> (String, &'static str, &'static str, String, String) {
+    let parts: Vec<&str> = line.split(' ').collect();
+    let [from, group, networks, amount, rule] = parts.as_slice() else {
+        return (line.to_owned(), "", "", String::new(), String::new());
+    };
+    let group = match *group {
+        "institution" => "医科・歯科・薬局",
+        "service" => "訪問看護・居宅介護支援など",
+        _ => "患者・家族、ヘルパー、民生委員",
+    };
+    let networks = match *networks {
+        "sns" => "SNSのみ",
+        "medical-net" => "メディカルネットのみ",
+        _ => "メディカルネットとSNS",
+    };
+    let from = from.parse::<Month>().map_or_else(|_| (*from).to_owned(), |month| month.ja());
+    (
+        from,
+        group,
+        networks,
+        amount.parse().map_or_else(|_| (*amount).to_owned(), |n: u64| yen(&n)),
+        (*rule).to_owned(),
+    )
+}
+
+/// A switch's word for a clerk.
+pub fn choice(word: &str) -> &str {
+    match word {
+        "next-month" => "翌月から",
+        "same-month" => "その月から",
+        "whole-year" => "年度の始めから",
+        "no-refund" => "年度末まで（返金しない）",
+        "until-month" => "やめた月まで",
+        "next-fiscal-year" => "翌年度から",
+        "here" => "ここで請求する",
+        "elsewhere" => "メディカルネットの事務局が請求する",
+        "down" => "切り捨て",
+        "nearest" => "四捨五入",
+        "up" => "切り上げ",
+        "suppress" => "発行しない",
+        "issue" => "発行する",
+        other => other,
+    }
+}
+
 pub fn span(line: &Line) -> String {
     let Line { from, until, months, .. } = line;
     if from == until {
@@ -56,6 +102,16 @@ pub fn day(iso: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// F-10: every switch speaks Japanese.
+    #[test]
+    fn f_10_no_word_of_a_switch_reaches_a_clerk() {
+        for word in crate::fees::Rules::SWITCHES.iter().flat_map(|(_, words)| words.iter()) {
+            assert!(!choice(word).is_ascii(), "{word}");
+        }
+        let shown = price("2024-04 institution medical-net+sns 3000 F-03");
+        assert_eq!((shown.0.as_str(), shown.3.as_str(), shown.4.as_str()), ("2024年4月", "3,000", "F-03"));
+    }
 
     #[test]
     fn yen_are_grouped() {

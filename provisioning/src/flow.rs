@@ -253,14 +253,16 @@ pub fn open_steps(state: &State) -> impl Iterator<Item = &'static Step> {
 
 /// What may be done now.
 pub fn ready(state: &State, now: i64) -> Vec<&'static Step> {
-    let may = |step: &&'static Step| {
-        let event = match step.does {
-            Does::Confirm => Event::Confirmed(step.id.to_owned(), How::Telephone),
-            _ => Event::Step(step.id.to_owned()),
-        };
-        next(state, &event, "", now).is_ok()
+    open_steps(state).filter(|step| refused(state, step, now).is_none()).collect()
+}
+
+/// Why a step may not be closed now; `None` when it may.
+pub fn refused(state: &State, step: &Step, now: i64) -> Option<Refused> {
+    let event = match step.does {
+        Does::Confirm => Event::Confirmed(step.id.to_owned(), How::Telephone),
+        _ => Event::Step(step.id.to_owned()),
     };
-    open_steps(state).filter(may).collect()
+    next(state, &event, "", now).err()
 }
 
 /// D-01: mails sent long ago that nobody has confirmed.

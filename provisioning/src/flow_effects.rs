@@ -228,6 +228,9 @@ async fn change(conn: &mut Conn, place: &Place<'_>) -> Result<(), OfficeFault> {
     Ok(())
 }
 
+/// What 様式3 changes here; the admin's address has a procedure of its own (G-04).
+pub const FIELDS: [&str; 5] = ["name", "code", "telephone", "postal-address", "representative"];
+
 /// A field of 様式3 as it will stand in the registry.
 pub fn changed(field: &str, value: &str) -> Result<String, Message> {
     match field {
@@ -237,9 +240,6 @@ pub fn changed(field: &str, value: &str) -> Result<String, Message> {
         }
         "code" => FacilityCode::parse(value).map(|code| code.to_string()),
         "telephone" => facility::telephone(value),
-        _ => Err(Message::WordUnknown {
-            given: crate::messages::shown(field),
-            known: "name、code、telephone、postal-address、representative".into(),
-        }),
+        _ => Err(Message::WordUnknown { given: crate::messages::shown(field), known: FIELDS.join("、") }),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pki::identity::FacilityId;
+use pki::identity::{FacilityId, MembershipId, PatientId};
 use serde_json::json;
 
 use crate::audit;
@@ -16,7 +16,8 @@ use crate::flow_effects::{self, After, Place};
 use crate::flow_forms::{Form, Need, needs};
 use crate::flow_question::Question;
 use crate::flow_rows::{self, FlowCase};
-use crate::flow_steps::{Does, Flow, Mail, Who};
+use crate::flow_steps::{Does, Flow, Mail, Step, Who};
+use crate::idempotency::{self, Repeatable};
 use crate::jst;
 use crate::messages::{Message, shown};
 use crate::office_fault::OfficeFault;
@@ -47,38 +48,59 @@ pub async fn answer(
             detail(&mut conn, &case, now, false).await
         }
         FlowQuestion::Open { flow, facility, patient, membership, forms, dry_run } => {
-            let flow = word(&flow, Flow::parse, || Flow::ALL.map(Flow::id).join("、"))?;
-            let forms = forms.iter().map(|text| form(text)).collect::<Result<BTreeSet<Form>, Message>>();
-            let state = flow::open(flow, forms?, &operator.name, now);
-            let opened = async |conn: &mut Conn| -> Result<FlowAnswer, Fault> {
-                known(conn, facility.as_ref()).await?;
-                let case = flow_rows::insert(
-                    conn,
-                    now,
-                    &state,
-                    facility.as_ref(),
-                    patient.as_ref(),
-                    membership.as_ref(),
-                )
-                .await?;
-                note(
-                    conn,
-                    now,
-                    operator,
-                    "case.open",
-                    &case,
-                    json!({ "flow": flow.id(), "facility": facility }),
-                )
-                .await?;
-                detail(conn, &case, now, dry_run).await
-            };
-            if dry_run {
-                return opened(&mut *shared.store.begin().await?).await;
-            }
-            transaction!(shared.store, conn => opened(conn).await)
+            let opening = Opening { flow, facility, patient, membership, forms };
+            open(shared, operator, &opening, None, dry_run).await
         }
         FlowQuestion::Act { case, act, dry_run } => self::act(shared, operator, &case, &act, dry_run).await,
     }
+}
+
+/// What a new case begins with.
+pub struct Opening {
+    pub flow: String,
+    pub facility: Option<FacilityId>,
+    pub patient: Option<PatientId>,
+    pub membership: Option<MembershipId>,
+    pub forms: Vec<String>,
+}
+
+/// A new case; the same request again shows the case that the first one opened.
+pub async fn open(
+    shared: &Shared,
+    operator: &Operator,
+    opening: &Opening,
+    request: Option<&Repeatable>,
+    dry_run: bool,
+) -> Result<FlowAnswer, Fault> {
+    let now = world::now_ms();
+    if dry_run {
+        return open_in(&mut *shared.store.begin().await?, operator, opening, request, now, true).await;
+    }
+    transaction!(shared.store, conn => open_in(conn, operator, opening, request, now, false).await)
+}
+
+async fn open_in(
+    conn: &mut Conn,
+    operator: &Operator,
+    opening: &Opening,
+    request: Option<&Repeatable>,
+    now: i64,
+    dry_run: bool,
+) -> Result<FlowAnswer, Fault> {
+    if let Some(case) = idempotency::recall(conn, request, now).await? {
+        return detail(conn, &case, now, dry_run).await;
+    }
+    let Opening { flow, facility, patient, membership, forms } = opening;
+    let flow = word(flow, Flow::parse, || Flow::ALL.map(Flow::id).join("、"))?;
+    let forms = forms.iter().map(|text| form(text)).collect::<Result<BTreeSet<Form>, Message>>();
+    let state = flow::open(flow, forms?, &operator.name, now);
+    known(conn, facility.as_ref()).await?;
+    let case = flow_rows::insert(conn, now, &state, facility.as_ref(), patient.as_ref(), membership.as_ref());
+    let case = case.await?;
+    let about = json!({ "flow": flow.id(), "facility": facility });
+    note(conn, now, operator, "case.open", &case, about).await?;
+    idempotency::remember(conn, request, &case, now).await?;
+    detail(conn, &case, now, dry_run).await
 }
 
 async fn known(conn: &mut Conn, facility: Option<&FacilityId>) -> Result<(), OfficeFault> {
@@ -313,24 +335,11 @@ fn row(case: &FlowCase, now: i64) -> FlowRow {
 async fn detail(conn: &mut Conn, case: &str, now: i64, dry_run: bool) -> Result<FlowAnswer, Fault> {
     let found = flow_rows::find(conn, case).await?;
     let state = &found.state;
-    let ready: Vec<&str> = flow::ready(state, now).into_iter().map(|step| step.id).collect();
     let asked = needs(state.flow)
         .iter()
         .filter_map(|need| if let Need::When(_, question, _) = need { Some(*question) } else { None });
     let questions: BTreeSet<Question> = asked.chain(state.flow.asks().iter().copied()).collect();
-    let steps = flow::steps(state).map(|step| {
-        let closed = state.closed.get(step.id);
-        FlowStep {
-            id: step.id.to_owned(),
-            name_ja: step.name_ja.to_owned(),
-            who_ja: who(step.who).to_owned(),
-            at: closed.map(|closed| jst::rfc3339(closed.at)),
-            operator: closed.map(|closed| closed.operator.clone()),
-            how: closed.and_then(|closed| closed.how).map(|how| how.ja().to_owned()),
-            ready: ready.contains(&step.id),
-            confirms: step.does == Does::Confirm,
-        }
-    });
+    let steps = flow::steps(state).map(|step| shown_step(case, state, step, now));
     Ok(FlowAnswer::Case(Box::new(FlowDetail {
         row: row(&found, now),
         patient: found.patient.clone(),
@@ -354,6 +363,33 @@ async fn detail(conn: &mut Conn, case: &str, now: i64, dry_run: bool) -> Result<
         erase_from: state.erase_from.map(jst::rfc3339),
         dry_run,
     })))
+}
+
+/// A step with what closing it would do, or what it waits for.
+fn shown_step(case: &str, state: &flow::State, step: &'static Step, now: i64) -> FlowStep {
+    let closed = state.closed.get(step.id);
+    let refused = closed.is_none().then(|| flow::refused(state, step, now)).flatten();
+    FlowStep {
+        id: step.id.to_owned(),
+        name_ja: step.name_ja.to_owned(),
+        who_ja: who(step.who).to_owned(),
+        at: closed.map(|closed| jst::rfc3339(closed.at)),
+        operator: closed.map(|closed| closed.operator.clone()),
+        how: closed.and_then(|closed| closed.how).map(|how| how.ja().to_owned()),
+        ready: closed.is_none() && refused.is_none(),
+        confirms: step.does == Does::Confirm,
+        held_ja: refused.map(|refused| held(case, refused)).unwrap_or_default(),
+        would_ja: step.does.would_ja().to_owned(),
+        grave: step.does.is_grave(),
+    }
+}
+
+/// What a step waits for, as short as a line of a list.
+fn held(case: &str, refused: Refused) -> String {
+    match refused {
+        Refused::TooEarly { missing, .. } => format!("{missing}の後"),
+        other => told(case, other).trouble().ja,
+    }
 }
 
 fn who(who: Who) -> &'static str {

@@ -86,6 +86,46 @@ impl Does {
     pub fn holds_up(self) -> bool {
         !matches!(self, Does::Confirm | Does::Observe)
     }
+
+    /// Whoever loses something by it should be sure of it: a page asks once more.
+    pub fn is_grave(self) -> bool {
+        matches!(
+            self,
+            Does::RemoveFacility | Does::CutUsers | Does::SuspendFamilyMember | Does::StopLinks | Does::Erase
+        )
+    }
+
+    /// What closing the step does, as a clerk reads it; empty for what only ticks the checklist.
+    pub fn would_ja(self) -> &'static str {
+        match self {
+            Does::Accept => {
+                "足りない書類や答えがないことを確かめて、受理します。受理の後は、答えを変えられません。"
+            }
+            Does::RegisterPatient => "「患者」の画面で登録したことを記録します。",
+            Does::RegisterFacility => "様式1の受理で事業所が登録されていることを確かめます。",
+            Does::RegisterFamily => "患者・家族事業所が登録されていることを確かめます。",
+            Does::Link | Does::LinkFamily => "「患者」の画面で紐づけたことを記録します。",
+            Does::AddPatientSelf => "チームに患者・本人を加えたことを記録します。",
+            Does::RemoveFacility => {
+                "すべてのチームから外れる案件では、事業所を解除し、所属する人の利用を止め、端末をすべて利用停止にします。書いた記事はチームに残ります。"
+            }
+            Does::CutUsers => "外れた事業所の利用者（職員）が使えなくなったことを記録します。",
+            Does::SuspendFamilyMember => {
+                "離脱する方は、その場でログインできなくなります。ほかのご家族は変わりません。"
+            }
+            Does::StopLinks => {
+                "患者のすべての紐づけを止めます。消去は、待機期間の後です（直ちに、と答えた案件を除く）。"
+            }
+            Does::Erase => "患者の記事の消去を記録します。消去は元に戻せません。",
+            Does::ChangeFacility => "記録した変更を、事業所の登録に書き込みます。",
+            Does::ReadOnly => "チームを閲覧のみにしたことを記録します。保存期間はこの日から数えます。",
+            Does::Send(Mail::M02 | Mail::M04) => "接続設定一式が用意されていることを確かめます。",
+            Does::Send(_) => "宛先の施設内管理者に、お知らせのメールを送ります。",
+            Does::Confirm => "相手がお知らせを確かめたことを、方法とともに記録します。",
+            Does::Recognise => "電話の記録と本人確認がそろっていることを確かめます。",
+            Does::Arrived | Does::Observe => "",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

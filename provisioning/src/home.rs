@@ -14,8 +14,8 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    claim_http, console, device_pages, facility_pages, letter_pages, office_pages, patient_pages,
-    renewal_pages,
+    claim_http, console, device_pages, facility_pages, fee_account_pages, fee_pages, flow_new_pages,
+    flow_pages, letter_pages, office_pages, patient_pages, renewal_pages, search_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -33,6 +33,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(device_pages::router())
         .merge(letter_pages::router())
         .merge(renewal_pages::router())
+        .merge(flow_pages::router())
+        .merge(flow_new_pages::router())
+        .merge(search_pages::router())
+        .merge(fee_pages::router())
+        .merge(fee_account_pages::router())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shared)
@@ -53,7 +58,7 @@ async fn first_page(
 }
 
 /// By role; who has no console is told so by the rule that is missing.
-async fn home(shared: &Shared, caller: &Caller) -> Response {
+async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
     if caller.identity.role == Role::Secretariat {
         return office_pages::home(shared, caller).await;
     }

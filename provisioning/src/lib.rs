@@ -7,6 +7,7 @@ pub mod fees; // border
 pub mod fee_bill; // border
 pub mod door_fee; // border
 pub mod door_flow; // border
+pub mod door_call; // border
 pub mod door; // border
 
 // nouns
@@ -16,6 +17,7 @@ pub mod jst;
 pub mod facility;
 pub mod login;
 pub mod password;
+pub mod find;
 pub mod written_date;
 pub mod dates;
 pub mod ticket;
@@ -46,6 +48,8 @@ pub mod flow; // border
 pub mod fee_kind;
 pub mod fee_words;
 pub mod fee_paper;
+pub mod zengin_text;
+pub mod zengin;
 
 // the bundle as a mail
 pub mod flow_letter;
@@ -87,6 +91,7 @@ pub mod acceptance; // edge: SQL, randomness
 pub mod registry; // edge: SQL
 pub mod setup; // edge: SQL, randomness
 pub mod fee_rows; // edge: SQL
+pub mod fee_accounts; // edge: SQL
 pub mod fee_office; // edge: SQL
 
 // people and what they hold
@@ -109,6 +114,7 @@ pub mod renewal; // edge: SQL, randomness
 mod receipt_rows; // edge: SQL
 mod points; // edge: SQL, tokio
 pub mod revocation; // edge: SQL, tokio
+pub mod suspension; // edge: SQL, tokio
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
@@ -120,14 +126,22 @@ mod problem; // edge, border: HTTP, JSON
 mod claim_http; // edge, border: HTTP, JSON
 mod console; // edge, border: HTTP, JSON
 mod desk; // edge: SQL
+mod find_rows; // edge: SQL
+mod telephone; // edge: SQL, tokio
 pub mod views;
+mod upload;
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
+mod flow_pages; // edge, border: HTTP, forms
 mod office_pages; // edge, border: HTTP, forms
 mod letter_pages; // edge, border: HTTP, forms
 mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
+mod flow_new_pages; // edge, border: HTTP, forms
+mod search_pages; // edge, border: HTTP, forms
+mod fee_pages; // edge, border: HTTP, forms
+mod fee_account_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

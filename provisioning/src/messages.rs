@@ -345,6 +345,22 @@ catalogue! {
         "設定「{name}」に「{given}」は使えません。", "The setting \"{name}\" cannot be \"{given}\".",
         "mimamori fee settings で名前と選べる値を確かめてください。", "Look at `mimamori fee settings` for names and values."
     }
+    HolderForm { given: String } => "MM-5357" Usage {
+        "口座名義「{given}」に、銀行で使えない文字があります。", "The account holder \"{given}\" holds a letter that banks do not have.",
+        "通帳のカナ名義のとおりに、カナ・英大文字・数字で書いてください。", "Write the name in kana as the passbook has it."
+    }
+    AccountForm { what: String } => "MM-5358" Usage {
+        "口座の{what}が正しくありません。", "The account's {what} is not right.",
+        "預金口座振替依頼書と照らして、書き直してください。", "Compare it with the customer's mandate."
+    }
+    DebitSetting { what: String } => "MM-5359" Conflict {
+        "口座振替に必要な設定がありません: {what}。", "Direct debit lacks a setting: {what}.",
+        "「料金」の設定で、銀行との契約のとおりに登録してください。", "Set it under fees as agreed with the bank."
+    }
+    DebitFile { line: usize, why: String } => "MM-5360" Usage {
+        "口座振替のファイルの{line}行目: {why}。", "Line {line} of the direct debit file: {why}.",
+        "何も取り込んでいません。銀行から受け取ったままのファイルか確かめてください。", "Nothing was taken over; make sure that it is the bank's own file."
+    }
     // 536x: the cases of the flows
     CaseStepUnknown { case: String, step: String } => "MM-5361" NotFound {
         "案件{case}に手順{step}はありません。", "Case {case} has no step {step}.",

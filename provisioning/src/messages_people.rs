@@ -208,6 +208,26 @@ catalogue! {
         "二つのアドレスが違います。", "The two addresses differ.",
         "正しいアドレスを確かめ、二つとも入力し直してください。", "Make sure of the right one and type it twice."
     }
+    FlowFacility => "MM-5617" 422 {
+        "どの事業所の案件かが選ばれていません。", "No facility was chosen for the case.",
+        "事業所を名前か番号で探して、選んでください。", "Find the facility by name or code and choose it."
+    }
+    FlowPatient => "MM-5618" 422 {
+        "どの患者の案件かが選ばれていません。", "No patient was chosen for the case.",
+        "患者を選んでください。登録がまだのときは、先に「患者」で登録してください。", "Choose the patient; register them first if they are not listed."
+    }
+    CallBackMissing => "MM-5619" 409 {
+        "折り返しの電話の記録がないので、電話での依頼では変更できません。", "Nothing is changed by telephone before the facility was called back.",
+        "登録されている番号に折り返し、相手を確かめて記録してください（30分間有効です）。", "Call the registered number, recognise the person, and note it; it counts for 30 minutes."
+    }
+    NotPaused => "MM-5620" 409 {
+        "VPN番号{}は入力ちがいで止まっていません。", "Slot {} is not paused by wrong entries.",
+        "期限切れのときは延長を、入力ちがいが15回のときは再発行を使ってください。", "Extend it when it is out of date; reissue it after fifteen wrong entries."
+    }
+    NotSuspendable => "MM-5621" 409 {
+        "VPN番号{}は、いまの状態では一時停止も再開もできません。", "Slot {} can be neither suspended nor resumed as it stands.",
+        "VPN番号の画面で状態を確かめてください。", "Look at the slot's state."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",

@@ -18,7 +18,9 @@ use crate::desk::{self, DeviceLine, HeldLetter, OpenEnrolment, PendingReceipt};
 use crate::door::{
     AcceptReport, AcceptedCase, CaseChoice, CaseDetail, CaseRow, FacilityRow, SlotDetail, SlotRow,
 };
+use crate::door_flow::FlowRow;
 use crate::fault::Fault;
+use crate::flow_pages;
 use crate::messages_people::PeopleMessage;
 use crate::page::{frame, operator, refuse, show};
 use crate::problem::{Caller, see_other};
@@ -50,6 +52,8 @@ struct HomePage {
     enrolments: Vec<OpenEnrolment>,
     receipts: Vec<PendingReceipt>,
     letters: Vec<HeldLetter>,
+    /// Cases of the flows in which the next step is the secretariat's, or a confirmation is late.
+    flows: Vec<FlowRow>,
     facilities: u32,
     slots_active: u32,
 }
@@ -114,13 +118,15 @@ struct SlotPage {
 }
 
 /// The first page: what needs somebody.
-pub async fn home(shared: &Shared, caller: &Caller) -> Response {
+pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
     let page = async {
         permit(caller, Action::SeeHome, &Object::Association)?;
         let pool = shared.store.pool();
         let status = registry::status(pool).await?;
         let cases = registry::cases(pool).await?.into_iter().filter(|case| case.state == "received");
         let open = desk::open_enrolments(shared).await?;
+        let mut flows = flow_pages::rows(shared, caller).await?;
+        flows.retain(|row| row.overdue || (row.phase != "done" && !row.next_ja.is_empty()));
         let (stuck, enrolments) = open.into_iter().partition(|open| open.locked || open.late);
         Ok(HomePage {
             frame: frame(shared, caller, "/").await?,
@@ -129,6 +135,7 @@ pub async fn home(shared: &Shared, caller: &Caller) -> Response {
             enrolments,
             receipts: desk::pending_receipts(shared).await?,
             letters: desk::held_letters(shared).await?,
+            flows,
             facilities: status.facilities,
             slots_active: status.slots_active,
         })

@@ -19,7 +19,7 @@ use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::{
     acceptance, admin_address, audit, fee_office, flow_office, intake, jst, letters, registry, renewal,
-    template, world,
+    suspension, template, world,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -86,6 +86,9 @@ async fn decide(
         Question::OutboxRetry { message } => send_again(shared, &operator, &message).await.map_err(read),
         Question::MailDns => dns(postman).map_err(read),
         Question::Fee(question) => fee(shared, &operator, question).await.map_err(read),
+        Question::Call(question) => {
+            suspension::answer(shared, &operator, question).await.map(Answer::Change).map_err(told)
+        }
         Question::Flow(question) => flow(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;

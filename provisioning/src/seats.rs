@@ -288,10 +288,13 @@ async fn active_generation(conn: &mut Conn, slot: SlotNumber) -> Result<Option<u
 }
 
 async fn rows(shared: &Shared) -> Result<Vec<Seat>, Fault> {
-    let rows: Vec<(String, String, String, String, i64)> =
-        sqlx::query_as("SELECT slot, class, public_key, psk, generation FROM seat ORDER BY slot, place")
-            .fetch_all(shared.store.pool())
-            .await?;
+    let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+        // Who is suspended keeps the key and has no seat.
+        "SELECT t.slot, t.class, t.public_key, t.psk, t.generation FROM seat t JOIN slot s ON s.slot = t.slot
+             WHERE s.state <> 'suspended' ORDER BY t.slot, t.place",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
     rows.into_iter()
         .map(|(slot, class, key, psk, generation)| {
             Ok(Seat {

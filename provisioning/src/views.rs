@@ -20,9 +20,12 @@ pub struct Frame {
 const OFFICE_MENU: &[(&str, &str)] = &[
     ("/", "ホーム"),
     ("/cases", "申込"),
+    ("/flows", "案件"),
     ("/facilities", "事業所"),
     ("/slots", "VPN番号"),
     ("/patients", "患者"),
+    ("/fees", "料金"),
+    ("/search", "探す・電話"),
 ];
 /// The facility admin's menu.
 const FACILITY_MENU: &[(&str, &str)] = &[("/", "端末"), ("/people", "利用者"), ("/patients", "患者")];
@@ -61,6 +64,11 @@ pub fn role(role: &Role) -> &'static str {
     }
 }
 
+/// The same, as the registry writes it.
+pub fn role_word(word: &str) -> &str {
+    word.parse::<Role>().map_or(word, |known| role(&known))
+}
+
 pub fn case_state(state: &str) -> &str {
     match state {
         "received" => "受理待ち",
@@ -69,6 +77,39 @@ pub fn case_state(state: &str) -> &str {
         "claimed" => "本登録済み（利用者登録待ち）",
         "done" => "完了",
         "returned" => "差し戻し",
+        other => other,
+    }
+}
+
+/// Where a case of the flows stands.
+pub fn phase(phase: &str) -> &str {
+    match phase {
+        "received" => "受付",
+        "incomplete" => "書類不備",
+        "accepted" => "手続き中",
+        "done" => "完了",
+        "withdrawn" => "取下げ",
+        other => other,
+    }
+}
+
+pub fn invoice_state(state: &str) -> &str {
+    match state {
+        "open" => "未入金",
+        "paid" => "入金済み",
+        "void" => "取消",
+        other => other,
+    }
+}
+
+/// What 様式3 changes.
+pub fn field(field: &str) -> &str {
+    match field {
+        "name" => "事業所名",
+        "code" => "事業所番号",
+        "telephone" => "電話番号",
+        "postal-address" => "所在地",
+        "representative" => "代表者名",
         other => other,
     }
 }
@@ -177,8 +218,8 @@ pub fn enrolment_state(state: &str) -> &str {
 /// A state's colour: what waits for somebody, what works, what has ended.
 pub fn tone(state: &str) -> &'static str {
     match state {
-        "active" | "done" => "good",
-        "revoked" | "suspended" | "returned" | "ended" | "failed" | "locked" | "void" => "bad",
+        "active" | "done" | "paid" => "good",
+        "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "locked" | "void" => "bad",
         "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open" => "waits",
         _ => "plain",
     }
@@ -200,6 +241,8 @@ mod tests {
     use crate::case::CaseState;
     use crate::claim::EnrolmentState;
     use crate::door::RevokeReason;
+    use crate::flow_effects;
+    use crate::flow_steps::Flow;
     use crate::outbox::LetterKind;
     use crate::receipt::PointName;
     use crate::slots::SlotState;
@@ -213,6 +256,13 @@ mod tests {
         let words = words.chain(EnrolmentState::ALL.map(|s| enrolment_state(s.as_str()).to_owned()));
         let words =
             words.chain(["waiting", "sent", "failed", "cancelled"].map(|s| letter_state(s).to_owned()));
+        let words = words.chain(
+            Flow::ALL
+                .map(|f| phase(crate::flow::open(f, Default::default(), "", 0).phase.as_str()).to_owned()),
+        );
+        let words = words.chain(["incomplete", "accepted", "done", "withdrawn"].map(|p| phase(p).to_owned()));
+        let words = words.chain(["open", "paid", "void"].map(|s| invoice_state(s).to_owned()));
+        let words = words.chain(flow_effects::FIELDS.map(|f| field(f).to_owned()));
         let words = words.chain(PointName::ALL.map(|p| point(p.as_str()).to_owned()));
         for word in words {
             assert!(!word.is_ascii(), "{word}");

@@ -253,6 +253,21 @@ pub enum SlotCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// 一時停止: その場で使えなくし、再開できる / stop it at once; it can be resumed
+    Suspend(SlotTurn),
+    /// 再開: 一時停止を解く / lift a suspension
+    Resume(SlotTurn),
+    /// 解錠: 入力ちがいの待ち時間を解く / end the pause after wrong entries
+    Unlock(SlotTurn),
+}
+
+#[derive(Debug, Args)]
+pub struct SlotTurn {
+    /// VPN番号（例 18-0042） / slot
+    pub slot: SlotNumber,
+    /// 確かめるだけ / write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

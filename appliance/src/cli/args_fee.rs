@@ -48,6 +48,34 @@ pub enum FeeCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// 口座振替の口座を登録する / the account from which a facility pays
+    Account(AccountArgs),
+    /// 口座振替: 銀行に依頼するファイル（全銀形式） / the file that asks the bank for what is unpaid
+    Debit {
+        /// 年度（西暦） / fiscal year
+        #[arg(long, value_name = "YYYY")]
+        year: i16,
+        /// 引落日 / day of the debit
+        #[arg(long, value_name = "DATE")]
+        on: String,
+        /// 書き出すファイル / file to write
+        #[arg(required_unless_present = "dry_run")]
+        out: Option<PathBuf>,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 口座振替: 銀行から戻ったファイルを取り込む / take over what the bank did
+    Settle {
+        /// 結果のファイル / the bank's file
+        file: PathBuf,
+        /// 引き落とされた日 / day of the debit
+        #[arg(long, value_name = "DATE")]
+        on: String,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// 設定と料金表 / switches, issuer, prices
     Settings,
     /// 設定を変える（例 issuer-number T…、price:2027-04:institution:sns 1200） / change one
@@ -60,6 +88,25 @@ pub enum FeeCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct AccountArgs {
+    /// 事業所 / facility
+    pub facility: pki::FacilityId,
+    /// 銀行番号（4桁） / bank
+    pub bank: String,
+    /// 支店番号（3桁） / branch
+    pub branch: String,
+    /// 普通、当座 / kind
+    pub kind: String,
+    /// 口座番号（7桁まで） / number
+    pub number: String,
+    /// 口座名義（カナ） / holder in kana
+    pub holder: String,
+    /// 確かめるだけ / write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +149,10 @@ mod tests {
             "mimamori fee list --year 2026 --unpaid --csv unpaid.csv",
             "mimamori fee print --year 2026 papers",
             "mimamori fee paid 2026-00001 --on 2026/5/1",
+            "mimamori fee account f-aaaaaaaaaaaaaaaa 0147 001 普通 1234567 イ）サクラカイ",
+            "mimamori fee debit --year 2026 --on 2026-06-26 debit.txt",
+            "mimamori fee debit --year 2026 --on 2026-06-26 --dry-run",
+            "mimamori fee settle result.txt --on 2026-06-26 --dry-run",
             "mimamori fee settings",
             "mimamori fee set issuer-number T7000012050002 --dry-run",
         ] {

@@ -1,14 +1,14 @@
 //! `fee`: what facilities pay, the yearly run, invoices on paper and as a list. Writes the files that the operator
 //! names; decides nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::door_fee::{FeeAnswer, FeeQuestion, FeeRun, FeeSettings, Invoice, Quote, Whom};
 use provisioning::fee_words::{monthly, span, what, yen};
 use serde_json::json;
 
-use super::args_fee::{FeeCommand, QuoteArgs};
+use super::args_fee::{AccountArgs, FeeCommand, QuoteArgs};
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
@@ -17,6 +17,8 @@ use crate::exit::Exit;
 use crate::files;
 use crate::messages::Message;
 
+/// A bank's file about ten thousand debits, with room to spare; a question must fit the door's frame.
+const BANK_FILE_MAX: usize = 3 << 20;
 /// Invoices in one file for the printer.
 const A_FILE: u32 = 500;
 
@@ -37,6 +39,11 @@ pub fn fee(door: &Door, command: FeeCommand, out: &Out) -> Result<Exit, Failure>
         FeeCommand::Paid { invoice, on, dry_run } => {
             invoices(door, FeeQuestion::Paid { invoice, on, dry_run }, out)?;
         }
+        FeeCommand::Account(args) => account(door, args, out)?,
+        FeeCommand::Debit { year, on, out: file, dry_run } => {
+            debit(door, FeeQuestion::Debit { fiscal_year: year, on, dry_run }, file, out)?;
+        }
+        FeeCommand::Settle { file, on, dry_run } => settle(door, &file, on, dry_run, out)?,
         FeeCommand::Settings => settings(door, FeeQuestion::Settings, out)?,
         FeeCommand::Set { name, value, dry_run } => {
             settings(door, FeeQuestion::Set { name, value, dry_run }, out)?;
@@ -164,6 +171,52 @@ fn print(door: &Door, fiscal_year: i16, folder: &Path, out: &Out) -> Result<(), 
         after = last;
     }
     out.result(&json!({ "files": files }), || files.iter().map(|file| format!("{file}\n")).collect())
+}
+
+fn account(door: &Door, args: AccountArgs, out: &Out) -> Result<(), Failure> {
+    let AccountArgs { facility, bank, branch, kind, number, holder, dry_run } = args;
+    let question = FeeQuestion::Account { facility, bank, branch, kind, number, holder, dry_run };
+    let FeeAnswer::Account(row) = ask(door, question)? else { return Err(odd_kind("provisioning")) };
+    out.result(&row, || {
+        format!("{} {}-{} {} {} {}\n", row.facility, row.bank, row.branch, row.kind, row.number, row.holder)
+    })
+}
+
+fn debit(door: &Door, question: FeeQuestion, path: Option<PathBuf>, out: &Out) -> Result<(), Failure> {
+    let FeeAnswer::Debit(file) = ask(door, question)? else { return Err(odd_kind("provisioning")) };
+    let written = path.map(|path| write(&path, &file.bytes)).transpose()?;
+    let told = json!({
+        "file": written, "on": file.on, "count": file.count, "total": file.total,
+        "without_account": file.without_account,
+    });
+    out.result(&told, || {
+        let (count, total, without) = (file.count, yen(&file.total), file.without_account);
+        out.pick(
+            format!("{} {count}件 {total}円（口座の登録がない未入金 {without}件）\n", file.on),
+            format!("{}: {count} debits, {total} yen ({without} unpaid without an account)\n", file.on),
+        )
+    })
+}
+
+fn settle(door: &Door, path: &Path, on: String, dry_run: bool, out: &Out) -> Result<(), Failure> {
+    let bytes = files::read_limited(path, BANK_FILE_MAX)?;
+    let FeeAnswer::Settled(report) = ask(door, FeeQuestion::Settle { bytes, on, dry_run })? else {
+        return Err(odd_kind("provisioning"));
+    };
+    out.result(&report, || {
+        let (paid, total, left) = (report.paid, yen(&report.total), report.unsettled.len());
+        let mut text = out.pick(
+            format!(
+                "振替済み {paid}件 {total}円　記録済み {}件　振替できなかったもの {left}件\n",
+                report.known
+            ),
+            format!("{paid} paid, {total} yen; {} known; {left} not collected\n", report.known),
+        );
+        for one in &report.unsettled {
+            text.push_str(&format!("  {} {} {} {}\n", one.invoice, one.name, yen(&one.total), one.reason_ja));
+        }
+        text
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<String, Failure> {

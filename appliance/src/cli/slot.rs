@@ -3,9 +3,10 @@
 use provisioning::door::{
     EnrolmentRow, ProvisioningAnswer, ProvisioningQuestion, Renewal, SlotDetail, SlotRow,
 };
+use provisioning::door_call::{CallQuestion, SlotChange};
 use provisioning::views;
 
-use super::args::SlotCommand;
+use super::args::{SlotCommand, SlotTurn};
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
@@ -37,8 +38,33 @@ pub fn slot(door: &Door, command: SlotCommand, out: &Out) -> Result<Exit, Failur
         SlotCommand::Reissue { slot, dry_run } => {
             renewed(door, ProvisioningQuestion::SlotReissue { slot, dry_run }, out)?;
         }
+        SlotCommand::Suspend(SlotTurn { slot, dry_run }) => {
+            turned(door, CallQuestion::Suspend { slot, dry_run }, out)?;
+        }
+        SlotCommand::Resume(SlotTurn { slot, dry_run }) => {
+            turned(door, CallQuestion::Resume { slot, dry_run }, out)?;
+        }
+        SlotCommand::Unlock(SlotTurn { slot, dry_run }) => {
+            turned(door, CallQuestion::Unlock { slot, dry_run }, out)?;
+        }
     }
     Ok(Exit::Ok)
+}
+
+fn turned(door: &Door, question: CallQuestion, out: &Out) -> Result<(), Failure> {
+    let ProvisioningAnswer::Change(change) = door.provisioning(ProvisioningQuestion::Call(question))? else {
+        return Err(odd_kind("provisioning"));
+    };
+    out.result(&change, || {
+        let SlotChange { slot, state, changed, dry_run } = &change;
+        let state = out.word(views::slot_state, state);
+        let rehearsed = if *dry_run { out.pick("（確かめただけ）", " (dry run)") } else { "" };
+        let already = if *changed { "" } else { out.pick("（もとのまま）", " (as it was)") };
+        out.pick(
+            format!("VPN番号 {slot}: {state}{already}{rehearsed}\n"),
+            format!("slot {slot}: {state}{already}{rehearsed}\n"),
+        )
+    })
 }
 
 fn renewed(door: &Door, question: ProvisioningQuestion, out: &Out) -> Result<(), Failure> {

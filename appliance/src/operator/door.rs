@@ -8,6 +8,7 @@ use gateway::door::{GatewayAnswer, GatewayQuestion};
 use pki::door::{PkiAnswer, PkiQuestion};
 use pki::identity::TraceId;
 use provisioning::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::door_call::CallQuestion;
 use sns::door::{SnsAnswer, SnsQuestion};
 use tokio::net::UnixListener;
 use vpn::door::{SeatsAnswer, SeatsQuestion};
@@ -207,6 +208,11 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::SlotList { .. } => "slot list",
             ProvisioningQuestion::SlotShow { .. } => "slot show",
             ProvisioningQuestion::SlotExtend { .. } => "slot extend",
+            ProvisioningQuestion::Call(question) => match question {
+                CallQuestion::Suspend { .. } => "slot suspend",
+                CallQuestion::Resume { .. } => "slot resume",
+                CallQuestion::Unlock { .. } => "slot unlock",
+            },
             ProvisioningQuestion::SlotReissue { .. } => "slot reissue",
             ProvisioningQuestion::DeviceList { .. } => "device list",
             ProvisioningQuestion::DeviceRevoke { .. } => "device revoke",

@@ -27,6 +27,9 @@ mod sqlite {
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
     mod flows; // the cases of the flows (C)
+    mod flow_pages; // the same as pages
+    mod fee_pages; // fees as pages, and 口座振替
+    mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = false;
 }
@@ -51,6 +54,9 @@ mod postgres {
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
     mod flows; // the cases of the flows (C)
+    mod flow_pages; // the same as pages
+    mod fee_pages; // fees as pages, and 口座振替
+    mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = true;
 }

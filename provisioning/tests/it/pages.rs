@@ -7,7 +7,7 @@ use pki::identity::{Identity, Role};
 
 use super::town::{Answer, Town};
 
-async fn send(town: &Town, who: &Identity, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+pub async fn send(town: &Town, who: &Identity, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
     let coded =
         form.iter().map(|(name, value)| format!("{name}={}", coded(value))).collect::<Vec<_>>().join("&");
     let request = Request::builder()
@@ -24,14 +24,14 @@ fn coded(text: &str) -> String {
     text.bytes().map(|octet| format!("%{octet:02X}")).collect()
 }
 
-async fn get(town: &Town, who: &Identity, path: &str, name: &str) -> Answer {
+pub async fn get(town: &Town, who: &Identity, path: &str, name: &str) -> Answer {
     let answer = send(town, who, "GET", path, &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     kept(name, answer)
 }
 
 /// Whole, quiet and ours: no script, no style of its own, nothing of another host, never kept.
-fn kept(name: &str, answer: Answer) -> Answer {
+pub fn kept(name: &str, answer: Answer) -> Answer {
     assert_eq!(answer.headers["cache-control"], "no-store");
     for no in ["<script", "style=", "onclick", "src=\"http", "href=\"http"] {
         assert!(!answer.text.contains(no), "{name}: {no}");
@@ -43,17 +43,17 @@ fn kept(name: &str, answer: Answer) -> Answer {
     answer
 }
 
-fn location(answer: &Answer) -> String {
+pub fn location(answer: &Answer) -> String {
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     answer.headers["location"].to_str().unwrap().to_owned()
 }
 
 /// The hidden field of a form.
-fn once(page: &str) -> String {
+pub fn once(page: &str) -> String {
     page.split_once("name=\"once\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned()
 }
 
-fn link<'a>(page: &'a str, to: &str) -> &'a str {
+pub fn link<'a>(page: &'a str, to: &str) -> &'a str {
     let from = page.find(to).unwrap_or_else(|| panic!("no {to}"));
     page[from..].split_once('"').unwrap().0
 }

@@ -1,0 +1,142 @@
+//! Where somebody looks something up: facilities, people, numbers and cases by whatever is typed into the one box.
+//! Names are compared here, not in the database: it knows nothing of kana widths and kanji shapes. Edge: SQL.
+
+use pki::identity::FacilityId;
+
+use crate::fault::{Fault, parse};
+use crate::find::{Query, best};
+use crate::shared::Shared;
+
+/// More of a kind than that is a list, not an answer.
+pub const SHOWN_MAX: usize = 20;
+
+/// A facility that fits.
+pub struct FoundFacility {
+    pub facility: FacilityId,
+    pub name: String,
+    pub kind: String,
+    pub code: String,
+    pub telephone: String,
+    pub state: String,
+}
+
+/// A person that fits, with one of the facilities.
+pub struct FoundPerson {
+    pub name: String,
+    pub login: String,
+    pub role: String,
+    pub facility: FacilityId,
+    pub facility_name: String,
+    pub state: String,
+}
+
+pub struct FoundSlot {
+    pub slot: String,
+    pub state: String,
+    pub label: String,
+    pub facility_name: String,
+}
+
+pub struct FoundCase {
+    pub case: String,
+    pub facility_name: String,
+    /// Of the flows, or an application.
+    pub of_flow: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct FacilityRow {
+    facility: String,
+    name: String,
+    kana: String,
+    kind: String,
+    code: String,
+    telephone: String,
+    representative: String,
+    admin_name: String,
+    postal_address: String,
+    state: String,
+}
+
+/// Facilities that fit; all of them when nothing is asked. The secretariat itself is none.
+pub async fn facilities(shared: &Shared, query: &Query, most: usize) -> Result<Vec<FoundFacility>, Fault> {
+    let rows: Vec<FacilityRow> = sqlx::query_as(
+        "SELECT facility, name, kana, kind, code, telephone, representative, admin_name, postal_address, state
+         FROM facility WHERE kind <> '事務局' ORDER BY CASE WHEN state = 'active' THEN 0 ELSE 1 END, code, kind",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
+    let fitting = rows.into_iter().map(|row| {
+        let fields = [
+            &row.name,
+            &row.kana,
+            &row.code,
+            &row.telephone,
+            &row.representative,
+            &row.admin_name,
+            &row.postal_address,
+        ];
+        (query.fits(&fields.map(String::as_str)), row)
+    });
+    best(fitting, most)
+        .into_iter()
+        .map(|row| {
+            Ok(FoundFacility {
+                facility: parse(&row.facility)?,
+                name: row.name,
+                kind: row.kind,
+                code: row.code,
+                telephone: row.telephone,
+                state: row.state,
+            })
+        })
+        .collect()
+}
+
+type PersonRow = (String, String, String, String, String, String, String);
+
+pub async fn people(shared: &Shared, query: &Query, most: usize) -> Result<Vec<FoundPerson>, Fault> {
+    let rows: Vec<PersonRow> = sqlx::query_as(
+        "SELECT p.name, p.kana, p.login, m.role, f.facility, f.name, m.state
+         FROM membership m JOIN person p ON p.person = m.person JOIN facility f ON f.facility = m.facility
+         ORDER BY CASE WHEN m.state = 'active' THEN 0 ELSE 1 END, p.login, m.membership",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
+    let fitting = rows.into_iter().map(|row| (query.fits(&[&row.0, &row.1, &row.2]), row));
+    best(fitting, most)
+        .into_iter()
+        .map(|(name, _, login, role, facility, facility_name, state)| {
+            let facility = parse(&facility)?;
+            Ok(FoundPerson { name, login, role, facility, facility_name, state })
+        })
+        .collect()
+}
+
+pub async fn slots(shared: &Shared, query: &Query, most: usize) -> Result<Vec<FoundSlot>, Fault> {
+    let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+        "SELECT s.slot, s.state, COALESCE(f.name, ''), COALESCE(MAX(d.label), '')
+         FROM slot s LEFT JOIN facility f ON f.facility = s.facility
+         LEFT JOIN device d ON d.slot = s.slot AND d.state <> 'revoked'
+         GROUP BY s.slot, s.state, f.name, s.series, s.number ORDER BY s.series, s.number",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
+    let fitting = rows.into_iter().map(|row| (query.fits(&[&row.0, &row.3]), row));
+    let slot = |(slot, state, facility_name, label)| FoundSlot { slot, state, label, facility_name };
+    Ok(best(fitting, most).into_iter().map(slot).collect())
+}
+
+pub async fn cases(shared: &Shared, query: &Query, most: usize) -> Result<Vec<FoundCase>, Fault> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT case_id, facility_name, 0 FROM office_case
+         UNION ALL
+         SELECT c.case_id, COALESCE(f.name, ''), 1 FROM flow_case c LEFT JOIN facility f ON f.facility = c.facility
+         ORDER BY 1 DESC",
+    )
+    .fetch_all(shared.store.pool())
+    .await?;
+    let fitting = rows.into_iter().map(|row| (query.fits(&[&row.0, &row.1]), row));
+    let case = |(case, facility_name, of_flow)| FoundCase { case, facility_name, of_flow: of_flow != 0 };
+    Ok(best(fitting, most).into_iter().map(case).collect())
+}
