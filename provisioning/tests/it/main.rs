@@ -29,6 +29,7 @@ mod sqlite {
     mod flows; // the cases of the flows (C)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
+    mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = false;
@@ -56,6 +57,7 @@ mod postgres {
     mod flows; // the cases of the flows (C)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
+    mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = true;
