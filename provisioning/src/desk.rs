@@ -103,7 +103,9 @@ pub async fn held_letters(shared: &Shared) -> Result<Vec<HeldLetter>, Fault> {
         "SELECT o.message, o.kind, o.slot, o.recipient, f.name, o.state, o.last_answer
          FROM outbox o LEFT JOIN facility f ON f.facility = o.facility
          WHERE o.state = 'failed' OR (o.state = 'waiting' AND o.attempts >= $1)
-         ORDER BY CASE WHEN o.state = 'failed' THEN 0 ELSE 1 END, o.created_at LIMIT $2",
+            OR (o.state = 'bounced' AND NOT EXISTS (SELECT 1 FROM outbox n WHERE n.slot = o.slot
+                AND n.facility = o.facility AND n.created_at > o.created_at AND n.state IN ('waiting', 'sent')))
+         ORDER BY CASE WHEN o.state = 'waiting' THEN 1 ELSE 0 END, o.created_at LIMIT $2",
     )
     .bind(FAILED_FROM)
     .bind(SHOWN_MAX)
@@ -117,7 +119,7 @@ pub async fn held_letters(shared: &Shared) -> Result<Vec<HeldLetter>, Fault> {
             kind,
             slot: slot.unwrap_or_default(),
             recipient,
-            failed: state == "failed",
+            failed: state != "waiting",
             meaning: reply::explain(&state, &answer).map_or("", |meaning| meaning.ja),
             answer,
         }

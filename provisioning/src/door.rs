@@ -79,6 +79,11 @@ pub enum ProvisioningQuestion {
     OutboxRetry {
         message: String,
     },
+    /// A mail of the bounce mailbox, as it is.
+    MailBounce {
+        mail: Vec<u8>,
+        dry_run: bool,
+    },
     /// The TXT records that make receivers believe our mail.
     MailDns,
     Fee(FeeQuestion),

@@ -5,6 +5,7 @@ use pki::identity::FacilityId;
 use serde_json::json;
 
 use crate::audit::{self, Event};
+use crate::bounce::{Bounce, BounceKind};
 use crate::case::CaseEvent;
 use crate::case_rows;
 use crate::door::{LetterRow, Operator};
@@ -79,6 +80,48 @@ async fn audit(
     Ok(())
 }
 
+/// What came back to the bounce mailbox. Anybody may send there, so it moves nothing: the letter is shown as returned,
+/// and a clerk asks by telephone. The same report twice is one.
+pub async fn note_bounce(
+    store: &Store,
+    now_ms: i64,
+    operator: &Operator,
+    bounce: &Bounce,
+    dry_run: bool,
+) -> Result<LetterRow, OfficeFault> {
+    if dry_run {
+        return bounced_in(&mut *store.begin().await?, now_ms, operator, bounce).await;
+    }
+    transaction!(store, conn => bounced_in(conn, now_ms, operator, bounce).await)
+}
+
+async fn bounced_in(
+    conn: &mut Conn,
+    now_ms: i64,
+    operator: &Operator,
+    bounce: &Bounce,
+) -> Result<LetterRow, OfficeFault> {
+    let state = match bounce.kind {
+        BounceKind::Failed => "bounced",
+        // It may still arrive, or has arrived: only the words are new.
+        BounceKind::Delayed | BounceKind::Delivered => "sent",
+    };
+    let done =
+        sqlx::query("UPDATE outbox SET state = $2, last_answer = $3 WHERE message = $1 AND state = 'sent'")
+            .bind(&bounce.letter)
+            .bind(state)
+            .bind(&bounce.answer)
+            .execute(&mut *conn)
+            .await?;
+    if done.rows_affected() == 1 && bounce.kind == BounceKind::Failed {
+        let detail = json!({ "answer": code(&bounce.answer) });
+        let trace = Some(operator.trace);
+        let (actor, object) = (operator.name.as_str(), bounce.letter.as_str());
+        audit::append(conn, now_ms, Event { actor, action: "outbox.bounced", object, trace, detail }).await?;
+    }
+    one(conn, &bounce.letter).await
+}
+
 type Listed = (
     String,
     String,
@@ -103,7 +146,7 @@ const OF_FACILITY: &str =
     "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
             o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
      FROM outbox o JOIN facility f ON f.facility = o.facility WHERE o.facility = $1
-     ORDER BY CASE WHEN o.state = 'failed' THEN 0 ELSE 1 END, o.created_at DESC, o.message LIMIT $2";
+     ORDER BY CASE WHEN o.state IN ('failed', 'bounced') THEN 0 ELSE 1 END, o.created_at DESC, o.message LIMIT $2";
 const ONE: &str =
     "SELECT o.message, o.kind, o.recipient, COALESCE(o.slot, ''), COALESCE(o.facility, ''), f.name, o.state,
             o.attempts, o.next_at, o.created_at, o.sent_at, o.last_answer
@@ -139,7 +182,7 @@ pub async fn retry(
         let found = found.ok_or_else(|| Message::LetterUnknown { letter: shown(message) })?;
         match found.6.as_str() {
             "waiting" | "failed" => {}
-            "sent" => return Err(Message::LetterSent { letter: shown(message) }.into()),
+            "sent" | "bounced" => return Err(Message::LetterSent { letter: shown(message) }.into()),
             _ => return Err(Message::LetterCancelled { letter: shown(message) }.into()),
         }
         sqlx::query("UPDATE outbox SET state = 'waiting', attempts = 0, next_at = $1 WHERE message = $2")

@@ -55,6 +55,7 @@ pub mod zengin;
 pub mod flow_letter;
 pub mod post;
 pub mod reply;
+pub mod bounce;
 pub mod notice;
 pub mod letter;
 pub mod dkim;

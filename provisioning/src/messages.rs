@@ -320,6 +320,10 @@ catalogue! {
         "メールの送信サーバーが設定されていません。接続設定一式はフォルダーに書き出されます。", "No smarthost is configured; bundles are written to the folder.",
         "設定ファイルの [mail] smarthost と from を書いてください。", "Write `smarthost` and `from` in [mail] of the configuration."
     }
+    BounceNone { why: String } => "MM-5345" Usage {
+        "このメールは、こちらから送ったメールの戻りとして読めません（{why}）。", "This mail is no bounce of ours ({why}).",
+        "戻り用の受信箱のメールを、そのままの形（.eml）で渡してください。", "Hand over the mail of the bounce mailbox as it is (.eml)."
+    }
     // 535x: fees
     FiscalYearForm { given: String } => "MM-5351" Usage {
         "年度「{given}」は使えません。", "\"{given}\" is not a fiscal year.",

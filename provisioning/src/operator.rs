@@ -18,8 +18,8 @@ use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::{
-    acceptance, admin_address, audit, fee_office, flow_office, intake, jst, letters, registry, renewal,
-    suspension, template, world,
+    acceptance, admin_address, audit, bounce, fee_office, flow_office, intake, jst, letters, registry,
+    renewal, suspension, template, world,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -84,6 +84,9 @@ async fn decide(
         }
         Question::OutboxList => outbox(shared).await.map_err(read),
         Question::OutboxRetry { message } => send_again(shared, &operator, &message).await.map_err(read),
+        Question::MailBounce { mail, dry_run } => {
+            bounced(shared, &operator, &mail, dry_run).await.map_err(read)
+        }
         Question::MailDns => dns(postman).map_err(read),
         Question::Fee(question) => fee(shared, &operator, question).await.map_err(read),
         Question::Call(question) => {
@@ -105,6 +108,18 @@ async fn decide(
 async fn outbox(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {
     let mut conn = shared.store.pool().acquire().await?;
     letters::list(&mut conn).await.map(ProvisioningAnswer::Outbox)
+}
+
+async fn bounced(
+    shared: &Shared,
+    operator: &Operator,
+    mail: &[u8],
+    dry_run: bool,
+) -> Result<ProvisioningAnswer, OfficeFault> {
+    let bounce = bounce::read(&shared.config.zone, mail);
+    let bounce = bounce.map_err(|why| Message::BounceNone { why: why.to_string() })?;
+    let row = letters::note_bounce(&shared.store, world::now_ms(), operator, &bounce, dry_run).await;
+    row.map(ProvisioningAnswer::Letter)
 }
 
 async fn send_again(

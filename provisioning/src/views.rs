@@ -189,6 +189,7 @@ pub fn letter_state(state: &str) -> &str {
         "waiting" => "送信待ち",
         "sent" => "送付済み",
         "failed" => "送れません",
+        "bounced" => "戻ってきました",
         "cancelled" => "取り消し",
         other => other,
     }
@@ -219,7 +220,8 @@ pub fn enrolment_state(state: &str) -> &str {
 pub fn tone(state: &str) -> &'static str {
     match state {
         "active" | "done" | "paid" => "good",
-        "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "locked" | "void" => "bad",
+        "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "bounced" | "locked"
+        | "void" => "bad",
         "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open" => "waits",
         _ => "plain",
     }
@@ -254,8 +256,8 @@ mod tests {
         let words = words.chain(RevokeReason::ALL.map(|r| reason(r.as_str()).to_owned()));
         let words = words.chain(LetterKind::ALL.map(|k| letter(k.as_str()).to_owned()));
         let words = words.chain(EnrolmentState::ALL.map(|s| enrolment_state(s.as_str()).to_owned()));
-        let words =
-            words.chain(["waiting", "sent", "failed", "cancelled"].map(|s| letter_state(s).to_owned()));
+        let words = words
+            .chain(["waiting", "sent", "failed", "bounced", "cancelled"].map(|s| letter_state(s).to_owned()));
         let words = words.chain(
             Flow::ALL
                 .map(|f| phase(crate::flow::open(f, Default::default(), "", 0).phase.as_str()).to_owned()),

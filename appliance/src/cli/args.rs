@@ -334,6 +334,15 @@ pub enum MailCommand {
         #[arg(long)]
         failed: bool,
     },
+    /// 戻ってきたメールを記録する（.eml、RFC 3464と携帯各社の形） / note mails of the bounce mailbox
+    Bounce {
+        /// 戻り用の受信箱のメール（何通でも） / mails as they are
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// 公開するDNSレコード / the DNS records to publish
     Dns,
 }

@@ -1,5 +1,7 @@
 //! `mail`: the outbox, what the mail server said, and the DNS records that make receivers believe us.
 
+use std::path::Path;
+
 use provisioning::door::{DnsRecord, LetterRow, ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::views;
 
@@ -10,6 +12,10 @@ use super::out::Out;
 use super::said::at;
 use super::table::Table;
 use crate::exit::Exit;
+use crate::files;
+
+/// A mail with the whole of ours in it.
+const BOUNCE_MAX: usize = provisioning::bounce::MAIL_MAX;
 
 pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failure> {
     match command {
@@ -26,6 +32,11 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
             let rows = failed.map(|row| again(door, row.message)).collect::<Result<Vec<_>, _>>()?;
             out.result(&rows, || rows_text(&rows, out))?;
         }
+        MailCommand::Bounce { files, dry_run } => {
+            let noted =
+                files.iter().map(|file| bounced(door, file, dry_run)).collect::<Result<Vec<_>, _>>()?;
+            out.result(&noted, || rows_text(&noted, out))?;
+        }
         MailCommand::Dns => {
             let ProvisioningAnswer::MailDns(records) = door.provisioning(ProvisioningQuestion::MailDns)?
             else {
@@ -40,6 +51,14 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
 fn letters(door: &Door) -> Result<Vec<LetterRow>, Failure> {
     match door.provisioning(ProvisioningQuestion::OutboxList)? {
         ProvisioningAnswer::Outbox(rows) => Ok(rows),
+        _ => Err(odd_kind("provisioning")),
+    }
+}
+
+fn bounced(door: &Door, file: &Path, dry_run: bool) -> Result<LetterRow, Failure> {
+    let mail = files::read_limited(file, BOUNCE_MAX)?;
+    match door.provisioning(ProvisioningQuestion::MailBounce { mail, dry_run })? {
+        ProvisioningAnswer::Letter(row) => Ok(row),
         _ => Err(odd_kind("provisioning")),
     }
 }

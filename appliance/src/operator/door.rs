@@ -219,6 +219,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::ReceiptShow { .. } => "device receipt",
             ProvisioningQuestion::OutboxList => "mail list",
             ProvisioningQuestion::OutboxRetry { .. } => "mail retry",
+            ProvisioningQuestion::MailBounce { .. } => "mail bounce",
             ProvisioningQuestion::MailDns => "mail dns",
             ProvisioningQuestion::Fee(_) => "fee",
             ProvisioningQuestion::Flow(_) => "flow",

@@ -29,6 +29,7 @@ mod sqlite {
     mod flows; // the cases of the flows (C)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
+    mod bounces; // what comes back to the bounce mailbox (D-01)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -57,6 +58,7 @@ mod postgres {
     mod flows; // the cases of the flows (C)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
+    mod bounces; // what comes back to the bounce mailbox (D-01)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
