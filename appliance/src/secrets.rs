@@ -127,7 +127,7 @@ fn read(name: &'static str, place: &SecretPlace, credentials: Option<&Path>) -> 
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(&path)
         .map_err(|error| missing(shown.clone(), error.to_string()))?;
-    guarded(name, &shown, &file)?;
+    guarded(name, &shown, &file, matches!(place, SecretPlace::Credential(_)))?;
     let mut text = Zeroizing::new(String::new());
     file.take(SECRET_MAX)
         .read_to_string(&mut text)
@@ -140,8 +140,11 @@ fn read(name: &'static str, place: &SecretPlace, credentials: Option<&Path>) -> 
     Ok(Secret { name, place: shown, text })
 }
 
+/// systemd shows a credential as root's, 0440: the user stands in an access list, whose mask the group's bits are.
+const CREDENTIAL_MODE: u32 = 0o440;
+
 /// Of the opened file, so that nothing can be exchanged between the check and the reading.
-fn guarded(name: &str, shown: &str, file: &File) -> Result<(), Message> {
+fn guarded(name: &str, shown: &str, file: &File, credential: bool) -> Result<(), Message> {
     let key = || name.to_owned();
     let found = file.metadata().map_err(|error| Message::SecretMissing {
         key: key(),
@@ -155,7 +158,8 @@ fn guarded(name: &str, shown: &str, file: &File) -> Result<(), Message> {
             why: "not a file".to_owned(),
         });
     }
-    if found.mode() & 0o077 != 0 {
+    let listed = credential && found.mode() & 0o7777 == CREDENTIAL_MODE && (found.uid(), found.gid()) == (0, 0);
+    if found.mode() & 0o077 != 0 && !listed {
         let mode = format!("{:04o}", found.mode() & 0o7777);
         return Err(Message::SecretOpen { key: key(), place: shown.to_owned(), mode });
     }
