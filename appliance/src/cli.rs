@@ -1,9 +1,11 @@
 //! The operator's command `mimamori`: what was typed (`args`), how it is shown (`table`, `out`), whom it
 //! asks (`ask`), and one file per noun. Nothing here decides: it asks the running appliance and shows.
 
+pub mod args_config;
 pub mod args_fee;
 pub mod args_flow;
 pub mod args_keys;
+pub mod args_machine;
 pub mod pki_args;
 pub mod args_vpn;
 pub mod args;
@@ -34,6 +36,11 @@ pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
 pub mod keys; // edge: files, randomness
 pub mod pages; // edge: the folder of manual pages that the operator names
+pub mod difference;
+pub mod config; // edge, border: files, root's socket, systemctl
+pub mod machine; // edge: through `applied`
+pub mod line;
+pub mod shell; // edge: the terminal
 pub mod command; // edge: environment, arguments
 
 pub use command::main;

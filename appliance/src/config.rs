@@ -1,12 +1,13 @@
 //! The configuration: one TOML text, read whole and checked whole before anything opens (habit 19).
 //! `keys` says which keys exist, `typed` is what somebody wrote, `meant` is what it means,
-//! `mail` is its section of that name, `written` is the commented file that `init` leaves behind.
+//! `mail` and `management` are its sections of that name, `written` is the commented file that `init` leaves behind.
 //! All pure: text in, values out.
 
 pub mod fault;
 pub mod keys;
 pub mod typed;
 pub mod mail;
+pub mod management;
 pub mod meant;
 pub mod written;
 

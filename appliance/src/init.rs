@@ -18,6 +18,7 @@ use crate::config::written::{quoted, write};
 use crate::config::{self, Config, Fault};
 use crate::database;
 use crate::files;
+use crate::machine;
 use crate::messages::Message;
 use crate::operator::door::now_ms;
 use crate::secrets::{self, Secret};
@@ -45,6 +46,9 @@ pub struct Wishes {
     pub endpoint: Option<String>,
     /// The records go to the server whose URL stands in this file.
     pub database_url_file: Option<PathBuf>,
+    /// From where engineers come, and whose certificates they show.
+    pub management: Vec<String>,
+    pub ssh_ca: Option<String>,
 }
 
 /// What stands now.
@@ -56,6 +60,27 @@ pub struct Made {
     pub root: PathBuf,
     pub root_passphrase: PathBuf,
     pub office: OfficeCreated,
+}
+
+impl Made {
+    /// The same, after everything was moved from `stage` to its places on a machine of our image.
+    #[must_use]
+    pub fn moved(mut self, stage: &Path) -> Self {
+        let moves = [("output", machine::OUTPUT), ("root", machine::ROOT)];
+        let moved = |path: &Path| {
+            let found = moves.iter().find_map(|(from, to)| {
+                path.strip_prefix(stage.join(from)).ok().map(|rest| Path::new(to).join(rest))
+            });
+            found.unwrap_or_else(|| path.to_owned())
+        };
+        self.config = machine::CONFIG.into();
+        self.root_passphrase = Path::new(machine::ROOT).join("root-passphrase");
+        self.transcript = moved(&self.transcript);
+        self.office.bundle = moved(&self.office.bundle);
+        self.office.sheet = moved(&self.office.sheet);
+        self.root = machine::ROOT.into();
+        self
+    }
 }
 
 #[derive(Debug)]
@@ -171,14 +196,52 @@ fn configuration(wishes: &Wishes, places: &Places) -> Result<String, InitFault> 
     if wishes.database_url_file.is_some() {
         given.insert("database.url_file", secret(DATABASE_URL)?);
     }
+    add_wishes(&mut given, wishes);
+    Ok(write(&given))
+}
+
+/// As it will stand on a machine of our image: the rooms' places are the same on each, secrets are credentials.
+pub fn configuration_of_machine(wishes: &Wishes) -> Result<String, InitFault> {
+    let mut given = BTreeMap::from([
+        ("realm.zone", quoted(&wishes.zone)),
+        ("realm.name", quoted(&wishes.realm_name)),
+        ("realm.series", series(&wishes.series)?),
+        ("paths.state", quoted(machine::STATE)),
+        ("paths.run", quoted(machine::RUN)),
+        ("paths.output", quoted(machine::OUTPUT)),
+        ("paths.root", quoted(machine::ROOT)),
+        ("secrets.pki_passphrase_credential", quoted("pki_passphrase")),
+        ("secrets.vpn_key_credential", quoted("vpn_key")),
+        ("secrets.sns_epoch_credential", quoted("sns_epoch")),
+        ("secrets.gateway_key_credential", quoted("gateway_key")),
+    ]);
+    if wishes.database_url_file.is_some() {
+        given.insert("database.url_credential", quoted("database_url"));
+    }
+    add_wishes(&mut given, wishes);
+    let text = write(&given);
+    config::read(&text).map_err(InitFault::Config)?;
+    Ok(text)
+}
+
+/// What is the same wherever the realm lies.
+fn add_wishes(given: &mut BTreeMap<&str, String>, wishes: &Wishes) {
+    let list = |items: &[String]| {
+        let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
     if !wishes.listen.is_empty() {
-        let listen: Vec<String> = wishes.listen.iter().map(|address| quoted(address)).collect();
-        given.insert("vpn.listen", format!("[{}]", listen.join(", ")));
+        given.insert("vpn.listen", list(&wishes.listen));
     }
     if let Some(endpoint) = &wishes.endpoint {
         given.insert("vpn.endpoint", quoted(endpoint));
     }
-    Ok(write(&given))
+    if !wishes.management.is_empty() {
+        given.insert("management.addresses", list(&wishes.management));
+    }
+    if let Some(key) = &wishes.ssh_ca {
+        given.insert("management.ssh_ca", quoted(key));
+    }
 }
 
 /// What the registry would refuse after the ceremony is refused before it.

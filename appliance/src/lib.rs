@@ -6,6 +6,9 @@ pub mod exit;
 pub mod messages;
 pub mod config;
 pub mod process;
+pub mod machine;
+pub mod wall;
+pub mod history; // border: the state's file
 pub mod wire; // edge, border: channels and framed Unix sockets
 pub mod adapters;
 pub mod files; // edge: files and folders
@@ -21,6 +24,9 @@ pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks
 pub mod lines; // edge: tokio
 pub mod apart; // edge, border: Unix sockets, tokio
 pub mod init; // edge: files, clock, randomness
+pub mod kept; // edge: files, the clock since boot
+pub mod settle; // edge: files and their owners
+pub mod applied; // edge: files, nft
 pub mod loopback; // edge: tokio, sockets
 pub mod running; // edge: tokio, signals, systemd
 pub mod together; // edge: tokio

@@ -226,6 +226,31 @@ catalogue! {
     Foreground { why } "MM-6066", Failed,
         "VPNを単独で動かせません: {why}", "the tunnels cannot be run alone: {why}",
         "rootで実行しているか、ポートとインターフェース名が空いているか確かめてください", "check that you are root and that port and interface name are free";
+    Settle { what, why } "MM-6067", Failed,
+        "この機械の所定の場所に置けません（{what}）: {why}", "it cannot be put in its place on this machine ({what}): {why}",
+        "rootで、まだ領域のない機械で実行してください", "run it as root, on a machine that holds no realm yet";
+    Apply { what, why } "MM-6068", Failed,
+        "設定をこの機械に反映できません（{what}）: {why}", "the configuration cannot be applied to this machine ({what}): {why}",
+        "外との通信は閉じたままです。原因を直し mimamori machine apply を実行してください",
+        "the network stays closed; mend the cause and run mimamori machine apply";
+    ShellVerb { verb } "MM-6069", Denied,
+        "`{verb}` は保守の画面では使えません", "`{verb}` is not for the engineer's shell",
+        "help で使えるものを見てください", "see help for what there is";
+    ConfigPending {} "MM-6074", Conflict,
+        "確定していない変更があります", "a commit still waits to be confirmed",
+        "config confirm で確定するか、config rollback で取り消してください", "keep it with config confirm or drop it with config rollback";
+    ConfigNothing {} "MM-6075", NotFound,
+        "確定を待つ変更はありません（期限が過ぎて元に戻ったのかもしれません）", "nothing waits to be confirmed; it may have fallen back already",
+        "config history で確かめてください", "see config history";
+    ConfigSame {} "MM-6076", Conflict,
+        "いまの設定と同じです", "this is what is active already",
+        "変える所を直してから実行してください", "change something first";
+    ConfigNoRevision {} "MM-6077", NotFound,
+        "そこまで古い設定は残っていません", "no text that old is kept",
+        "config history で残っているものを見てください", "see config history";
+    ShellLine { why } "MM-6073", Usage,
+        "行を読めません: {why}", "the line cannot be read: {why}",
+        "引用符を閉じてください", "close the quotation mark";
 }
 
 /// In which language a person reads; Japanese unless asked otherwise.

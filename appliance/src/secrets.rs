@@ -158,7 +158,8 @@ fn guarded(name: &str, shown: &str, file: &File, credential: bool) -> Result<(),
             why: "not a file".to_owned(),
         });
     }
-    let listed = credential && found.mode() & 0o7777 == CREDENTIAL_MODE && (found.uid(), found.gid()) == (0, 0);
+    let listed =
+        credential && found.mode() & 0o7777 == CREDENTIAL_MODE && (found.uid(), found.gid()) == (0, 0);
     if found.mode() & 0o077 != 0 && !listed {
         let mode = format!("{:04o}", found.mode() & 0o7777);
         return Err(Message::SecretOpen { key: key(), place: shown.to_owned(), mode });

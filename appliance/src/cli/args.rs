@@ -7,9 +7,11 @@ use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
+use super::args_config::ConfigCommand;
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
+use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_vpn::VpnArgs;
 use super::pki_args::PkiCommand;
 use crate::process::Name;
@@ -98,6 +100,14 @@ pub enum Command {
     /// 認証局 / the authority: certificates, lists, the transparency log
     #[command(subcommand)]
     Pki(PkiCommand),
+    /// 設定の変更と履歴 / the configuration's history
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// イメージの機械: 設定の反映 / a machine of our image: apply what follows from the configuration
+    #[command(subcommand)]
+    Machine(MachineCommand),
+    /// 保守の画面（SSHの先はこれだけです） / the engineer's shell, the only one there is
+    Shell(ShellArgs),
     /// コードの意味と対処 / what a code means and what to do
     Explain {
         /// 例 / e.g. MM-6002
@@ -130,8 +140,11 @@ pub enum Shell {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// 領域を置くフォルダー / folder of the realm
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "machine", conflicts_with = "machine")]
+    pub dir: Option<PathBuf>,
+    /// イメージの機械の所定の場所に作る（root） / in the places of a machine of our image, as root
+    #[arg(long)]
+    pub machine: bool,
     /// 協議会のドメイン名 / zone, in the association's own domain
     #[arg(long, value_name = "DOMAIN")]
     pub zone: String,
@@ -163,6 +176,12 @@ pub struct InitArgs {
     /// of the server's URL, for records on PostgreSQL; the realm keeps a copy
     #[arg(long, value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
+    /// 保守のSSHを受け付ける番地（何度でも） / address or network from which SSH is heard, may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub management: Vec<String>,
+    /// 保守のSSH証明書の認証局の公開鍵（.pub） / public key file of the engineers' SSH authority
+    #[arg(long, value_name = "FILE")]
+    pub ssh_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 //! Touches the arguments and the environment.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
@@ -15,29 +15,45 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, case, device, explain, facility, fee, flow, gateway, keys, mail, pages, pki, realm, slot, status,
-    tunnels,
+    audit, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages, pki,
+    realm, shell, slot, status, tunnels,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
 
+/// As whom the operator's login shell calls this program.
+const SHELL: &str = "mimamori-shell";
+
 /// The whole program.
 pub fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.first().is_some_and(|name| Path::new(name).ends_with(SHELL) || login(name)) {
+        // sshd asks a user's shell to run the forced command; whatever it says, there is one answer.
+        arguments = vec!["mimamori".into(), "shell".into()];
+    }
+    run(arguments).into()
+}
+
+/// A login shell's name begins with a dash.
+fn login(name: &OsString) -> bool {
+    name.to_str().is_some_and(|name| name.strip_prefix('-') == Some(SHELL))
+}
+
+fn run(arguments: Vec<OsString>) -> Exit {
     let language = language();
     let matches = declared().try_get_matches_from(&arguments);
     let typed = match matches.and_then(|matches| Typed::from_arg_matches(&matches)) {
         Ok(typed) => typed,
         Err(error) => {
-            return unparsed(&error, &arguments, &Out::new(format_of(&arguments), language)).into();
+            return unparsed(&error, &arguments, &Out::new(format_of(&arguments), language));
         }
     };
     let out = Out::new(typed.output, language);
     match execute(typed, &out) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(failure) => {
             out.failure(&failure);
-            failure.exit.into()
+            failure.exit
         }
     }
 }
@@ -69,6 +85,9 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Keys(command) => keys::keys(&config, credentials, command, out),
         Command::Pki(command) => pki::pki(&config, credentials, command, out),
+        Command::Config(command) => config::config(&config, command, out),
+        Command::Machine(command) => machine::machine(&config, command, out),
+        Command::Shell(args) => shell::shell(args, run, out),
         Command::Explain { code } => explain::explain(&code, out),
         Command::Completions { shell } => pages::print_completions(shell, out),
         Command::Man { dir } => pages::man(&dir, out),

@@ -13,16 +13,22 @@ use crate::exit::Exit;
 use crate::files;
 use crate::init::{self, InitFault, Made, Wishes};
 use crate::log;
+use crate::machine;
 use crate::messages::Message;
 use crate::operator::users::Users;
 use crate::process::Name;
 use crate::secrets;
 use crate::serve;
+use crate::settle::Places;
 use crate::together;
 
+/// One line of OpenSSH.
+const SSH_CA_MAX: usize = 1 << 10;
+
 pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
+    let ssh_ca = args.ssh_ca.as_deref().map(|path| files::read_limited(path, SSH_CA_MAX)).transpose()?;
     let wishes = Wishes {
-        dir: args.dir,
+        dir: args.dir.unwrap_or_else(|| machine::STAGE.into()),
         zone: args.zone,
         series: args.series,
         realm_name: args.realm_name,
@@ -33,9 +39,34 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
         listen: args.listen,
         endpoint: args.endpoint,
         database_url_file: args.database_url_file,
+        management: args.management,
+        ssh_ca: ssh_ca.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
     };
     let by = Users::read().name(rustix::process::geteuid().as_raw());
-    let made = init::init(&wishes, &by, &mut |ja, en| out.progress(ja, en)).map_err(|fault| match fault {
+    let places = Places { root: Path::new("/") };
+    let machine_config = if args.machine {
+        places.free()?;
+        Some(init::configuration_of_machine(&wishes).map_err(wished)?)
+    } else {
+        None
+    };
+    let mut made = init::init(&wishes, &by, &mut |ja, en| out.progress(ja, en)).map_err(wished)?;
+    if let Some(text) = machine_config {
+        places.settle(&wishes.dir, &text)?;
+        made = made.moved(&wishes.dir);
+    }
+    let value = json!({
+        "config": made.config, "root": made.root, "root_passphrase": made.root_passphrase,
+        "root_fingerprint": made.root_fingerprint, "transcript": made.transcript,
+        "facility": made.office.facility, "person": made.office.person, "slot": made.office.slot,
+        "bundle": made.office.bundle, "sheet": made.office.sheet,
+    });
+    out.result(&value, || made_text(&made, out))?;
+    Ok(Exit::Ok)
+}
+
+fn wished(fault: InitFault) -> Failure {
+    match fault {
         InitFault::Message(message) => Failure::from(message),
         InitFault::Config(faults) => {
             // The text they stand in is never seen: its lines would mean nothing.
@@ -45,15 +76,7 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
                 ..Failure::from(Message::InitWishes { count: faults.len().to_string() })
             }
         }
-    })?;
-    let value = json!({
-        "config": made.config, "root": made.root, "root_passphrase": made.root_passphrase,
-        "root_fingerprint": made.root_fingerprint, "transcript": made.transcript,
-        "facility": made.office.facility, "person": made.office.person, "slot": made.office.slot,
-        "bundle": made.office.bundle, "sheet": made.office.sheet,
-    });
-    out.result(&value, || made_text(&made, out))?;
-    Ok(Exit::Ok)
+    }
 }
 
 fn made_text(made: &Made, out: &Out) -> String {

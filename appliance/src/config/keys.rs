@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 33] = [
+pub const KEYS: [Key; 35] = [
     key(
         "realm",
         "zone",
@@ -309,6 +309,22 @@ pub const KEYS: [Key; 33] = [
         "certificates of the authorities by which the mail server is known",
     ),
     key(
+        "management",
+        "addresses",
+        Kind::Texts,
+        Need::Default("[]"),
+        "保守のSSHを受け付ける相手の番地（書かなければどこからも受け付けません）。イメージでだけ使います",
+        "from where SSH is heard, nobody unless written; only the image uses it",
+    ),
+    key(
+        "management",
+        "ssh_ca",
+        Kind::Text,
+        Need::Optional,
+        "保守の技術者のSSH証明書を出す認証局の公開鍵（一行）。秘密鍵はこの機械に置きません",
+        "public key of the authority of the engineers' SSH certificates, one line; its private key is never here",
+    ),
+    key(
         "jail",
         "enforce",
         Kind::Truth,
@@ -356,6 +372,7 @@ pub fn section_title(section: &str) -> (&'static str, &'static str) {
             "where the records are: SQLite below paths.state unless given; the patients' keys and the authority's ledger stay there",
         ),
         "mail" => ("メール（接続設定一式の送信。用紙は送りません）", "mail: bundles are sent, sheets never"),
+        "management" => ("保守の技術者", "the engineers"),
         "jail" => ("閉じ込め", "the jail"),
         "process" => ("部屋ごとのプロセス", "separate processes"),
         "log" => ("記録", "the log"),

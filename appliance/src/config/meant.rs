@@ -11,6 +11,7 @@ use vpn::{AddressPlan, Series};
 use super::fault::Fault;
 use super::keys::{self, Need};
 use super::mail::{self, Mail};
+use super::management::{self, Management};
 use super::typed::{SecretPlace, Typed, Value, absolute, shown, type_text};
 use crate::messages::Message;
 
@@ -31,6 +32,7 @@ pub struct Config {
     pub secrets: Secrets,
     /// None: bundles stay in the output folder.
     pub mail: Option<Mail>,
+    pub management: Management,
     pub jail_enforced: bool,
     /// Separate processes have the users of the process table.
     pub uids_checked: bool,
@@ -149,6 +151,7 @@ impl Reader {
         let vpn = self.vpn(realm.as_ref().map(|realm| &realm.zone));
         let secrets = self.secrets();
         let mail = realm.as_ref().and_then(|realm| self.mail(&realm.zone));
+        let management = self.management();
         let jail_enforced = self.truth("jail.enforce");
         let uids_checked = self.truth("process.check_uids");
         let log_level = self.level();
@@ -158,6 +161,7 @@ impl Reader {
             vpn: vpn?,
             secrets: secrets?,
             mail: mail?,
+            management: management?,
             jail_enforced: jail_enforced?,
             uids_checked: uids_checked?,
             log_level: log_level?,
@@ -346,6 +350,20 @@ impl Reader {
             Err(wrong) => {
                 for (key, value, why) in wrong {
                     self.wrong::<()>(key, &value, &why);
+                }
+                None
+            }
+        }
+    }
+
+    fn management(&mut self) -> Option<Management> {
+        let ssh_ca = self.text("management.ssh_ca");
+        let Some(Value::Texts(addresses)) = self.value("management.addresses") else { return None };
+        match management::mean(&addresses, ssh_ca) {
+            Ok(management) => Some(management),
+            Err(wrong) => {
+                for (key, value, why) in wrong {
+                    self.wrong::<()>(key, &value, why);
                 }
                 None
             }

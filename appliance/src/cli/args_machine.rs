@@ -1,0 +1,23 @@
+//! What somebody types about a machine of our image: `machine`, `shell`. Pure declarations.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// 設定から防火壁とSSHの認証局を反映する（root） / firewall and SSH authority, from the configuration, as root
+    Apply {
+        /// 反映せずに示す / show it instead
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 技術者の config を受ける（systemdのunitから） / hear one `config` of the engineer (from its unit)
+    #[command(hide = true)]
+    Answer,
+}
+
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// 一行だけ実行する / run one line
+    #[arg(short = 'c', long = "command", value_name = "LINE")]
+    pub line: Option<String>,
+}
