@@ -2,15 +2,8 @@
 
 use std::fmt::Write;
 
+pub use appliance::machine::{OUTPUT, RUN, STATE};
 use appliance::process::Process;
-
-/// Below which the rooms keep their state on the image.
-pub const STATE: &str = "/var/lib/mimamori";
-/// Where the doors' sockets lie.
-pub const RUN: &str = "/run/mimamori";
-
-/// Where bundles and sheets are written; apart from the state, because it is carried away.
-pub const OUTPUT: &str = "/var/lib/mimamori-output";
 
 /// For the form `together`: one process, whose user owns them all and makes the rest below.
 pub fn tmpfiles_together() -> String {

@@ -1,5 +1,6 @@
-//! `cargo run -p image -- ROOT [--together] [--config FILE]`: renders the process table below ROOT and names
-//! what it wrote. With a realm's configuration also what its mail and its database's server add to the units.
+//! `image ROOT [--together] [--config FILE]`: renders the process table below ROOT and names what it wrote. With a
+//! realm's configuration also what its mail and its database's server add to the units.
+//! `image build BINARY CACHE OUT`: makes the image's root, seals it, and says how large it became.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -7,12 +8,30 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use image::Form;
+use image::tree::BuildError;
 
 fn main() -> ExitCode {
     let mut err = std::io::stderr();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let [verb, binary, cache, out] = words.as_slice()
+        && verb == "build"
+    {
+        return match build(Path::new(binary), Path::new(cache), Path::new(out)) {
+            Ok(text) => {
+                let _ = writeln!(std::io::stdout(), "{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let _ = writeln!(err, "{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some((root, form, config)) = wanted(&words) else {
-        let _ = writeln!(err, "使い方 / usage: image ROOT [--together] [--config FILE]");
+        let _ = writeln!(
+            err,
+            "使い方 / usage: image ROOT [--together] [--config FILE]\n              image build BINARY CACHE OUT"
+        );
         return ExitCode::from(2);
     };
     match image::write(root, form, config) {
@@ -28,6 +47,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn build(binary: &Path, cache: &Path, out: &Path) -> Result<String, BuildError> {
+    let root = image::tree::make(binary, cache, out)?;
+    let sealed = image::seal::seal(&root, out)?;
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len() >> 20);
+    let (erofs, verity) = (size(&sealed.erofs), size(&sealed.verity));
+    Ok(format!("{}\nroot {erofs} MiB + verity {verity} MiB, root hash {}", root.display(), sealed.root_hash))
 }
 
 fn wanted(words: &[OsString]) -> Option<(&Path, Form, Option<&Path>)> {

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use appliance::process::{Arrow, Family, Name, Process};
+use appliance::machine::CONFIG;
+pub use appliance::machine::SECRETS;
+use appliance::process::{Arrow, Family, Held, Name, Process};
 
 use crate::folders::{OUTPUT, RUN, STATE};
 
-/// Where the binary, the configuration and the secrets lie on the image.
-const BINARY: &str = "/usr/bin/mimamori";
-const CONFIG: &str = "/etc/mimamori/mimamori.toml";
-pub const SECRETS: &str = "/etc/mimamori/secrets";
+/// Where the binary lies on the image.
+pub const BINARY: &str = "/usr/bin/mimamori";
 /// What raises all rooms.
 pub const TARGET: &str = "mimamori-rooms.target";
 /// The form `together`, which is rendered instead of it: one realm has one form.
@@ -72,6 +72,7 @@ pub fn together(table: &[Process]) -> String {
     text.push_str("RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n");
     text.push_str(TUN_ONLY);
     harden(&mut text);
+    text.push_str("# It gives up what it was born with.\nSystemCallFilter=capset\n");
     text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
     text
 }
@@ -125,6 +126,8 @@ pub fn service(table: &[Process], row: &Process) -> String {
         let _ =
             writeln!(text, "Wants={firewall} network-online.target\nAfter={firewall} network-online.target");
     }
+    // A machine that holds no realm yet has nothing to run.
+    let _ = writeln!(text, "ConditionPathExists={CONFIG}");
     text.push_str("StartLimitIntervalSec=0\n\n[Service]\nType=notify\n");
     let _ = writeln!(text, "ExecStart={BINARY} serve {} --config {CONFIG}", row.name.as_str());
     let _ = writeln!(text, "User={}\nGroup={}", row.user, row.user);
@@ -154,6 +157,9 @@ pub fn service(table: &[Process], row: &Process) -> String {
         text.push_str(RELAY);
     }
     harden(&mut text);
+    if row.capabilities.iter().any(|capability| capability.held == Held::WhileOpening) {
+        text.push_str("# It gives up what it was born with.\nSystemCallFilter=capset\n");
+    }
     text
 }
 

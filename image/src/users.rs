@@ -3,16 +3,19 @@
 
 use std::fmt::Write;
 
-use appliance::process::Process;
+use appliance::machine::OPERATOR_SHELL;
+use appliance::process::{Name, Process};
 
 /// In sysusers.d(5) form; groups before the members that join them.
 pub fn sysusers(table: &[Process]) -> String {
     let mut text = String::from("# Rendered from the process table. Numbers are fixed: doors check them.\n");
     for row in table {
         let _ = writeln!(text, "g {} {} -", row.user, row.gid);
+        // SSH runs a forced command by the user's shell: the one user to whom it leads has ours.
+        let shell = if row.name == Name::Cli { OPERATOR_SHELL } else { "/usr/sbin/nologin" };
         let _ = writeln!(
             text,
-            "u {} {}:{} \"mimamori {}\" / /usr/sbin/nologin",
+            "u {} {}:{} \"mimamori {}\" / {shell}",
             row.user,
             row.uid,
             row.gid,

@@ -1,0 +1,244 @@
+//! The root of the image as a folder: Debian's packages (downloaded once, kept as a tar), our program, the
+//! rendered files; then everything is taken out that nobody needs. An edge: files, as root, and Debian's
+//! `mmdebstrap`, `tar`, `strip` and systemd's own tools; nothing of the root is ever executed.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use appliance::machine;
+
+use crate::render::{Form, RenderError};
+use crate::{base, plain, render};
+
+/// Nothing may keep more rights than it was started with: 06000 in a mode.
+const SET_ID: u32 = 0o6000;
+/// Every file of the image has one time: builds differ in nothing but their inputs.
+pub const EPOCH: i64 = 1_767_225_600;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error("{0} is not installed: apt-get install {1}")]
+    Missing(&'static str, &'static str),
+    #[error("{program} failed: {why}")]
+    Program { program: String, why: String },
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("the image is made as root: its files belong to many users")]
+    NotRoot,
+    #[error("{0} would keep more rights than it was started with; take its package or the file out")]
+    SetId(PathBuf),
+}
+
+/// Programs, and Debian's packages that bring them.
+const TOOLS: [(&str, &str); 6] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("strip", "binutils"),
+    ("systemd-sysusers", "systemd"),
+    ("mkfs.erofs", "erofs-utils"),
+    ("veritysetup", "cryptsetup-bin"),
+    ("tar", "tar"),
+];
+
+/// Makes `out`/root anew from the base kept in `cache` and the program at `binary`.
+pub fn make(binary: &Path, cache: &Path, out: &Path) -> Result<PathBuf, BuildError> {
+    ready()?;
+    let base = download(cache)?;
+    let root = out.join("root");
+    if root.exists() {
+        fs::remove_dir_all(&root).map_err(at(&root))?;
+    }
+    fs::create_dir_all(&root).map_err(at(&root))?;
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).map_err(at(&root))?;
+    run(Command::new("tar").arg("-C").arg(&root).arg("-xpf").arg(&base).args(["--exclude=./dev/*"]))?;
+    boot(&root, out)?;
+    program(&root, binary)?;
+    render::write(&root, Form::Separated, None)?;
+    for file in plain::files() {
+        put(&root.join(&file.path), &file.text)?;
+    }
+    users(&root)?;
+    links(&root)?;
+    remove(&root)?;
+    no_set_id(&root)?;
+    Ok(root)
+}
+
+fn ready() -> Result<(), BuildError> {
+    if !rustix_is_root() {
+        return Err(BuildError::NotRoot);
+    }
+    for (tool, package) in TOOLS {
+        let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+            .iter()
+            .any(|folder| Path::new(folder).join(tool).exists());
+        if !found {
+            return Err(BuildError::Missing(tool, package));
+        }
+    }
+    Ok(())
+}
+
+fn rustix_is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Once for each list of packages; written beside and renamed, so that a half of it is never taken for it.
+fn download(cache: &Path) -> Result<PathBuf, BuildError> {
+    let base = cache.join(base::name());
+    if base.exists() {
+        return Ok(base);
+    }
+    fs::create_dir_all(cache).map_err(at(cache))?;
+    let half = base.with_extension("half.tar");
+    let mut command = Command::new("mmdebstrap");
+    command.args([
+        "--quiet",
+        "--variant=essential",
+        "--format=tar",
+        "--aptopt=Apt::Install-Recommends \"false\"",
+    ]);
+    for path in base::EXCLUDED {
+        command.arg(format!("--dpkgopt=path-exclude={path}"));
+    }
+    command.arg(format!("--include={}", base::PACKAGES.join(",")));
+    run(command.arg(base::SUITE).arg(&half).arg(base::MIRROR))?;
+    fs::rename(&half, &base).map_err(at(&base))?;
+    Ok(base)
+}
+
+/// Kernel and modules: what the boot chain takes lies beside the root, not in it.
+fn boot(root: &Path, out: &Path) -> Result<(), BuildError> {
+    let folder = root.join("boot");
+    for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+        let path = entry.map_err(at(&folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if name.starts_with("vmlinuz-") {
+            let to = out.join("vmlinuz");
+            fs::copy(&path, &to).map_err(at(&to))?;
+        }
+    }
+    Ok(())
+}
+
+/// The program, without what only a debugger reads, under its two names.
+fn program(root: &Path, binary: &Path) -> Result<(), BuildError> {
+    let to = root.join("usr/bin/mimamori");
+    run(Command::new("strip").arg("-o").arg(&to).arg(binary))?;
+    fs::set_permissions(&to, Permissions::from_mode(0o755)).map_err(at(&to))?;
+    link("mimamori", &root.join(machine::OPERATOR_SHELL.trim_start_matches('/')))
+}
+
+fn users(root: &Path) -> Result<(), BuildError> {
+    let at_root = format!("--root={}", root.display());
+    run(Command::new("systemd-sysusers").arg(&at_root))?;
+    // sshd takes `!` for a locked user; `*` is one without a password.
+    let shadow = root.join("etc/shadow");
+    let text = fs::read_to_string(&shadow).map_err(at(&shadow))?;
+    let open = |line: &str| match line.split_once(':') {
+        Some(("mm-operator", rest)) => {
+            format!("mm-operator:*:{}\n", rest.split_once(':').map_or("", |(_, days)| days))
+        }
+        _ => format!("{line}\n"),
+    };
+    put(&shadow, &text.lines().map(open).collect::<String>())?;
+    fs::set_permissions(&shadow, Permissions::from_mode(0o640)).map_err(at(&shadow))
+}
+
+/// What a machine decides lies on its data partition; what starts is what the preset says.
+fn links(root: &Path) -> Result<(), BuildError> {
+    link(machine::KEPT, &root.join("etc/mimamori"))?;
+    // Fixed addresses are the machine's, too; without a file there the image's own asks DHCP.
+    let network = root.join("etc/systemd/network");
+    let _ = fs::remove_dir_all(&network);
+    link(machine::NETWORK, &network)?;
+    let units = root.join("etc/systemd/system");
+    for unit in base::MASKED {
+        link("/dev/null", &units.join(unit))?;
+    }
+    run(Command::new("systemctl").arg(format!("--root={}", root.display())).args(["--quiet", "preset-all"]))?;
+    for (path, text) in
+        [("etc/machine-id", "uninitialized\n"), ("etc/hostname", "mimamori\n"), ("etc/fstab", "")]
+    {
+        put(&root.join(path), text)?;
+    }
+    Ok(())
+}
+
+fn remove(root: &Path) -> Result<(), BuildError> {
+    for path in base::REMOVED {
+        let path = root.join(path);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&path).map_err(at(&path))?,
+            Ok(_) => fs::remove_file(&path).map_err(at(&path))?,
+            Err(_) => {}
+        }
+    }
+    for folder in ["boot", "var/log", "var/cache", "var/lib"] {
+        let folder = root.join(folder);
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+    }
+    // Nobody reads a package's scripts again; which packages there are stands in `status`.
+    let info = root.join("var/lib/dpkg/info");
+    if info.exists() {
+        fs::remove_dir_all(&info).map_err(at(&info))?;
+    }
+    Ok(())
+}
+
+/// Bits that mount, ssh-agent and others came with are taken away: nobody here needs them.
+fn no_set_id(root: &Path) -> Result<(), BuildError> {
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
+            let found = fs::symlink_metadata(&path).map_err(at(&path))?;
+            if found.is_dir() {
+                folders.push(path);
+            } else if found.is_file() && found.mode() & SET_ID != 0 {
+                fs::set_permissions(&path, Permissions::from_mode(found.mode() & 0o777))
+                    .map_err(at(&path))?;
+                if fs::metadata(&path).map_err(at(&path))?.mode() & SET_ID != 0 {
+                    return Err(BuildError::SetId(path));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn link(target: &str, name: &Path) -> Result<(), BuildError> {
+    if let Some(folder) = name.parent() {
+        fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    let _ = fs::remove_file(name);
+    symlink(target, name).map_err(at(name))
+}
+
+fn put(path: &Path, text: &str) -> Result<(), BuildError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    fs::write(path, text).map_err(at(path))
+}
+
+/// To its end; what it said is the reason when it fails.
+pub(crate) fn run(command: &mut Command) -> Result<String, BuildError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |why: String| BuildError::Program { program: program.clone(), why };
+    let done = command.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let last: Vec<&str> = said.lines().rev().take(12).collect();
+    Err(failed(last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> BuildError + use<'_> {
+    move |source| BuildError::File { path: path.to_owned(), source }
+}
