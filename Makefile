@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-test
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -24,6 +24,8 @@ help:
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
 	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
+	@echo 'make image  Debian 13 + our program -> a root that nobody can write, with its tree of hashes; as root'
+	@echo 'make image-test  that root under a real systemd: units, tunnel, wall, SSH, commit-confirm, a power cut'
 	@echo 'make deps   installs missing Debian packages, and no others'
 
 deps:
@@ -78,6 +80,18 @@ bench-vpn: deps
 	@cargo build --locked --release -p appliance --bin mimamori
 	@cargo build --locked --release -p vpn --example devices
 	@$(SUDO) env CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/bench-vpn
+
+# Debian's packages are downloaded once for each list of them (image/src/base.rs) and kept beside the target.
+IMAGE := $(CARGO_TARGET_DIR)/image
+image: deps
+	@IMAGE=1 tests/setup/deps
+	@cargo build --locked --release -p appliance --bin mimamori
+	@cargo build --locked -p image
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" "$(IMAGE)/base" "$(IMAGE)"
+
+image-test: image
+	@cargo build --locked --workspace --bins
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" "$(IMAGE)/root"
 
 # Namespaces, processes and folders of a run that was killed with SIGKILL.
 clean-leftovers:

@@ -37,5 +37,7 @@ pub mod witness; // edge: a certificate in the log and in OCSP
 pub mod separation; // edge: each process killed in the middle
 pub mod stay; // edge, border: the appliance stays, stay.json
 pub mod story; // edge: s1 to s8
+pub mod machine; // edge: the image's root under a real systemd
+pub mod inspection; // edge: what a machine must do
 
 pub use fault::{Fault, Told};

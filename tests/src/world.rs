@@ -67,7 +67,7 @@ pub struct World {
     pub plan: AddressPlan,
     pub needles: Needles,
     pub folder: PathBuf,
-    client: PathBuf,
+    pub client: PathBuf,
     pub mail: MailServer,
     pub net: Net,
     alone: Option<fs::File>,

@@ -1,0 +1,455 @@
+//! What a machine of our image must do before anybody gets it: the quick tier's steps, in order.
+//! Reads like the runbook: blank machine, realm, units, tunnel, wall, SSH, a power cut.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use appliance::machine as places;
+use appliance::process::{Name, TABLE, process};
+
+use crate::device::{Device, Handover, Sheet};
+use crate::fault::{Fault, Told};
+use crate::holds;
+use crate::http::Request;
+use crate::machine::Machine;
+use crate::net::{APPLIANCE_OUTER, Namespace};
+use crate::shell::{self, PATIENCE};
+use crate::world::{OFFICE_SLOT, World, ZONE};
+
+/// A port that somebody opens and no rule mentions.
+const STRAY: u16 = 9999;
+/// A dropped packet is not answered; what comes at all on these links comes at once.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Exposure of `systemd-analyze security`, in tenths. What opens sockets with a capability is above the aim of 15.
+const EXPOSURE: [(Name, u32); 6] = [
+    (Name::Firewall, 15),
+    (Name::Vpn, 20),
+    (Name::Pki, 15),
+    (Name::Sns, 15),
+    (Name::Gateway, 16),
+    (Name::Provisioning, 15),
+];
+
+pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<usize> {
+    let mut steps = 0;
+    let mut step = |what: &str| {
+        steps += 1;
+        held(what);
+    };
+    image_holds_no_secret(root)?;
+    step("no file of the root keeps more rights than it was started with, holds a host key or a machine id");
+    let folder = world.folder.join("machine");
+    std::fs::create_dir_all(&folder)?;
+    let mut machine = Machine::boot(root, &world.net.app, &folder)?;
+    let played = (|| {
+        blank(world, &machine)?;
+        step("a blank machine boots, runs no room, and its wall lets nobody in");
+        let engineer = Engineer::new(world)?;
+        realm(world, &machine, &engineer)?;
+        step("`init --machine` puts a realm in its places, each folder its process's own");
+        all_up(&machine)?;
+        step("every unit is up under a real systemd; none failed");
+        exposure(&machine)?;
+        step("each unit's exposure is within its limit");
+        jails_hold(&machine)?;
+        step("each room's jail holds whole: Landlock, system calls, capabilities");
+        root_is_read_only(&machine)?;
+        step("the root cannot be written");
+        let device = tunnel(world, &machine)?;
+        step(
+            "an independent WireGuard client claims its certificate through the tunnel, and is admitted over mutual TLS",
+        );
+        stray_port(world, &device)?;
+        step("a port that somebody opens is reached from inside the machine, and from nowhere else");
+        ssh(&machine, &engineer, &device)?;
+        step("SSH: a certificate leads to the engineer's shell and to nothing else");
+        commits(&machine, &engineer, &device)?;
+        step(
+            "a commit that shuts the engineer out falls by itself, also when its watcher is killed; a confirmed one stays",
+        );
+        machine.cut()?;
+        machine = Machine::boot(root, &world.net.app, &folder)?;
+        all_up(&machine)?;
+        admitted(&device)?;
+        let active = engineer.config(&device, "config show")?;
+        holds!(active.contains("198.51.100.9"), "the confirmed commit is gone: {active}");
+        step("after a power cut everything is up again, and the device is admitted without anybody's help");
+        Ok(())
+    })();
+    played.map_err(|fault: Fault| {
+        Fault::new(format!("{fault}\n\nthe machine's last words:\n{}", machine.last_words()))
+    })?;
+    Ok(steps)
+}
+
+fn image_holds_no_secret(root: &Path) -> Told<()> {
+    let mut find = Command::new("find");
+    find.arg(root).args(["-xdev", "(", "-type", "f", "-perm", "/6000", ")", "-o", "-name", "ssh_host_*"]);
+    let found = shell::run(find)?.ok("find")?.text();
+    holds!(found.trim().is_empty(), "in the root: {found}");
+    let id = std::fs::read_to_string(root.join("etc/machine-id"))?;
+    holds!(id == "uninitialized\n", "a machine id is in the image: {id}");
+    let mut grep = Command::new("grep");
+    grep.args(["-rlE", "--binary-files=without-match", "-e", "-----BEGIN (OPENSSH |EC |RSA )?PRIVATE KEY"]);
+    grep.args(["etc", "usr/lib/systemd", "var"]).current_dir(root);
+    let found = shell::run(grep)?.text();
+    holds!(found.trim().is_empty(), "a private key is in the root: {found}");
+    Ok(())
+}
+
+fn blank(world: &World, machine: &Machine) -> Told<()> {
+    let rules = machine.ok(&["nft", "list", "table", "inet", "mimamori_wall"])?;
+    holds!(rules.matches("policy drop").count() == 3, "the wall of a blank machine: {rules}");
+    for row in TABLE.iter().filter(|row| row.name != Name::Cli) {
+        let unit = format!("mimamori-{}.service", row.name.as_str());
+        let state = machine.run(&["systemctl", "is-active", &unit])?.text();
+        holds!(state.trim() == "inactive", "{unit} of a blank machine is {state}");
+    }
+    let _ = world;
+    Ok(())
+}
+
+/// The authority of the engineers, at home; the machine knows its public key.
+struct Engineer {
+    folder: PathBuf,
+}
+
+impl Engineer {
+    fn new(world: &World) -> Told<Self> {
+        let folder = world.folder.join("engineer");
+        std::fs::create_dir_all(&folder)?;
+        let engineer = Self { folder };
+        for name in ["ca", "other-ca", "key"] {
+            let mut make = Command::new("ssh-keygen");
+            make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(engineer.folder.join(name));
+            shell::run(make)?.ok("ssh-keygen")?;
+        }
+        engineer.certify("good", "ca", "operator", "+8h")?;
+        engineer.certify("late", "ca", "operator", "-2h:-1h")?;
+        engineer.certify("stranger", "other-ca", "operator", "+8h")?;
+        engineer.certify("clerk", "ca", "clerk", "+8h")?;
+        Ok(engineer)
+    }
+
+    fn certify(&self, name: &str, authority: &str, principal: &str, valid: &str) -> Told<()> {
+        for (from, to) in [("key", name.to_owned()), ("key.pub", format!("{name}.pub"))] {
+            std::fs::copy(self.folder.join(from), self.folder.join(to))?;
+        }
+        let mut sign = Command::new("ssh-keygen");
+        sign.args(["-q", "-s"]).arg(self.folder.join(authority));
+        sign.args(["-I", &format!("test-{name}"), "-n", principal, "-V", valid])
+            .arg(self.folder.join(format!("{name}.pub")));
+        shell::run(sign)?.ok("ssh-keygen -s")?;
+        Ok(())
+    }
+
+    /// OpenSSH from a place outside; the machine's key is taken as it comes.
+    fn ssh(&self, from: &Namespace, with: &str, words: &[&str]) -> Told<shell::Finished> {
+        let mut ssh = from.command("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "ConnectTimeout=20",
+        ]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
+        ssh.arg("-i").arg(self.folder.join(with)).args(words);
+        shell::run(ssh)
+    }
+}
+
+fn realm(world: &World, machine: &Machine, engineer: &Engineer) -> Told<()> {
+    let authority = world.folder.join("machine/var/lib/mimamori-config");
+    std::fs::create_dir_all(&authority)?;
+    std::fs::copy(engineer.folder.join("ca.pub"), authority.join("ca.pub"))?;
+    let listen = format!("{APPLIANCE_OUTER}:51820");
+    let made = machine.ok(&[
+        "mimamori",
+        "init",
+        "--machine",
+        "--zone",
+        ZONE,
+        "--realm-name",
+        "検証領域",
+        "--operator-login",
+        "office@example.jp",
+        "--operator-name",
+        "事務 太郎",
+        "--listen",
+        &listen,
+        "--management",
+        "198.51.100.1",
+        "--ssh-ca",
+        "/var/lib/mimamori-config/ca.pub",
+        "-o",
+        "json",
+    ])?;
+    holds!(made.contains(places::CONFIG), "init says: {made}");
+    let again = machine.run(&[
+        "mimamori",
+        "init",
+        "--machine",
+        "--zone",
+        ZONE,
+        "--realm-name",
+        "x",
+        "--operator-login",
+        "a@example.jp",
+        "--operator-name",
+        "x",
+    ])?;
+    holds!(again.code == Some(4), "a second realm on the same machine: {:?} {}", again.code, again.stderr);
+    for row in TABLE.iter().filter(|row| row.state.is_some()) {
+        let folder = format!("{}/{}", places::STATE, row.state.unwrap_or_default());
+        let owner = machine.ok(&["stat", "-c", "%u %a", &folder])?;
+        holds!(owner.trim() == format!("{} 700", row.uid), "{folder}: {owner}");
+    }
+    let secrets = machine.ok(&["find", "/var/lib/mimamori-config/secrets", "-printf", "%u %m %f\\n"])?;
+    holds!(
+        secrets.lines().all(|line| line.starts_with("root 600 ") || line == "root 700 secrets")
+            && secrets.lines().count() == 5,
+        "secrets: {secrets}"
+    );
+    machine.ok(&["systemctl", "reload", "mimamori-wall.service"])?;
+    machine.ok(&["systemctl", "restart", "mimamori-rooms.target"])?;
+    Ok(())
+}
+
+/// A unit that does not start fails the build.
+fn all_up(machine: &Machine) -> Told<()> {
+    for name in Name::SERVED {
+        let unit = format!("mimamori-{}.service", name.as_str());
+        shell::until(&format!("{unit} to be up"), PATIENCE * 2, || {
+            Ok((machine.run(&["systemctl", "is-active", &unit])?.text().trim() == "active").then_some(()))
+        })?;
+        let pid = machine.ok(&["systemctl", "show", "-P", "MainPID", &unit])?;
+        let owner = machine.ok(&["stat", "-c", "%u", &format!("/proc/{}", pid.trim())])?;
+        holds!(owner.trim() == process(name).uid.to_string(), "{unit} runs as {owner}");
+    }
+    for unit in
+        ["ssh.service", "mimamori-wall.service", "mimamori-host-key.service", "systemd-networkd.service"]
+    {
+        let state = machine.run(&["systemctl", "is-active", unit])?.text();
+        let made_before = unit == "mimamori-host-key.service" && state.trim() == "inactive";
+        holds!(state.trim() == "active" || made_before, "{unit} is {state}");
+    }
+    let failed = machine.ok(&["systemctl", "--failed", "--no-legend", "--plain"])?;
+    holds!(failed.trim().is_empty(), "failed units: {failed}");
+    let told = shell::until("every room to answer", PATIENCE * 2, || {
+        Ok((machine.run(&["mimamori", "status", "--check"])?.code == Some(0)).then_some(()))
+    });
+    told.map_err(|fault| match machine.run(&["mimamori", "status", "--check"]) {
+        Ok(said) => Fault::new(format!("{fault}: {}{}", said.text(), said.stderr)),
+        Err(_) => fault,
+    })
+}
+
+fn exposure(machine: &Machine) -> Told<()> {
+    for (name, limit) in EXPOSURE {
+        let unit = format!("mimamori-{}.service", name.as_str());
+        let limit = limit.to_string();
+        let done =
+            machine.run(&["systemd-analyze", "security", "--no-pager", "--threshold", &limit, &unit])?;
+        let last = done
+            .text()
+            .lines()
+            .rev()
+            .find(|line| line.contains("exposure level"))
+            .unwrap_or_default()
+            .to_owned();
+        holds!(done.code == Some(0), "{last} (limit {limit} tenths)");
+    }
+    Ok(())
+}
+
+fn jails_hold(machine: &Machine) -> Told<()> {
+    for name in Name::SERVED {
+        let unit = format!("mimamori-{}.service", name.as_str());
+        let log = machine.ok(&["journalctl", "--no-pager", "-b", "-o", "cat", "-u", &unit])?;
+        let line = log.lines().rev().find(|line| line.starts_with("jail: ")).unwrap_or_default();
+        holds!(
+            line.starts_with("jail: landlock v")
+                && !line.contains("partial")
+                && line.contains("seccomp denies"),
+            "{unit}: `{line}`"
+        );
+    }
+    Ok(())
+}
+
+fn root_is_read_only(machine: &Machine) -> Told<()> {
+    for path in ["/usr/bin/x", "/etc/x", "/x"] {
+        let done = machine.run(&["touch", path])?;
+        holds!(done.code != Some(0), "{path} could be written");
+    }
+    Ok(())
+}
+
+/// The secretariat's own device, from the bundle that `init` left on the machine.
+fn tunnel(world: &mut World, machine: &Machine) -> Told<Device> {
+    let output = machine.data().join("lib/mimamori-output");
+    let handover = Handover {
+        bundle: output.join("bundles").join(OFFICE_SLOT),
+        sheet: Sheet::read(&output.join("sheets").join(format!("{OFFICE_SLOT}.txt")))?,
+    };
+    let space = world.net.add_device()?;
+    let interface = world.net.interface_name();
+    let folder = world.folder.join(OFFICE_SLOT);
+    let mut device = Device::new(OFFICE_SLOT, space, interface, folder, handover, ZONE, &world.client)?;
+    device.raise_bootstrap()?;
+    let page = shell::until("the claim page", PATIENCE * 2, || {
+        let answer = device.send(Request::get(device.url("claim", "/")))?;
+        Ok((answer.status == 200).then_some(answer))
+    })?;
+    holds!(page.status == 200, "the claim page answered {}", page.status);
+    device.claim(Some(crate::enrolment::ADMIN_PASSWORD))?;
+    device.raise_final()?;
+    admitted(&device)?;
+    Ok(device)
+}
+
+/// The sign-in page of the consoles: behind tunnel and certificate.
+fn admitted(device: &Device) -> Told<()> {
+    shell::until("the gateway to admit the device", PATIENCE * 2, || {
+        let answer = device.send(Request::get(device.url("office", "/sign-in")))?;
+        Ok((answer.status == 200).then_some(()))
+    })?;
+    holds!(device.last_handshake()? > 0, "admitted without a tunnel");
+    Ok(())
+}
+
+fn stray_port(world: &World, device: &Device) -> Told<()> {
+    let stray = SocketAddr::from((APPLIANCE_OUTER, STRAY));
+    let mut opened = world.net.app.command("python3");
+    opened
+        .args(["-c", &format!("import socket,time\ns=socket.create_server(('',{STRAY}))\ntime.sleep(600)")]);
+    let mut server = opened.stdin(std::process::Stdio::null()).spawn()?;
+    let told = (|| {
+        let local = SocketAddr::from(([127, 0, 0, 1], STRAY));
+        shell::until("the stray port to be open", PATIENCE, || {
+            Ok(world.net.app.connect(local, SILENCE).ok())
+        })?;
+        holds!(
+            device.space.connect(stray, SILENCE).is_err(),
+            "a port that no rule names is reached from outside"
+        );
+        Ok(())
+    })();
+    shell::end(&mut server);
+    told
+}
+
+fn ssh(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
+    let from = &device.space;
+    let host = format!("mm-operator@{APPLIANCE_OUTER}");
+    let say = |with: &str, words: &[&str]| {
+        let mut all = vec![host.as_str()];
+        all.extend_from_slice(words);
+        engineer.ssh(from, with, &all)
+    };
+    let done = say("good", &["status -o json"])?;
+    holds!(
+        done.code == Some(0) && done.text().contains("\"seats\""),
+        "status over SSH: {:?} {}{}",
+        done.code,
+        done.text(),
+        done.stderr
+    );
+    for line in [
+        "/bin/sh",
+        "bash -c id",
+        "cat /etc/passwd",
+        "init --machine",
+        "status --config /tmp/x",
+        "sftp-server",
+    ] {
+        let done = say("good", &[line])?;
+        holds!(done.code == Some(5), "`{line}` over SSH: {:?} {}{}", done.code, done.text(), done.stderr);
+        holds!(
+            !done.text().contains("uid=") && !done.text().contains("root:"),
+            "`{line}` was run: {}",
+            done.text()
+        );
+    }
+    for with in ["late", "stranger", "clerk"] {
+        let done = say(with, &["status"])?;
+        holds!(done.code == Some(255), "the certificate `{with}` led in: {:?} {}", done.code, done.text());
+    }
+    let plain = engineer.folder.join("bare");
+    std::fs::copy(engineer.folder.join("key"), &plain)?;
+    holds!(say("bare", &["status"])?.code == Some(255), "a key without a certificate led in");
+    let done =
+        engineer.ssh(from, "good", &["-o", "ExitOnForwardFailure=yes", "-W", "127.0.0.1:22", &host])?;
+    holds!(
+        done.code != Some(0) && !done.text().contains("SSH-2.0"),
+        "SSH carried a connection: {}",
+        done.text()
+    );
+    let root = format!("root@{APPLIANCE_OUTER}");
+    holds!(engineer.ssh(from, "good", &[&root, "status"])?.code == Some(255), "root over SSH");
+    let log = machine.ok(&["journalctl", "--no-pager", "-b", "-o", "cat", "-u", "ssh.service"])?;
+    holds!(log.contains("test-good"), "the journal does not say whose certificate it was");
+    Ok(())
+}
+
+impl Engineer {
+    fn config(&self, device: &Device, line: &str) -> Told<String> {
+        let host = format!("mm-operator@{APPLIANCE_OUTER}");
+        Ok(self.ssh(&device.space, "good", &[&host, line])?.ok(line)?.text())
+    }
+
+    /// The text travels on standard input; nothing is a file over there.
+    fn commit(&self, device: &Device, text: &str, words: &str) -> Told<shell::Finished> {
+        let mut ssh = device.space.command("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "ConnectTimeout=20",
+        ]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
+        ssh.arg("-i").arg(self.folder.join("good"));
+        ssh.arg(format!("mm-operator@{APPLIANCE_OUTER}")).arg(format!("config commit - {words}"));
+        shell::run_with(ssh, text.as_bytes())
+    }
+}
+
+/// Commits over SSH: one that is broken, one that shuts everybody out, one that is confirmed.
+fn commits(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
+    let good = engineer.config(device, "config show")?;
+    let broken = engineer.commit(device, &good.replace("zone = ", "zonen = "), "")?;
+    holds!(broken.code == Some(64), "a broken text was committed: {:?} {}", broken.code, broken.stderr);
+    let away = good.replace("\"198.51.100.1\"", "\"203.0.113.1\"");
+    holds!(away != good, "the text names no management address: {good}");
+    let done = engineer.commit(device, &away, "--confirm 20s")?;
+    holds!(done.code == Some(0), "commit: {:?} {}{}", done.code, done.text(), done.stderr);
+    let watcher = machine.ok(&["systemctl", "show", "-P", "MainPID", "mimamori-config.service"])?;
+    machine.ok(&["kill", "-9", watcher.trim()])?;
+    let closed = |ssh: u16| device.space.connect(SocketAddr::from((APPLIANCE_OUTER, ssh)), SILENCE).is_err();
+    shell::until("the wall to shut the engineer out", PATIENCE, || Ok(closed(22).then_some(())))?;
+    shell::until("the commit to fall by itself", PATIENCE * 2, || Ok((!closed(22)).then_some(())))?;
+    let back = engineer.config(device, "config show")?;
+    holds!(back == good, "what came back is not what was there: {back}");
+    all_up(machine)?;
+
+    let wider = good.replace("\"198.51.100.1\"", "\"198.51.100.1\", \"198.51.100.9\"");
+    let done = engineer.commit(device, &wider, "--confirm 5m")?;
+    holds!(done.code == Some(0), "commit: {:?} {}{}", done.code, done.text(), done.stderr);
+    shell::until("the confirmation to be heard", PATIENCE * 2, || {
+        let host = format!("mm-operator@{APPLIANCE_OUTER}");
+        Ok((engineer.ssh(&device.space, "good", &[&host, "config confirm"])?.code == Some(0)).then_some(()))
+    })?;
+    let told = engineer.config(device, "config history")?;
+    holds!(told.contains("unix:mm-operator"), "the history does not say who: {told}");
+    all_up(machine)
+}
