@@ -176,11 +176,17 @@ fn before(state: &State, back: usize) -> Result<u64, Failure> {
 
 /// Drops what is overdue; what cannot be read now may be readable in a moment.
 fn settle(path: &Path, watch: bool) -> Result<Exit, Failure> {
+    if watch {
+        crate::log::install(log::LevelFilter::Info, Some("config"));
+    }
     loop {
         if path.exists() {
             let settled = Kept::open(path).and_then(|kept| kept.settle());
             match settled {
-                Ok(true) => follow(path)?,
+                Ok(true) => {
+                    log::warn!("a configuration that nobody confirmed fell back to the one before it");
+                    follow(path)?;
+                }
                 Ok(false) => {}
                 Err(message) if !watch => return Err(message.into()),
                 Err(message) => log::warn!("{} {}", message.code(), message.en()),
@@ -189,7 +195,7 @@ fn settle(path: &Path, watch: bool) -> Result<Exit, Failure> {
         if !watch {
             return Ok(Exit::Ok);
         }
-        std::thread::sleep(LOOK);
+        std::thread::park_timeout(LOOK);
     }
 }
 
