@@ -156,6 +156,7 @@ fn links(root: &Path) -> Result<(), BuildError> {
     let network = root.join("etc/systemd/network");
     let _ = fs::remove_dir_all(&network);
     link(machine::NETWORK, &network)?;
+    link(&format!("{}/resolv.conf", machine::NETWORK), &root.join("etc/resolv.conf"))?;
     let units = root.join("etc/systemd/system");
     for unit in base::MASKED {
         link("/dev/null", &units.join(unit))?;
