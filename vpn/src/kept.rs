@@ -70,7 +70,9 @@ pub struct Torn;
 
 impl Kept {
     pub fn write(&self) -> Zeroizing<Vec<u8>> {
-        let mut to = Writer(Zeroizing::new(MAGIC.to_vec()));
+        // The whole room at once: a buffer that grows leaves copies of keys behind.
+        let mut to = Writer(Zeroizing::new(Vec::with_capacity(self.room())));
+        to.bytes(MAGIC);
         to.time(self.at);
         to.bytes(&self.receivers);
         to.number(self.interface.len() as u32);
@@ -88,6 +90,15 @@ impl Kept {
             to.maybe(kept.endpoint, Writer::address);
         }
         to.0
+    }
+
+    /// No fewer bytes than `write` fills.
+    fn room(&self) -> usize {
+        let words =
+            |session: &KeptSession| session.window.parts().0.iter().filter(|word| **word != 0).count();
+        let sessions = self.tunnels.iter().flat_map(|tunnel| tunnel.sessions.iter().flatten());
+        let sessions: usize = sessions.map(|session| 128 + 9 * words(session)).sum();
+        1024 + 32 * self.listen.len() + 160 * self.tunnels.len() + sessions + 80 * self.keys.len()
     }
 
     pub fn read(bytes: &[u8]) -> Result<Kept, Torn> {
@@ -333,6 +344,7 @@ mod tests {
     #[test]
     fn what_is_left_is_taken_over_whole() {
         let written = kept().write();
+        assert!(written.len() <= kept().room(), "no key is left behind in a room that was too small");
         let read = Kept::read(&written).unwrap();
         assert_eq!(read.write()[..], written[..]);
         let mut session = read.tunnels.into_iter().next().unwrap().sessions[0].take().unwrap();
