@@ -233,6 +233,7 @@ fn post_and_acknowledge(doctor: &Screen, nurse: &Screen, album: &Album) -> Told<
     doctor.run("void (window.sameDocument = true)")?;
     nurse.sees(FIRST_POST)?;
     nurse.sees("新しい投稿が1件届きました")?;
+    nurse.sees_not("新しい投稿を確かめる")?;
     holds!(nurse.run("window.sameDocument === true")? == true, "the nurse's page was loaded again");
     album.page(nurse, "sns-team-new-post")?;
     nurse.follow_in(FIRST_POST, "了解")?;
