@@ -251,6 +251,10 @@ pub enum PkiQuestion {
     Proof {
         serial: CertificateSerial,
     },
+    /// The same for several, at most `WISHES_MAX`.
+    Proofs {
+        serials: Vec<CertificateSerial>,
+    },
     /// Lines of the log, at most `LINES_MAX`.
     Lines {
         from: u64,
@@ -335,6 +339,8 @@ pub enum PkiAnswer {
     Text(String),
     Lines(Vec<String>),
     Bytes(Vec<u8>),
+    /// In the order of the serials that were asked for.
+    Proofs(Vec<Option<String>>),
     Issued(Vec<Result<IssuedCertificate, IssuingRefusal>>),
     Revoked {
         serials: Vec<CertificateSerial>,

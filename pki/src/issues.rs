@@ -146,6 +146,12 @@ const ENDED: Forms = forms!(
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     ""
 );
+const SIGNED_LINES: Forms = forms!(
+    "SELECT c.serial, l.number, l.body FROM certificate c JOIN ledger l ON l.number = c.signed_entry \
+     WHERE c.serial IN (VALUES ",
+    "(?)",
+    ")"
+);
 const KNOWN: Forms = forms!(
     "SELECT token_hash, serial, slot, key_hash, not_after, state, planned_entry, der FROM certificate \
      WHERE state <> 'abandoned' AND token_hash IN (VALUES ",
@@ -241,6 +247,24 @@ fn serial(row: &Row) -> Result<CertificateSerial, LedgerError> {
 }
 
 impl Ledger {
+    /// The lines that say that these were signed, in no order; who was never signed has none.
+    pub async fn signed_lines(
+        &self,
+        serials: &[CertificateSerial],
+    ) -> Result<Vec<(CertificateSerial, u64, String)>, LedgerError> {
+        let mut connection = self.pool().acquire().await?;
+        let found: Vec<(String, i64, String)> =
+            rows::read(&mut connection, &SIGNED_LINES, serials, |query, serial| {
+                query.bind(serial.to_string())
+            })
+            .await?;
+        let read = |(serial, entry, line): (String, i64, String)| {
+            let serial = serial.parse().map_err(|_| broken(entry as u64, "its serial is no serial"))?;
+            Ok((serial, entry as u64, line))
+        };
+        found.into_iter().map(read).collect()
+    }
+
     /// Every key that serves a slot, and every key that was revoked.
     pub async fn holdings(&self) -> Result<Vec<Holding>, LedgerError> {
         let found: Vec<(String, String, String, i64, String, i64)> = sqlx::query_as(

@@ -181,19 +181,26 @@ impl Ledger {
 
     /// What proves that line `index` stands in the log of `size` lines; `None` beyond its end.
     pub async fn inclusion(&self, index: u64, size: u64) -> Result<Option<Vec<Hash>>, LedgerError> {
-        self.proof([index, size], |nodes| tlog::inclusion(nodes, index, size)).await
+        Ok(self.inclusions(&[index], size).await?.pop().flatten())
+    }
+
+    /// The same for several lines; each tile is read once.
+    pub async fn inclusions(
+        &self,
+        indexes: &[u64],
+        size: u64,
+    ) -> Result<Vec<Option<Vec<Hash>>>, LedgerError> {
+        let places: Vec<u64> = indexes.iter().copied().chain([size]).collect();
+        self.proof(places, |nodes| indexes.iter().map(|index| tlog::inclusion(nodes, *index, size)).collect())
+            .await
     }
 
     /// What proves that the log of `size` lines begins with the log of `old`.
     pub async fn consistency(&self, old: u64, size: u64) -> Result<Option<Vec<Hash>>, LedgerError> {
-        self.proof([old, size], |nodes| tlog::consistency(nodes, old, size)).await
+        self.proof(vec![old, size], |nodes| tlog::consistency(nodes, old, size)).await
     }
 
-    async fn proof(
-        &self,
-        places: [u64; 2],
-        make: impl FnOnce(&Lent<'_>) -> Option<Vec<Hash>>,
-    ) -> Result<Option<Vec<Hash>>, LedgerError> {
+    async fn proof<P>(&self, places: Vec<u64>, make: impl FnOnce(&Lent<'_>) -> P) -> Result<P, LedgerError> {
         let growing = self.growing().clone();
         let mut tiles = BTreeMap::new();
         for tile in growing.needed(places) {

@@ -29,6 +29,11 @@ pub async fn look(authority: &Authority, question: PkiQuestion, now: i64) -> Res
             let proof = authority.proof_of(&serial).await?;
             proof.map_or(PkiAnswer::NotFound, |proof| PkiAnswer::Text(proof.text()))
         }
+        PkiQuestion::Proofs { serials } => {
+            let serials = &serials[..serials.len().min(WISHES_MAX)];
+            let proofs = authority.proofs_of(serials).await?.into_iter();
+            PkiAnswer::Proofs(proofs.map(|proof| proof.map(|proof| proof.text())).collect())
+        }
         PkiQuestion::Lines { from } => PkiAnswer::Lines(ledger.bodies(from, i64::from(LINES_MAX)).await?),
         PkiQuestion::Certificates { from } => {
             PkiAnswer::Bodies(ledger.certificates(from, CERTIFICATES_MAX).await?)

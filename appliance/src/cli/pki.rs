@@ -132,14 +132,17 @@ fn issue(authority: &Authority, args: &IssueArgs, out: &Out) -> Result<Exit, Fai
         let PkiAnswer::Issued(outcomes) = authority.act(PkiAct::Issue { wishes })? else {
             return Err(odd_kind("pki"));
         };
+        let serials = outcomes.iter().filter_map(|one| one.as_ref().ok().map(|one| one.serial)).collect();
+        let PkiAnswer::Proofs(proofs) = authority.ask(PkiQuestion::Proofs { serials })? else {
+            return Err(odd_kind("pki"));
+        };
+        let mut proofs = proofs.into_iter();
         for (one, outcome) in some.iter().zip(outcomes) {
             match outcome {
                 Ok(certificate) => {
                     let chain: String = certificate.chain.iter().map(|der| pem::certificate(der)).collect();
                     write(&one.certificate, chain.as_bytes())?;
-                    if let PkiAnswer::Text(proof) =
-                        authority.ask(PkiQuestion::Proof { serial: certificate.serial })?
-                    {
+                    if let Some(proof) = proofs.next().flatten() {
                         write(&one.certificate.with_extension("proof"), proof.as_bytes())?;
                     }
                     issued += 1;

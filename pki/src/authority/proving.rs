@@ -1,5 +1,6 @@
 //! The transparency log as others ask for it: the checkpoint, a line's proof, tiles.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use super::{Authority, Signed};
@@ -18,6 +19,22 @@ impl Authority {
     pub async fn proof_of(&self, serial: &CertificateSerial) -> Result<Option<LineProof>, LedgerError> {
         let Some(index) = self.ledger.signed_entry(serial).await? else { return Ok(None) };
         self.line_proof(index).await
+    }
+
+    /// The same for several, in their order.
+    pub async fn proofs_of(
+        &self,
+        serials: &[CertificateSerial],
+    ) -> Result<Vec<Option<LineProof>>, LedgerError> {
+        let Some(Signed { size, note }) = self.signed() else { return Ok(vec![None; serials.len()]) };
+        let lines = self.ledger.signed_lines(serials).await?;
+        let indexes: Vec<u64> = lines.iter().map(|(_, index, _)| *index).collect();
+        let paths = self.ledger.inclusions(&indexes, size).await?;
+        let proofs = lines.into_iter().zip(paths).filter_map(|((serial, index, line), path)| {
+            Some((serial, LineProof { line, index, path: path?, checkpoint: note.to_string() }))
+        });
+        let mut proofs: HashMap<CertificateSerial, LineProof> = proofs.collect();
+        Ok(serials.iter().map(|serial| proofs.remove(serial)).collect())
     }
 
     /// That this line stands in the log.

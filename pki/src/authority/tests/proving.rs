@@ -45,6 +45,13 @@ async fn a_certificates_proof_holds_without_us_and_for_no_other() {
     }
     let unknown = CertificateSerial::from_random([9; 16]);
     assert_eq!(authority.proof_of(&unknown).await.unwrap(), None);
+    // Many at once are the same proofs, in the order in which they were asked for.
+    let mut asked: Vec<_> = issued.iter().rev().map(|one| one.serial).collect();
+    asked.insert(7, unknown);
+    let many = authority.proofs_of(&asked).await.unwrap();
+    for (serial, proof) in asked.iter().zip(many) {
+        assert_eq!(proof, authority.proof_of(serial).await.unwrap(), "{serial}");
+    }
     // The same after a restart, whose tree is read from the disk; and the older is the newer's beginning.
     let old = authority.ledger().tree();
     authority.close().await;
