@@ -32,6 +32,7 @@ pub mod audit;
 pub mod authority; // edge: files, tokio
 pub mod pki_log; // edge: files, tokio
 pub mod bench; // edge: files, tokio
+pub mod ceremony; // edge: files
 pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
 pub mod keys; // edge: files, randomness

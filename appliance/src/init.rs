@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use pki::ceremony::CeremonyConfig;
 use pki::folders::{Folders, GATEWAY_KEY};
+use pki::shares::{Share, Terms};
 use provisioning::facility::{self, MailAddress};
 use provisioning::setup::{NewOffice, OfficeCreated};
 use vpn::TunnelKey;
@@ -22,11 +23,15 @@ use crate::machine;
 use crate::messages::Message;
 use crate::operator::door::now_ms;
 use crate::secrets::{self, Secret};
+use crate::sheets::{self, Heading, shared};
 
 const CONFIG: &str = "mimamori.toml";
 /// Present from the first file to the last.
 const UNFINISHED: &str = ".init-unfinished";
 const KEY_LEN: usize = 32;
+/// Beside the secrets, not among them: neither stays on this machine.
+pub const ROOT_PASSPHRASE: &str = "root-passphrase";
+pub const ROOT_SHARES: &str = "root-shares";
 /// The realm's own copy: the file that was given may be thrown away.
 const DATABASE_URL: &str = "database-url";
 
@@ -49,6 +54,8 @@ pub struct Wishes {
     /// From where engineers come, and whose certificates they show.
     pub management: Vec<String>,
     pub ssh_ca: Option<String>,
+    /// The root's passphrase is never written down, but shared.
+    pub root_shares: Option<Terms>,
 }
 
 /// What stands now.
@@ -58,7 +65,10 @@ pub struct Made {
     pub root_fingerprint: String,
     pub transcript: PathBuf,
     pub root: PathBuf,
-    pub root_passphrase: PathBuf,
+    /// None if it was shared.
+    pub root_passphrase: Option<PathBuf>,
+    /// One sheet per holder, to print and delete.
+    pub root_sheets: Vec<PathBuf>,
     pub office: OfficeCreated,
 }
 
@@ -74,7 +84,10 @@ impl Made {
             found.unwrap_or_else(|| path.to_owned())
         };
         self.config = machine::CONFIG.into();
-        self.root_passphrase = Path::new(machine::ROOT).join("root-passphrase");
+        let root = Path::new(machine::ROOT);
+        self.root_passphrase = self.root_passphrase.map(|_| root.join(ROOT_PASSPHRASE));
+        let sheet = |sheet: &PathBuf| root.join(ROOT_SHARES).join(sheet.file_name().unwrap_or_default());
+        self.root_sheets = self.root_sheets.iter().map(sheet).collect();
         self.transcript = moved(&self.transcript);
         self.office.bundle = moved(&self.office.bundle);
         self.office.sheet = moved(&self.office.sheet);
@@ -130,7 +143,9 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
     begin(&places)?;
 
     progress("秘密を作っています", "making the secrets");
-    let secrets = make_secrets(&places, database)?;
+    let secrets = make_secrets(&places, database, wishes.root_shares.is_none())?;
+    let passphrase = secrets.root_passphrase.trim_end().as_bytes();
+    let shares = wishes.root_shares.map_or(Ok(Vec::new()), |terms| shared(passphrase, terms))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -151,10 +166,15 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
         published_base: compose::published_base(&config),
         root_secret: sealing(&secrets.root_passphrase)?,
         pki_secret: sealing(&secrets.pki_passphrase)?,
+        shares: (!shares.is_empty()).then(|| sheets::told(&shares)),
     };
     let held = runtime
         .block_on(pki::folders::hold(&ceremony, &folders, now_ms() / 1000))
         .map_err(|error| failed("ceremony", error))?;
+
+    let fingerprint = held.root_fingerprint.to_string();
+    let root_sheets = print_sheets(&dir, &shares, &wishes.realm_name, &fingerprint)?;
+    drop(shares);
 
     progress("事務局とその最初の端末を作っています", "creating the secretariat and its first device");
     let root_der =
@@ -166,10 +186,11 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
     finish(&places)?;
     Ok(Made {
         config: config_path,
-        root_fingerprint: held.root_fingerprint.to_string(),
+        root_fingerprint: fingerprint,
         transcript: held.transcript,
         root: places.root,
-        root_passphrase: dir.join("root-passphrase"),
+        root_passphrase: wishes.root_shares.is_none().then(|| dir.join(ROOT_PASSPHRASE)),
+        root_sheets,
         office,
     })
 }
@@ -304,7 +325,7 @@ struct Fresh {
     database: Option<Secret>,
 }
 
-fn make_secrets(places: &Places, database: Option<Secret>) -> Result<Fresh, InitFault> {
+fn make_secrets(places: &Places, database: Option<Secret>, write_root: bool) -> Result<Fresh, InitFault> {
     let vpn_key = TunnelKey::generate(*random()?);
     let fresh = Fresh { root_passphrase: passphrase()?, pki_passphrase: passphrase()?, vpn_key, database };
     let put = |path: &Path, text: &str| {
@@ -317,8 +338,25 @@ fn make_secrets(places: &Places, database: Option<Secret>) -> Result<Fresh, Init
         put(&places.secrets.join(DATABASE_URL), url.expose())?;
     }
     // Not among the appliance's secrets: it goes into another envelope than the root's folder.
-    put(&places.dir.join("root-passphrase"), &fresh.root_passphrase)?;
+    if write_root {
+        put(&places.dir.join(ROOT_PASSPHRASE), &fresh.root_passphrase)?;
+    }
     Ok(fresh)
+}
+
+/// In a folder of their own, which is empty again when they are printed.
+fn print_sheets(
+    dir: &Path,
+    shares: &[Share],
+    realm: &str,
+    fingerprint: &str,
+) -> Result<Vec<PathBuf>, InitFault> {
+    if shares.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = dir.join(ROOT_SHARES);
+    files::private_folder(&folder)?;
+    Ok(sheets::write(&folder, shares, &Heading { realm, fingerprint })?)
 }
 
 /// 256 bits in base64, with the line's end.

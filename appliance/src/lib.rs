@@ -12,6 +12,7 @@ pub mod history; // border: the state's file
 pub mod wire; // edge, border: channels and framed Unix sockets
 pub mod adapters;
 pub mod files; // edge: files and folders
+pub mod sheets; // edge: files, randomness
 pub mod secrets; // edge: files of secrets, systemd credentials
 pub mod jail; // edge: Landlock, seccomp, capabilities
 pub mod log; // edge: the journal, stderr, clock

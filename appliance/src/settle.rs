@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use pki::folders::GATEWAY_KEY;
 
 use crate::files;
+use crate::init::{ROOT_PASSPHRASE, ROOT_SHARES};
 use crate::machine;
 use crate::messages::Message;
 use crate::process::{Name, Process, TABLE, process};
@@ -101,9 +102,14 @@ impl Places<'_> {
     fn root(&self, stage: &Path) -> io::Result<()> {
         let to = self.at(machine::ROOT);
         into(&stage.join("root"), &to)?;
-        let passphrase = stage.join("root-passphrase");
-        // Beside it until both are carried to two places.
-        fs::rename(passphrase, to.join("root-passphrase"))
+        // One of them: what opens the root's key is in one hand, or on the sheets of several.
+        for name in [ROOT_PASSPHRASE, ROOT_SHARES] {
+            let made = stage.join(name);
+            if made.exists() {
+                fs::rename(made, to.join(name))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -295,3 +295,68 @@ fn opened_once(config: &str) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async { room.start().await.expect("it starts").stop().await });
 }
+
+/// Issue 5: the root's passphrase in the hands of three, two of whom open it.
+#[test]
+fn the_roots_passphrase_is_shared_among_sheets_and_any_two_open_the_key() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("realm");
+    let made = init(&dir, &["--root-shares", "2/3"]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    let made = json(&made);
+    assert_eq!(made["root_passphrase"], Value::Null);
+    assert!(!dir.join("root-passphrase").exists(), "it stands nowhere in one piece");
+    let sheets: Vec<String> = made["root_sheets"].as_array().expect("sheets").iter().map(text_of).collect();
+    assert_eq!(sheets.len(), 3);
+    let transcript = std::fs::read_to_string(made["transcript"].as_str().expect("a path")).expect("text");
+
+    // What a person types from the paper, letter by letter.
+    let typed: Vec<String> = sheets
+        .iter()
+        .map(|sheet| {
+            let page = std::fs::read_to_string(sheet).expect("a sheet");
+            let letters = page.split("letters\">").nth(1).and_then(|rest| rest.split('<').next());
+            letters.expect("the letters").to_lowercase()
+        })
+        .collect();
+    for line in &typed {
+        let check = line.replace(' ', "").rsplit(':').next().expect("a check").to_uppercase();
+        assert!(transcript.contains(&check), "the transcript knows {check}");
+    }
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let root = made["root"].as_str().expect("a path");
+    let check = |shares: &str| {
+        mimamori(&["-o", "json", "pki", "ceremony", "check", "--root", root, "--share", shares])
+    };
+    let two = file("two", &format!("{}\n\n{}\n", typed[2], typed[0]));
+    let opened = check(&two);
+    assert_eq!(json(&opened)["root_fingerprint"], made["root_fingerprint"], "{}", stderr(&opened));
+    let alone = check(&file("one", &typed[1]));
+    assert_eq!(code(&alone), 2);
+    assert!(stderr(&alone).contains("MM-2326"), "{}", stderr(&alone));
+    let mistyped =
+        check(&file("mistyped", &format!("{}\n{}", typed[0].replacen("mms1", "mms2", 1), typed[1])));
+    assert!(code(&mistyped) == 2 && stderr(&mistyped).contains("MM-2323"), "{}", stderr(&mistyped));
+
+    // Joined, and shared anew on other terms.
+    let joined = home.path().join("joined");
+    let joined = joined.to_str().expect("UTF-8");
+    let ceremony = |words: &[&str]| mimamori(&[&["-o", "json", "pki", "ceremony"], words].concat());
+    assert_eq!(code(&ceremony(&["join", "--share", &two, "--out", joined])), 0);
+    let again = home.path().join("again");
+    let words = ["split", "--passphrase-file", joined, "--root", root, "--shares", "3/5", "--out"];
+    let again = [&words[..], &[again.to_str().expect("UTF-8")]].concat();
+    assert_eq!(json(&ceremony(&again))["sheets"].as_array().map(Vec::len), Some(5));
+    let wrong = file("wrong", "not the passphrase of this root");
+    let wrong =
+        ["split", "--passphrase-file", &wrong, "--root", root, "--shares", "3/5", "--out", "x", "--dry-run"];
+    assert_eq!(code(&ceremony(&wrong)), 1, "what opens nothing is not shared");
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}

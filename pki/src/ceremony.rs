@@ -32,6 +32,8 @@ pub struct CeremonyConfig {
     pub root_secret: Secret,
     /// Opens the issuing CAs' keys on the appliance.
     pub pki_secret: Secret,
+    /// The shares of the root's passphrase as the transcript names them; none: it stays in one hand.
+    pub shares: Option<String>,
 }
 
 /// All that the ceremony made.
@@ -120,7 +122,7 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
         serials,
         at: now,
     };
-    ceremony.transcript = transcript(&realm, &ceremony)?;
+    ceremony.transcript = transcript(&realm, &ceremony, config.shares.as_deref())?;
     Ok(ceremony)
 }
 
@@ -141,7 +143,7 @@ fn certify(
     Ok(draft.finished(&signature))
 }
 
-fn transcript(realm: &Realm, ceremony: &Ceremony) -> Result<String, CeremonyError> {
+fn transcript(realm: &Realm, ceremony: &Ceremony, shares: Option<&str>) -> Result<String, CeremonyError> {
     let mut text = format!(
         "認証局の作成記録 / Transcript of the key ceremony\n\
          ================================================\n\
@@ -167,12 +169,17 @@ fn transcript(realm: &Realm, ceremony: &Ceremony) -> Result<String, CeremonyErro
     }
     let gateway = realm.zone().gateway_names().join(" ");
     text += &block("ゲートウェイ / gateway", &gateway, &ceremony.serials[3], "", &ceremony.gateway_der);
+    if let Some(shares) = shares {
+        text += &format!(
+            "パスフレーズの分散 / shares of the passphrase\n  必要/全部（組） 照合番号 / needed/all (set) checks\n  {shares}\n"
+        );
+    }
     text += "\n\
         保管 / keeping\n\
         1. この記録を印刷し、指紋（SHA-256）を読み合わせ、下に署名してください。\n   \
            Print this, read the fingerprints aloud, sign below.\n\
-        2. ルート認証局の鍵（root.key.sealed）は金庫へ。パスフレーズは別の封筒で、別の場所へ。\n   \
-           The root's key goes into the safe, its passphrase into another envelope in another place.\n\
+        2. ルート認証局の鍵（root.key.sealed）は金庫へ。パスフレーズ（またはその分散用紙の一枚ずつ）は別の封筒で、別の場所へ。\n   \
+           The root's key goes into the safe; its passphrase, or each share of it, into another envelope in another place.\n\
         3. ルート認証局の鍵は、認証局の更新のときにだけ使います。\n   \
            The root's key is used again only to renew the CAs.\n\n\
         立会人 / witnesses\n\n\

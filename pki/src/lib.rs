@@ -32,6 +32,7 @@ pub mod ocsp;
 pub mod entry;
 pub mod checkpoint;
 pub mod seal;
+pub mod shares;
 
 // checks
 pub mod lint;

@@ -163,6 +163,9 @@ pub struct InitArgs {
     /// 事務局の名称 / name of the secretariat
     #[arg(long, value_name = "NAME", default_value = "SNS事務局")]
     pub office_name: String,
+    /// ルートのパスフレーズを用紙に分ける（必要/全部） / share the root's passphrase among sheets, such as 3/5
+    #[arg(long, value_name = "K/N")]
+    pub root_shares: Option<pki::shares::Terms>,
     /// 問い合わせ先の電話番号 / telephone number on every paper
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub telephone: String,

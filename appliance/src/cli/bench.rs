@@ -49,6 +49,7 @@ pub fn bench(args: &BenchArgs, out: &Out) -> Result<Exit, Failure> {
         published_base: base.to_owned(),
         root_secret: secret()?,
         pki_secret: secret()?,
+        shares: None,
     };
     runtime.block_on(folders::hold(&ceremony, &folders, now_ms() / 1000)).map_err(|error| failed(&error))?;
     let config = pki::Config { dir: folders.pki.clone(), secret: secret()?, published_base: base.to_owned() };

@@ -30,6 +30,7 @@ pub fn pki(
     match command {
         PkiCommand::Inspect { file } => inspected(&file, out),
         PkiCommand::Lint { file, issuer } => linted(&file, &issuer, out),
+        PkiCommand::Ceremony(command) => super::ceremony::ceremony(command, out),
         PkiCommand::Log(command) => pki_log::log(config, credentials, command, out),
         PkiCommand::Bench(args) => super::bench::bench(&args, out),
         command => {
@@ -80,9 +81,11 @@ fn asked(authority: &Authority, command: PkiCommand, out: &Out) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         PkiCommand::Export { out: folder } => export(authority, &folder, out),
-        PkiCommand::Inspect { .. } | PkiCommand::Lint { .. } | PkiCommand::Log(_) | PkiCommand::Bench(_) => {
-            Ok(Exit::Ok)
-        }
+        PkiCommand::Inspect { .. }
+        | PkiCommand::Lint { .. }
+        | PkiCommand::Log(_)
+        | PkiCommand::Ceremony(_)
+        | PkiCommand::Bench(_) => Ok(Exit::Ok),
     }
 }
 

@@ -69,6 +69,9 @@ pub enum PkiCommand {
         #[arg(long, value_name = "FILE")]
         issuer: PathBuf,
     },
+    /// ルートのパスフレーズを何人かで分けて持つ / the root's passphrase in the hands of several; offline
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
     /// 認証局だけを一つの口で動かす（性能測定） / the authority alone behind one loopback port, for measuring
     Bench(BenchArgs),
 }
@@ -138,6 +141,49 @@ pub struct RevokeArgs {
     /// 確かめるだけ / change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CeremonyCommand {
+    /// パスフレーズを分け、一人に一枚の用紙を作る / split it, with a printable sheet for each holder
+    Split {
+        /// ルートのパスフレーズ / the root's passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+        /// 必要な枚数/全部の枚数 / needed/all, such as 3/5
+        #[arg(long, value_name = "K/N")]
+        shares: pki::shares::Terms,
+        /// 金庫のフォルダー / the folder from the safe
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// 用紙を入れる新しいフォルダー / a new folder for the sheets
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 用紙からパスフレーズに戻す / join shares into the passphrase again
+    Join {
+        /// 一行に一枚のファイル、または`-`（何度でも） / files of one share per line, or `-`; may be repeated
+        #[arg(long, value_name = "FILE", required = true)]
+        share: Vec<PathBuf>,
+        /// 新しいファイル / a new file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// 保管したもので今もルートの鍵が開くことを確かめる / check that what is kept still opens the root's key
+    Check {
+        /// 金庫のフォルダー / the folder from the safe
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// ルートのパスフレーズ / the root's passphrase
+        #[arg(long, value_name = "FILE", required_unless_present = "share", conflicts_with = "share")]
+        passphrase_file: Option<PathBuf>,
+        /// 一行に一枚のファイル、または`-`（何度でも） / files of one share per line, or `-`; may be repeated
+        #[arg(long, value_name = "FILE")]
+        share: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

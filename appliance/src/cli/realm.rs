@@ -41,6 +41,7 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
         database_url_file: args.database_url_file,
         management: args.management,
         ssh_ca: ssh_ca.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
+        root_shares: args.root_shares,
     };
     let by = Users::read().name(rustix::process::geteuid().as_raw());
     let places = Places { root: Path::new("/") };
@@ -57,7 +58,7 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
     }
     let value = json!({
         "config": made.config, "root": made.root, "root_passphrase": made.root_passphrase,
-        "root_fingerprint": made.root_fingerprint, "transcript": made.transcript,
+        "root_sheets": made.root_sheets, "root_fingerprint": made.root_fingerprint, "transcript": made.transcript,
         "facility": made.office.facility, "person": made.office.person, "slot": made.office.slot,
         "bundle": made.office.bundle, "sheet": made.office.sheet,
     });
@@ -81,7 +82,20 @@ fn wished(fault: InitFault) -> Failure {
 
 fn made_text(made: &Made, out: &Out) -> String {
     let config = made.config.display();
-    let (root, passphrase) = (made.root.display(), made.root_passphrase.display());
+    let root = made.root.display();
+    let (print_ja, print_en) = match (&made.root_passphrase, made.root_sheets.first()) {
+        (Some(passphrase), _) => (
+            format!("{} を印刷し、別の封筒にしまい、ファイルを消す", passphrase.display()),
+            format!("print {}, put it into another envelope, delete the file", passphrase.display()),
+        ),
+        (None, sheet) => {
+            let folder = sheet.and_then(|sheet| sheet.parent()).unwrap_or(Path::new("")).display();
+            (
+                format!("{folder} の用紙を印刷し、一枚ずつ別の人に渡し、フォルダーを消す"),
+                format!("print the sheets in {folder}, give each to another person, delete the folder"),
+            )
+        }
+    };
     let (bundle, sheet) = (made.office.bundle.display(), made.office.sheet.display());
     let (transcript, fingerprint, slot) =
         (made.transcript.display(), &made.root_fingerprint, made.office.slot);
@@ -90,14 +104,14 @@ fn made_text(made: &Made, out: &Out) -> String {
             "領域ができました。\n\n設定          {config}\nルートの指紋  {fingerprint}\n儀式の記録    {transcript}\n\
              事務局の端末  {slot}  {bundle}\nその用紙      {sheet}\n\n次にすること\n\
              1. {root} を外部媒体へ移し、金庫にしまう\n\
-             2. {passphrase} を印刷し、別の封筒にしまい、ファイルを消す\n\
+             2. {print_ja}\n\
              3. mimamori --config {config} run\n"
         ),
         format!(
             "The realm stands.\n\nconfiguration     {config}\nroot fingerprint  {fingerprint}\ntranscript        {transcript}\n\
              office's device   {slot}  {bundle}\nits sheet         {sheet}\n\nNext\n\
              1. move {root} to a medium of its own, into the safe\n\
-             2. print {passphrase}, put it into another envelope, delete the file\n\
+             2. {print_en}\n\
              3. mimamori --config {config} run\n"
         ),
     )

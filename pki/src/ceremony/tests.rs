@@ -20,6 +20,7 @@ pub(crate) fn config() -> CeremonyConfig {
         published_base: "http://10.18.255.2".into(),
         root_secret: Secret::new(b"a passphrase in another envelope".to_vec()).unwrap(),
         pki_secret: Secret::new(PASSPHRASE.into()).unwrap(),
+        shares: Some("2/3 (1A2B3C4D)  1 = 00000001  2 = 00000002  3 = 00000003".into()),
     }
 }
 
@@ -214,4 +215,9 @@ async fn a_wrong_passphrase_and_a_lost_ledger_are_said_clearly() {
     std::fs::write(folders.pki.join(folders::LEDGER), "").unwrap();
     let empty = open(PASSPHRASE).unwrap().start().await.err().unwrap().to_string();
     assert!(empty.starts_with("MM-2211"), "{empty}");
+}
+
+#[test]
+fn the_transcript_names_the_shares_of_the_passphrase() {
+    assert!(ceremony().transcript.contains("2/3 (1A2B3C4D)  1 = 00000001  2 = 00000002"));
 }

@@ -52,6 +52,9 @@ fn commands_of_the_handbook_are_understood() {
         "mimamori pki log verify --proof a.proof --certificate a.crt --issuer ca.crt",
         "mimamori pki log restore --from copy",
         "mimamori pki inspect a.p12 -o json",
+        "mimamori pki ceremony split --passphrase-file p --shares 3/5 --root root --out sheets",
+        "mimamori pki ceremony join --share a --share - --out p",
+        "mimamori pki ceremony check --root root --share -",
         "mimamori explain MM-6002",
         "mimamori completions zsh",
         "mimamori man --dir /x",
@@ -86,6 +89,9 @@ fn what_is_no_command_is_refused() {
         "mimamori pki crl --shard 64",
         "mimamori pki log verify",
         "mimamori pki log verify --proof a.proof",
+        "mimamori pki ceremony split --passphrase-file p --shares 1/5 --root root --out sheets",
+        "mimamori pki ceremony check --root root",
+        "mimamori pki ceremony join --out p",
     ] {
         assert!(read(line).is_err(), "{line}");
     }
