@@ -27,6 +27,7 @@ mod lists;
 mod proving;
 mod strangers;
 mod vouching;
+mod years;
 
 const DAY: i64 = 86_400;
 

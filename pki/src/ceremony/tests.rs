@@ -217,6 +217,33 @@ async fn a_wrong_passphrase_and_a_lost_ledger_are_said_clearly() {
     assert!(empty.starts_with("MM-2211"), "{empty}");
 }
 
+/// Issue 5: the root outlives four generations of device CAs.
+#[test]
+fn issue_5_the_root_signs_device_cas_for_twenty_years_and_no_longer() {
+    const YEAR: i64 = 365 * 86_400;
+    let root = CaCertificate::parse(&ceremony().root_der).unwrap();
+    let key = MemoryKey::unseal(ROOT_KEY, &ceremony().root_key_sealed, &config().root_secret).unwrap();
+    let realm = Realm::new("m.example.jp", "在宅医療連携協議会", "http://10.18.255.2").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("root.pem"), pem::certificate(&ceremony().root_der)).unwrap();
+    let generation = |now: i64| {
+        let serial = CertificateSerial::from_random(random().unwrap());
+        let profile = Profile::device_ca(&realm, serial, now, root.not_after())?;
+        certify(&profile, &MemoryKey::generate()?.0.public_key(), Some(&root), &key)
+    };
+    assert!(root.not_after() > NOW + 19 * YEAR, "twenty years, but for the season");
+    for year in [0, 4, 8, 12, 16, 18] {
+        let now = NOW + year * YEAR;
+        let der = generation(now).unwrap();
+        let ca = CaCertificate::parse(&der).unwrap();
+        assert!(ca.not_after() <= root.not_after() && ca.not_after() > now + YEAR / 2, "year {year}");
+        std::fs::write(dir.path().join("ca.pem"), pem::certificate(&der)).unwrap();
+        openssl(dir.path(), &format!("verify -x509_strict -attime {} -CAfile root.pem ca.pem", now + 60))
+            .unwrap();
+    }
+    assert!(generation(NOW + 21 * YEAR).is_err());
+}
+
 #[test]
 fn the_transcript_names_the_shares_of_the_passphrase() {
     assert!(ceremony().transcript.contains("2/3 (1A2B3C4D)  1 = 00000001  2 = 00000002"));
