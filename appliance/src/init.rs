@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use pki::ceremony::CeremonyConfig;
-use pki::folders::{Folders, GATEWAY_KEY};
+use pki::folders::{Folders, GATEWAY_KEY, Held};
 use pki::shares::{Share, Terms};
 use provisioning::facility::{self, MailAddress};
 use provisioning::setup::{NewOffice, OfficeCreated};
@@ -160,18 +160,7 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
         pki: config.paths.room("pki"),
         gateway: config.paths.room("gateway"),
     };
-    let ceremony = CeremonyConfig {
-        zone: wishes.zone.clone(),
-        realm_name: wishes.realm_name.clone(),
-        published_base: compose::published_base(&config),
-        root_secret: sealing(&secrets.root_passphrase)?,
-        pki_secret: sealing(&secrets.pki_passphrase)?,
-        shares: (!shares.is_empty()).then(|| sheets::told(&shares)),
-    };
-    let held = runtime
-        .block_on(pki::folders::hold(&ceremony, &folders, now_ms() / 1000))
-        .map_err(|error| failed("ceremony", error))?;
-
+    let held = hold(wishes, &config, &folders, (&secrets, &shares), &runtime)?;
     let fingerprint = held.root_fingerprint.to_string();
     let root_sheets = print_sheets(&dir, &shares, &wishes.realm_name, &fingerprint)?;
     drop(shares);
@@ -193,6 +182,27 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
         root_sheets,
         office,
     })
+}
+
+/// The ceremony; its transcript names the shares.
+fn hold(
+    wishes: &Wishes,
+    config: &Config,
+    folders: &Folders,
+    (secrets, shares): (&Fresh, &[Share]),
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Held, InitFault> {
+    let ceremony = CeremonyConfig {
+        zone: wishes.zone.clone(),
+        realm_name: wishes.realm_name.clone(),
+        published_base: compose::published_base(config),
+        root_secret: sealing(&secrets.root_passphrase)?,
+        pki_secret: sealing(&secrets.pki_passphrase)?,
+        shares: (!shares.is_empty()).then(|| sheets::told(shares)),
+    };
+    runtime
+        .block_on(pki::folders::hold(&ceremony, folders, now_ms() / 1000))
+        .map_err(|error| failed("ceremony", error))
 }
 
 /// The file as it will stand; also what the wishes are checked with.

@@ -21,6 +21,10 @@ const COPY_JA: &str = "正しいファイルか確かめ、写しを取り直し
 const COPY_EN: &str = "check that it is the right file, or take the copy again";
 const FORGED_JA: &str = "書き換えの疑いがあります。ファイルをそのまま残し、保守担当へお知らせください。";
 const FORGED_EN: &str = "it may be forged: keep the files as they are, and tell the engineer";
+const TERMS_JA: &str = "必要/全部の形で、2から16までの数を書いてください（例 3/5）。";
+const TERMS_EN: &str = "write needed/all, from 2 to 16, such as 3/5";
+const SHEET_JA: &str = "用紙の組の番号と照合番号を、認証局の作成記録と比べてください。";
+const SHEET_EN: &str = "compare set and check of each sheet with the ceremony's transcript";
 const TELL_JA: &str = "保守担当へ、このコードと時刻をお知らせください。";
 const TELL_EN: &str = "tell the engineer this code and the time";
 const AGAIN_JA: &str = "もう一度起動してください。続くときは保守担当へお知らせください。";
@@ -227,6 +231,19 @@ pub const FAULTS: &[Fault] = &[
         "そのときと同じフォルダー（金庫のものも）をつないで、もう一度実行してください。",
         "connect the same folders, the safe's too, and run it again",
     ],
+    ["MM-2321", "用紙の枚数が正しくありません。", "no number of shares", TERMS_JA, TERMS_EN],
+    [
+        "MM-2322",
+        "この長さの秘密は分けられません。",
+        "a secret of this length is not shared",
+        TELL_JA,
+        TELL_EN,
+    ],
+    ["MM-2323", "用紙の文字に誤りがあります。", "a letter of a share is wrong", SHEET_JA, SHEET_EN],
+    ["MM-2324", "別の組の用紙があります。", "a share of another set", SHEET_JA, SHEET_EN],
+    ["MM-2325", "同じ用紙が二度あります。", "a share was given twice", SHEET_JA, SHEET_EN],
+    ["MM-2326", "用紙の枚数が足りません。", "too few shares were given", SHEET_JA, SHEET_EN],
+    ["MM-2327", "用紙の組み合わせが違います。", "these shares do not belong together", SHEET_JA, SHEET_EN],
     [
         "MM-2234",
         "認証局のフォルダーは別のプロセスが使っています。",
