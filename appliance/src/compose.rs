@@ -7,7 +7,7 @@ use provisioning::post::{MailConfig, MailLogin, MailTls, Patience};
 use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Config, SecretPlace};
 use crate::database;
 use crate::files;
 use crate::messages::Message;
@@ -88,6 +88,7 @@ pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Resu
         tls_chain_pem: String::from_utf8_lossy(&chain).into_owned(),
         tls_key_pem: Zeroizing::new(key.expose().to_owned()),
         device_ca_der: certificate(&dir.join(pki::folders::DEVICE_CA_DER))?,
+        files: gateway_files(config, &dir),
         dir,
         database: match database {
             Some(url) => gateway::Database::Url(
@@ -96,6 +97,16 @@ pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Resu
             ),
             None => gateway::Database::Folder,
         },
+    })
+}
+
+/// A credential is gone from sight once the room is jailed.
+fn gateway_files(config: &Config, dir: &Path) -> Option<gateway::Files> {
+    let SecretPlace::File(key) = &config.secrets.gateway_key else { return None };
+    Some(gateway::Files {
+        tls_chain: dir.join(pki::folders::GATEWAY_CHAIN),
+        tls_key: key.clone(),
+        device_ca: dir.join(pki::folders::DEVICE_CA_DER),
     })
 }
 

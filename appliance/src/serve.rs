@@ -34,7 +34,7 @@ enum Opened {
     Vpn(Box<vpn::Opened>),
     Pki(Box<pki::Opened>),
     Sns(sns::Opened),
-    Gateway(gateway::Opened),
+    Gateway(Box<gateway::Opened>),
     Provisioning(Box<provisioning::Opened>),
 }
 
@@ -117,7 +117,7 @@ fn open(
         }
         Name::Gateway => {
             let room = compose::gateway(config, &secret()?, database)?;
-            Opened::Gateway(gateway::open(room).map_err(|error| not_open(name, &error))?)
+            Opened::Gateway(Box::new(gateway::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Provisioning => {
             let (key, root) = compose::published(config)?;
@@ -232,7 +232,7 @@ async fn start(
         }
         Opened::Gateway(opened) => {
             let (line, operator) = channel("gateway", ACT_LIMIT);
-            running.gateway(opened, gateway_needs(&knocks)?, gateway_ends(&mut doors, operator)?).await?;
+            running.gateway(*opened, gateway_needs(&knocks)?, gateway_ends(&mut doors, operator)?).await?;
             Ok(door::Rooms { gateway: Some(line), ..rooms })
         }
         Opened::Provisioning(opened) => {

@@ -42,6 +42,10 @@ pub enum GatewayQuestion {
     },
     /// Everything that is counted, in Prometheus' text form.
     Metrics,
+    /// Certificate, key and device CA are read anew; nobody is disconnected.
+    Reload {
+        dry_run: bool,
+    },
     /// Follows the whole audit trail through all its files.
     VerifyAudit,
 }
@@ -55,6 +59,7 @@ pub enum GatewayAnswer {
     /// Nobody holds the slot.
     NothingToCut,
     Metrics(String),
+    Reloaded,
     AuditVerified {
         entries: u64,
         head: String,

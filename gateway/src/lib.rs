@@ -64,4 +64,4 @@ pub use clock::Clock;
 pub use door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
 pub use engine::{Database, DatabaseUrl, UrlError};
 pub use need::Needs;
-pub use room::{Config, Listen, OpenError, Opened, Room, StartError, open};
+pub use room::{Config, Files, Listen, OpenError, Opened, Room, StartError, open};

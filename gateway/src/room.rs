@@ -47,10 +47,20 @@ pub struct Config {
     pub tls_chain_pem: String,
     pub tls_key_pem: Zeroizing<String>,
     pub device_ca_der: Vec<u8>,
+    /// Where these three are read anew while the room runs; `None`: they change by a restart only.
+    pub files: Option<Files>,
     /// Holds `audit.log`, and `sessions.db` unless the sessions are on a server; made if missing.
     pub dir: PathBuf,
     /// Where the sessions are.
     pub database: Database,
+}
+
+/// The gateway's chain and key (PEM) and the device CA (DER).
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub tls_chain: PathBuf,
+    pub tls_key: PathBuf,
+    pub device_ca: PathBuf,
 }
 
 /// Where the three listeners stand.
@@ -85,6 +95,18 @@ pub enum OpenError {
 }
 
 #[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("MM-3115 {path} cannot be read by the running gateway: {error}; restart it instead")]
+    Read { path: PathBuf, error: io::Error },
+    #[error(
+        "MM-3116 the running gateway does not know where its key is (it was handed over at the start); restart it instead"
+    )]
+    HandedOver,
+}
+
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,6 +126,7 @@ pub struct Opened {
     tls: Tls,
     listeners: Vec<(Port, TcpListener)>,
     clock: Clock,
+    files: Option<Files>,
 }
 
 /// The running room; a clone is the same room.
@@ -112,11 +135,22 @@ pub struct Room {
     hall: Arc<Hall>,
     dir: PathBuf,
     addresses: Listen,
+    files: Option<Files>,
 }
 
 pub fn open(config: Config) -> Result<Opened, OpenError> {
-    let Config { plan, zone, realm_name, listen, tls_chain_pem, tls_key_pem, device_ca_der, dir, database } =
-        config;
+    let Config {
+        plan,
+        zone,
+        realm_name,
+        listen,
+        tls_chain_pem,
+        tls_key_pem,
+        device_ca_der,
+        files,
+        dir,
+        database,
+    } = config;
     let names = Names::new(&zone, plan.gateway_open())?;
     let tls = Tls::new(&tls_chain_pem, &tls_key_pem, &device_ca_der)?;
     make_dir(&dir).map_err(|error| OpenError::Dir { path: dir.clone(), error })?;
@@ -127,7 +161,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         let listener = bind(address).map_err(|error| OpenError::Bind { address, error })?;
         listeners.push((port, listener));
     }
-    Ok(Opened { plan, names, realm_name, dir, database, tls, listeners, clock: Clock::system() })
+    Ok(Opened { plan, names, realm_name, dir, database, tls, listeners, clock: Clock::system(), files })
 }
 
 impl Opened {
@@ -139,7 +173,7 @@ impl Opened {
     }
 
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
-        let Self { plan, names, realm_name, dir, database, tls, listeners, clock } = self;
+        let Self { plan, names, realm_name, dir, database, tls, listeners, clock, files } = self;
         let now = clock.now();
         let sessions = Sessions::open(&database, &dir, now).await?;
         let truth = Truth { floors: sessions.floors().await?, ..Truth::default() };
@@ -166,7 +200,7 @@ impl Opened {
             addresses.open_tls,
             addresses.open_http
         );
-        Ok(Room { hall, dir, addresses })
+        Ok(Room { hall, dir, addresses, files })
     }
 }
 
@@ -201,6 +235,10 @@ impl Room {
             }
             GatewayQuestion::Cut { slot, dry_run } => self.cut_slot(slot, dry_run).await,
             GatewayQuestion::Metrics => GatewayAnswer::Metrics(self.hall.meters.text(&self.status())),
+            GatewayQuestion::Reload { dry_run } => match self.reload(dry_run).await {
+                Ok(()) => GatewayAnswer::Reloaded,
+                Err(error) => GatewayAnswer::Failed { why: error.to_string() },
+            },
             GatewayQuestion::VerifyAudit => {
                 let dir = self.dir.clone();
                 match tokio::task::spawn_blocking(move || trail::verify(&dir)).await {
@@ -227,9 +265,23 @@ impl Room {
         }
     }
 
-    /// The gateway's own certificate, for the next handshakes.
-    pub fn swap_certificate(&self, chain_pem: &str, key_pem: &str) -> Result<(), TlsError> {
-        self.hall.tls.swap(chain_pem, key_pem)
+    /// Certificate, key and device CA as the files are now, for the next handshakes; all of them or, if one
+    /// cannot be used, none. Whoever is connected notices nothing.
+    async fn reload(&self, dry_run: bool) -> Result<(), ReloadError> {
+        let Files { tls_chain, tls_key, device_ca } = self.files.clone().ok_or(ReloadError::HandedOver)?;
+        let chain = read(tls_chain).await?;
+        let key = Zeroizing::new(read(tls_key).await?);
+        let device_ca = read(device_ca).await?;
+        let swap = self.hall.tls.swap(
+            &String::from_utf8_lossy(&chain),
+            &String::from_utf8_lossy(&key),
+            &device_ca,
+        )?;
+        if !dry_run {
+            swap();
+            log::info!("certificate, key and device CA were read anew");
+        }
+        Ok(())
     }
 
     /// No new connection; requests finish, streams are ended, the trail is closed.
@@ -261,6 +313,10 @@ impl Room {
             refusals: self.hall.refusals().counts(),
         }
     }
+}
+
+async fn read(path: PathBuf) -> Result<Vec<u8>, ReloadError> {
+    tokio::fs::read(&path).await.map_err(|error| ReloadError::Read { path, error })
 }
 
 /// Bound even before the tunnel's address exists, so that the order of starting does not matter.

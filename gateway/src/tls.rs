@@ -67,10 +67,19 @@ impl Tls {
         })
     }
 
-    /// For the next handshakes; connections keep what they began with.
-    pub fn swap(&self, chain_pem: &str, key_pem: &str) -> Result<(), TlsError> {
-        self.certified.store(Arc::new(certified(chain_pem, key_pem, &self.provider)?));
-        Ok(())
+    /// Reads what the next handshakes shall use; the answer puts it there. Connections keep what they began with.
+    pub fn swap(
+        &self,
+        chain_pem: &str,
+        key_pem: &str,
+        device_ca_der: &[u8],
+    ) -> Result<impl FnOnce() + '_, TlsError> {
+        let certified = certified(chain_pem, key_pem, &self.provider)?;
+        let devices = Devices::new(device_ca_der)?;
+        Ok(move || {
+            self.certified.store(Arc::new(certified));
+            self.devices.store(Arc::new(devices));
+        })
     }
 
     /// For one handshake with a mandatory device certificate, of a seat that `judge` knows.

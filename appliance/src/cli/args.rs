@@ -341,6 +341,12 @@ pub enum GatewayCommand {
     },
     /// 計測値（Prometheusの形式） / everything counted, as Prometheus' text
     Metrics,
+    /// 証明書・鍵・端末CAを読み直す（接続は切れない） / read certificate, key and device CA anew
+    Reload {
+        /// 読めるか確かめるだけ / only see whether they can be used
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

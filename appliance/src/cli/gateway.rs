@@ -23,6 +23,7 @@ pub fn gateway(door: &Door, command: GatewayCommand, out: &Out) -> Result<Exit, 
             Ok(Exit::Ok)
         }
         GatewayCommand::Cut { slot, dry_run } => cut(door, slot, dry_run, out),
+        GatewayCommand::Reload { dry_run } => reload(door, dry_run, out),
         GatewayCommand::Why { what } => why(door, &what, out),
         GatewayCommand::Metrics => {
             let GatewayAnswer::Metrics(text) = door.gateway(GatewayQuestion::Metrics)? else {
@@ -32,6 +33,26 @@ pub fn gateway(door: &Door, command: GatewayCommand, out: &Out) -> Result<Exit, 
             Ok(Exit::Ok)
         }
     }
+}
+
+fn reload(door: &Door, dry_run: bool, out: &Out) -> Result<Exit, Failure> {
+    match door.gateway(GatewayQuestion::Reload { dry_run })? {
+        GatewayAnswer::Reloaded => {}
+        GatewayAnswer::Failed { why } => {
+            return Err(Message::OpenFailed { room: "gateway".to_owned(), why }.into());
+        }
+        _ => return Err(odd_kind("gateway")),
+    }
+    out.result(&json!({ "reloaded": !dry_run, "dry_run": dry_run }), || {
+        let ja = if dry_run {
+            "読み直せます。\n"
+        } else {
+            "読み直しました。次の接続から使います。\n"
+        };
+        let en = if dry_run { "can be read anew\n" } else { "read anew; used from the next connection on\n" };
+        out.pick(ja, en).to_owned()
+    })?;
+    Ok(Exit::Ok)
 }
 
 fn live_text(rows: &[LiveConnection], out: &Out) -> String {

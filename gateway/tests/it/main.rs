@@ -17,6 +17,7 @@ mod sqlite {
     mod leaving;
     mod opening;
     mod probing;
+    mod reloading;
     mod signing;
     mod speaking;
     mod standing;
@@ -34,6 +35,7 @@ mod postgres {
     mod leaving;
     mod opening;
     mod probing;
+    mod reloading;
     mod signing;
     mod speaking;
     mod standing;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::door::{GatewayAnswer, GatewayQuestion, GatewayStatus, LiveConnection, RefusalRecord};
-use gateway::{Clock, Config, Database, DatabaseUrl, Listen, Needs, Room};
+use gateway::{Clock, Config, Database, DatabaseUrl, Files, Listen, Needs, Room};
 use sqlx::Connection;
 use vpn::address::{AddressPlan, Place};
 use vpn::slot::{Series, SlotNumber};
@@ -180,6 +180,10 @@ fn needs(
     }
 }
 
+pub fn files(dir: &std::path::Path) -> Files {
+    Files { tls_chain: dir.join("tls.crt"), tls_key: dir.join("tls.key"), device_ca: dir.join("devices.der") }
+}
+
 async fn start(
     authority: &Authority,
     clock: &Clock,
@@ -192,6 +196,7 @@ async fn start(
         open_tls: (plan().gateway_open(), 0).into(),
         open_http: (plan().gateway_open(), 0).into(),
     };
+    authority.write(&files(dir));
     let config = Config {
         plan: plan(),
         zone: ZONE.into(),
@@ -200,6 +205,7 @@ async fn start(
         tls_chain_pem: authority.gateway_chain_pem.clone(),
         tls_key_pem: authority.gateway_key_pem.clone().into(),
         device_ca_der: authority.device_ca_der.clone(),
+        files: Some(files(dir)),
         dir: dir.to_owned(),
         database: server
             .map_or(Database::Folder, |server| Database::Url(DatabaseUrl::parse(&server.url()).unwrap())),

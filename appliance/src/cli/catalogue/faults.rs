@@ -29,6 +29,8 @@ const TELL_JA: &str = "保守担当へ、このコードと時刻をお知らせ
 const TELL_EN: &str = "tell the engineer this code and the time";
 const AGAIN_JA: &str = "もう一度起動してください。続くときは保守担当へお知らせください。";
 const AGAIN_EN: &str = "start again; if it stays, tell the engineer";
+const RESTART_JA: &str = "ファイルの場所と権限を確かめるか、gateway を起動し直してください。";
+const RESTART_EN: &str = "check the file's place and mode, or restart the gateway";
 const NFT_JA: &str = "nftables を入れ、設定の vpn.nft とサービスの権限（CAP_NET_ADMIN）を確かめてください。";
 const NFT_EN: &str = "install nftables; check vpn.nft and the service's capability CAP_NET_ADMIN";
 const KEY_JA: &str =
@@ -384,6 +386,20 @@ pub const FAULTS: &[Fault] = &[
         "the session store cannot be opened",
         DATABASE_JA,
         DATABASE_EN,
+    ],
+    [
+        "MM-3115",
+        "動いている gateway が証明書などのファイルを読み直せません。",
+        "the running gateway cannot read one of its files anew",
+        RESTART_JA,
+        RESTART_EN,
+    ],
+    [
+        "MM-3116",
+        "動いている gateway は鍵の場所を知りません（起動のときに渡されています）。",
+        "the running gateway does not know where its key is; it was handed over at the start",
+        RESTART_JA,
+        RESTART_EN,
     ],
     // sns
     ["MM-4030", "SNSのフォルダーを作れません。", "the folder of the SNS cannot be made", DISK_JA, DISK_EN],

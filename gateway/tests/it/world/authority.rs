@@ -11,6 +11,7 @@ use vpn::slot::SlotNumber;
 use super::ZONE;
 
 pub struct Authority {
+    server_ca: CertifiedIssuer<'static, KeyPair>,
     device_ca: CertifiedIssuer<'static, KeyPair>,
     impostor: CertifiedIssuer<'static, KeyPair>,
     pub device_ca_der: Vec<u8>,
@@ -32,19 +33,28 @@ impl Authority {
         let device_ca = ca("みまもり端末CA", Some(devices.clone()));
         let impostor = ca("みまもり端末CA", Some(devices));
         let server_ca = ca("サーバーCA", None);
-        let names = ["sns", "office", "claim"].map(|host| format!("{host}.{ZONE}"));
-        let mut params = CertificateParams::new(names).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().unwrap();
-        let gateway = params.signed_by(&key, &server_ca).unwrap();
+        let (gateway_chain_pem, gateway_key_pem) = gateway(&server_ca);
         Self {
             device_ca_der: device_ca.der().to_vec(),
             server_ca_der: server_ca.der().to_vec(),
-            gateway_chain_pem: gateway.pem(),
-            gateway_key_pem: key.serialize_pem(),
+            gateway_chain_pem,
+            gateway_key_pem,
+            server_ca,
             device_ca,
             impostor,
         }
+    }
+
+    /// A new key and certificate of the gateway.
+    pub fn renew(&mut self) {
+        (self.gateway_chain_pem, self.gateway_key_pem) = gateway(&self.server_ca);
+    }
+
+    /// Puts them where the gateway reads them.
+    pub fn write(&self, files: &gateway::Files) {
+        std::fs::write(&files.tls_chain, &self.gateway_chain_pem).unwrap();
+        std::fs::write(&files.tls_key, &self.gateway_key_pem).unwrap();
+        std::fs::write(&files.device_ca, &self.device_ca_der).unwrap();
     }
 
     pub fn device(&self, slot: SlotNumber) -> Device {
@@ -73,6 +83,15 @@ impl Device {
             key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         }
     }
+}
+
+/// Chain and key.
+fn gateway(issuer: &CertifiedIssuer<'static, KeyPair>) -> (String, String) {
+    let names = ["sns", "office", "claim"].map(|host| format!("{host}.{ZONE}"));
+    let mut params = CertificateParams::new(names).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().unwrap();
+    (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
 fn ca(name: &str, permitted: Option<String>) -> CertifiedIssuer<'static, KeyPair> {
