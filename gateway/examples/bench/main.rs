@@ -64,7 +64,23 @@ async fn run(arguments: Arguments) {
             }
         }
     }
-    report(&arguments, &rows);
+    let beside = ["cut", "slow"].map(|name| (name, program(name)));
+    report(&arguments, &rows, &beside);
+}
+
+/// The cut with 2,000 connections, and 2,000 slow peers: the whole room, in programs of their own beside this one.
+fn program(name: &str) -> serde_json::Value {
+    const ARGUMENTS: [(&str, [&str; 2]); 2] = [("cut", ["50", "40"]), ("slow", ["50", "40"])];
+    let path = std::env::current_exe().unwrap().with_file_name(name);
+    let arguments = ARGUMENTS.iter().find(|(known, _)| *known == name).map_or([""; 2], |(_, given)| *given);
+    let ran = std::process::Command::new(&path).args(arguments).output();
+    let said = ran.as_ref().ok().and_then(|ran| serde_json::from_slice(&ran.stdout).ok());
+    let value = said.unwrap_or_else(|| match ran {
+        Ok(ran) => serde_json::json!({ "failed": String::from_utf8_lossy(&ran.stderr).lines().take(12).collect::<Vec<_>>() }),
+        Err(error) => serde_json::json!({ "failed": format!("{}: {error}", path.display()) }),
+    });
+    println!("{name}: {value}");
+    value
 }
 
 async fn measure(world: &World, peer: &Peer, length: Duration) -> Result<Row, String> {
@@ -92,7 +108,11 @@ async fn measure(world: &World, peer: &Peer, length: Duration) -> Result<Row, St
     Ok(row)
 }
 
-fn report(arguments: &Arguments, rows: &BTreeMap<&'static str, Vec<Row>>) {
+fn report(
+    arguments: &Arguments,
+    rows: &BTreeMap<&'static str, Vec<Row>>,
+    beside: &[(&'static str, serde_json::Value)],
+) {
     const COLUMNS: [(&str, &str); 7] = [
         ("handshake_us", "CPU µs/handshake"),
         ("http1_us", "CPU µs/request HTTP/1.1"),
@@ -119,10 +139,13 @@ fn report(arguments: &Arguments, rows: &BTreeMap<&'static str, Vec<Row>>) {
         medians.insert((*name).to_owned(), serde_json::Value::Object(values.collect()));
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let json = serde_json::json!({
+    let mut json = serde_json::json!({
         "rounds": arguments.rounds, "seconds": arguments.seconds, "idle_connections": IDLE,
         "load": load.trim(), "median": medians, "rows": rows,
     });
+    for (name, value) in beside {
+        json[*name] = value.clone();
+    }
     if let Some(folder) = arguments.out.parent() {
         std::fs::create_dir_all(folder).unwrap();
     }
