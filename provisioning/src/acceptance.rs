@@ -42,9 +42,9 @@ pub async fn accept(
     choice: &CaseChoice,
     dry_run: bool,
 ) -> Result<(AcceptReport, Option<i64>), OfficeFault> {
-    let cases = waiting(&mut *store.pool().acquire().await?, choice).await?;
     // What cannot go well is found before the first case is written; this transaction is never committed.
-    let rehearsed = rehearse(&mut *store.begin().await?, config, now_ms, operator, &cases).await?;
+    // It is also where the cases are read: a colleague's acceptance that is being written comes first.
+    let (cases, rehearsed) = rehearse(&mut *store.begin().await?, config, now_ms, operator, choice).await?;
     if dry_run {
         return Ok((AcceptReport { dry_run, accepted: rehearsed }, None));
     }
@@ -54,9 +54,18 @@ pub async fn accept(
     let mut report = AcceptReport { dry_run, accepted: Vec::new() };
     let mut version = None;
     while let Some((case, acceptance)) = prepared.try_next().await? {
-        let (accepted, new_version) = transaction!(store, conn => {
+        let written: Result<_, OfficeFault> = transaction!(store, conn => {
             accept_one(conn, config, now_ms, operator, &case, &acceptance).await
-        })?;
+        });
+        let (accepted, new_version) = match written {
+            // “All that wait”: what a colleague accepted meanwhile no longer does, and ends nothing.
+            Err(OfficeFault::Refused(Message::CaseNotWaiting { .. }))
+                if *choice == CaseChoice::AllComplete =>
+            {
+                continue;
+            }
+            written => written?,
+        };
         log::info!(CASE = accepted.case.as_str(), SLOT = accepted.bundle_slot.to_string().as_str(),
             TRACE_ID = operator.trace.to_string().as_str(); "case accepted");
         report.accepted.push(accepted);
@@ -92,14 +101,15 @@ async fn rehearse(
     config: &Config,
     now_ms: i64,
     operator: &Operator,
-    cases: &[Case],
-) -> Result<Vec<AcceptedCase>, OfficeFault> {
+    choice: &CaseChoice,
+) -> Result<(Vec<Case>, Vec<AcceptedCase>), OfficeFault> {
+    let cases = waiting(conn, choice).await?;
     let mut accepted = Vec::new();
-    for case in cases {
+    for case in &cases {
         let acceptance = Acceptance::new(Prepared::rehearsal()?)?;
         accepted.push(accept_one(conn, config, now_ms, operator, &case.case, &acceptance).await?.0);
     }
-    Ok(accepted)
+    Ok((cases, accepted))
 }
 
 async fn accept_one(

@@ -18,7 +18,7 @@ use provisioning::need::{
 use provisioning::post::MailConfig;
 use provisioning::setup::{NewOffice, OfficeCreated, create_office_with};
 use provisioning::{Config, Database, DatabaseUrl, Needs, Room};
-use sqlx::AnyPool;
+use sqlx::{AnyPool, Row};
 use vpn::AddressPlan;
 use vpn::key::PublicKey;
 use vpn::slot::{Series, SlotNumber};
@@ -28,12 +28,13 @@ use crate::postgres_server::{self, Temporary};
 
 pub const SAMPLE: &[u8] = include_bytes!("../../samples/facilities.csv");
 
-const COUNTS: [(&str, &str); 13] = [
+const COUNTS: [(&str, &str); 14] = [
     ("facility", "SELECT count(*) FROM facility"),
     ("address", "SELECT count(*) FROM address"),
     ("person", "SELECT count(*) FROM person"),
     ("membership", "SELECT count(*) FROM membership"),
     ("office_case", "SELECT count(*) FROM office_case"),
+    ("office_case accepted", "SELECT count(*) FROM office_case WHERE state <> 'received'"),
     ("case_step", "SELECT count(*) FROM case_step"),
     ("slot", "SELECT count(*) FROM slot"),
     ("slot_history", "SELECT count(*) FROM slot_history"),
@@ -118,14 +119,13 @@ impl World {
         registry(&self.config, self.server.as_ref()).await
     }
 
-    /// How many rows each table holds.
+    /// How many rows each table holds, all of one moment: one statement sees one state of the registry.
     pub async fn rows(&self) -> BTreeMap<&'static str, i64> {
-        let registry = self.registry().await;
-        let mut rows = BTreeMap::new();
-        for (table, count) in COUNTS {
-            rows.insert(table, sqlx::query_scalar(count).fetch_one(&registry).await.unwrap());
-        }
-        rows
+        let columns: Vec<_> = COUNTS.iter().map(|(_, count)| format!("({count})")).collect();
+        let statement = format!("SELECT {}", columns.join(", "));
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_one(&self.registry().await).await.unwrap();
+        COUNTS.iter().enumerate().map(|(at, (table, _))| (*table, row.get(at))).collect()
     }
 
     pub fn bundle(&self, slot: &str) -> PathBuf {
