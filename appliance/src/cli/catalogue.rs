@@ -33,9 +33,7 @@ pub fn entries() -> Vec<Words> {
             .map(|it| entry(it.code, it.ja, it.en, it.remedy_ja, it.remedy_en)),
     );
     entries.extend(
-        faults::FAULTS
-            .iter()
-            .map(|[code, ja, en, remedy_ja, remedy_en]| entry(code, ja, en, remedy_ja, remedy_en)),
+        faults::all().map(|[code, ja, en, remedy_ja, remedy_en]| entry(code, ja, en, remedy_ja, remedy_en)),
     );
     entries.extend(Message::every().iter().map(|message| {
         entry(message.code(), &message.ja(), &message.en(), &message.remedy_ja(), &message.remedy_en())

@@ -75,7 +75,7 @@ fn every_code_of_the_house_is_explained() {
             asked += 1;
             if appliance::cli::catalogue::find(&code).is_none() {
                 told.push(format!(
-                    "{} says {code}, which `mimamori explain` does not know.\n  Mend: give it words in its room's messages, or in appliance/src/cli/catalogue/faults.rs.",
+                    "{} says {code}, which `mimamori explain` does not know.\n  Mend: give it words in its room's messages, or in appliance/src/cli/catalogue/faults/.",
                     file.path
                 ));
             }
