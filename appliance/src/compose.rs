@@ -85,6 +85,7 @@ pub fn gateway(config: &Config, key: &Secret, database: Option<&Secret>) -> Resu
         zone: config.realm.zone.to_string(),
         realm_name: config.realm.name.clone(),
         listen: gateway::Listen::of(&config.realm.plan),
+        kept: gateway::Kept::default(),
         tls_chain_pem: String::from_utf8_lossy(&chain).into_owned(),
         tls_key_pem: Zeroizing::new(key.expose().to_owned()),
         device_ca_der: certificate(&dir.join(pki::folders::DEVICE_CA_DER))?,

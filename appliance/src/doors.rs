@@ -30,6 +30,7 @@ pub struct Doors {
     open: BTreeMap<&'static str, (UnixListener, Guard)>,
     lock: Option<File>,
     left: Option<Handover>,
+    kept: gateway::Kept,
 }
 
 impl Doors {
@@ -50,7 +51,12 @@ impl Doors {
             listener.set_nonblocking(true).map_err(|error| failed(&config.paths.run, &error))?;
             open.insert(door.name, (listener, guard(door.name, arrow, config)));
         }
-        Ok(Self { open, lock, left: handed.left() })
+        Ok(Self { open, lock, left: handed.left(), kept: handed.kept()? })
+    }
+
+    /// The listeners that were kept for this gateway.
+    pub fn kept(&mut self) -> gateway::Kept {
+        std::mem::take(&mut self.kept)
     }
 
     /// What the last process of this room has left.
@@ -112,6 +118,16 @@ impl Handed {
         relay::take(|name| {
             let at = self.names.iter().position(|known| known == name)?;
             self.sockets.take_raw_fd(at).ok().flatten().and_then(relay::adopt)
+        })
+    }
+
+    /// The gateway's listeners: of its last process, or of socket units under the same names.
+    pub fn kept(&mut self) -> Result<gateway::Kept, Message> {
+        gateway::Kept::find(|name| {
+            let Some(at) = self.names.iter().position(|known| known == name) else { return Ok(None) };
+            self.sockets
+                .take_tcp_listener(at)
+                .map_err(|error| Message::FolderFailed { path: name.to_owned(), why: error.to_string() })
         })
     }
 

@@ -1,13 +1,15 @@
-//! What the vpn room leaves to its own next process, in systemd's keeping meanwhile (FDSTORE): the TUN, the
-//! sockets, and the sessions in sealed memory that no disk sees. An edge, and the one place where a number
-//! from outside becomes a descriptor. Owns nothing: systemd gives it all back with LISTEN_FDS at the next
-//! start, and drops it when the service is stopped for good.
+//! What a room leaves to its own next process, in systemd's keeping meanwhile (FDSTORE): of the vpn the TUN, the
+//! sockets, and the sessions in sealed memory that no disk sees; of the gateway the listening sockets, so that
+//! the kernel holds whoever connects between two processes, after a crash too. An edge, and the one place where
+//! a number from outside becomes a descriptor. Owns nothing: systemd gives it all back with LISTEN_FDS at the
+//! next start, and drops it when the service is stopped for good.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
+use gateway::listeners::Listeners;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -29,10 +31,40 @@ pub fn is_possible() -> bool {
 
 /// Gives everything to systemd.
 pub fn keep(handover: &Handover) -> io::Result<()> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let Some(manager) = manager()? else { return Ok(()) };
+    give(handover, |name, descriptor| send(&manager, name, descriptor))
+}
+
+/// Gives systemd the listening sockets that it does not have yet, for as long as the service is not stopped.
+pub fn keep_listeners(listeners: &Listeners) {
+    let given = manager().and_then(|manager| {
+        let Some(manager) = manager else { return Ok(()) };
+        for (name, socket, was_kept) in listeners.names() {
+            if !was_kept {
+                // One that stood elsewhere is of no use any more.
+                forget(name);
+                send(&manager, name, socket)?;
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = given {
+        log::warn!("the listeners are not kept for a restart: {error}");
+    }
+}
+
+fn manager() -> io::Result<Option<UnixDatagram>> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
     let manager = UnixDatagram::unbound()?;
     manager.connect(path)?;
-    give(handover, |name, descriptor| send(&manager, name, descriptor))
+    Ok(Some(manager))
+}
+
+fn forget(name: &str) {
+    if is_possible() {
+        let forget = format!("FDSTOREREMOVE=1\nFDNAME={name}");
+        let _ = sd_notify::notify(&[NotifyState::Custom(&forget)]);
+    }
 }
 
 /// The state goes last: who finds it finds the rest.
@@ -65,10 +97,7 @@ pub fn take(mut find: impl FnMut(&str) -> Option<OwnedFd>) -> Option<Handover> {
     let sockets: Vec<OwnedFd> = (0..).map_while(|number| find(&format!("{SOCKET}{number}"))).collect();
     let names = (0..sockets.len()).map(|number| format!("{SOCKET}{number}"));
     for name in names.chain([STATE.to_owned(), TUN.to_owned()]) {
-        if is_possible() {
-            let forget = format!("FDSTOREREMOVE=1\nFDNAME={name}");
-            let _ = sd_notify::notify(&[NotifyState::Custom(&forget)]);
-        }
+        forget(&name);
     }
     let (state, tun) = (state?, tun?);
     match read(state) {

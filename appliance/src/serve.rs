@@ -22,6 +22,7 @@ use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
 use crate::process::{Call, Name, Outward, Process, process};
+use crate::relay;
 use crate::running::{self, Next, Running, Signals, not_open};
 use crate::secrets::{self, Secret};
 use crate::wire::Line;
@@ -47,7 +48,7 @@ pub fn run(config: &Config, name: Name, credentials: Option<&Path>) -> Result<()
     let mut doors = Doors::open(row, config)?;
     let database = database(row, config, credentials)?;
     let outward = Outward::of(row, config, database::server(database.as_ref())?.as_ref());
-    let opened = open(row, config, credentials, database.as_ref(), doors.left())?;
+    let opened = open(row, config, credentials, database.as_ref(), &mut doors)?;
     let users = Users::read();
     let held = running::jailed(config, &Jail::of(row, config).calling(&outward))?;
     running::run(work(name, config, opened, doors, users, held))
@@ -90,7 +91,7 @@ fn open(
     config: &Config,
     credentials: Option<&Path>,
     database: Option<&Secret>,
-    left: Option<vpn::Handover>,
+    doors: &mut Doors,
 ) -> Result<Opened, Message> {
     let name = row.name.as_str();
     let secret = || -> Result<Secret, Message> {
@@ -101,7 +102,7 @@ fn open(
         Name::Firewall => Opened::Firewall(firewall(config)?),
         Name::Vpn => {
             let room = compose::vpn(config, &secret()?)?;
-            let opened = match left {
+            let opened = match doors.left() {
                 Some(left) => vpn::open_from(room, left, |all| admit(config, all.clone())),
                 None => vpn::open_with(room, || admit(config, Admitted::new())),
             };
@@ -117,7 +118,10 @@ fn open(
         }
         Name::Gateway => {
             let room = compose::gateway(config, &secret()?, database)?;
-            Opened::Gateway(Box::new(gateway::open(room).map_err(|error| not_open(name, &error))?))
+            let room = gateway::Config { kept: doors.kept(), ..room };
+            let opened = gateway::open(room).map_err(|error| not_open(name, &error))?;
+            relay::keep_listeners(opened.listeners());
+            Opened::Gateway(Box::new(opened))
         }
         Name::Provisioning => {
             let (key, root) = compose::published(config)?;

@@ -19,6 +19,7 @@ use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
 use crate::process::Outward;
+use crate::relay;
 use crate::running::{self, Next, Running, Signals, not_open};
 use crate::secrets::Opened as Secrets;
 use crate::socket::OperatorSocket;
@@ -54,18 +55,22 @@ pub fn run(config: &Config, secrets: Secrets, credentials: Option<&Path>) -> Res
 /// vpn first: it makes the TUN behind which the gateway listens.
 fn open(rooms: compose::Rooms, vpn_dir: &Path) -> Result<Opened, Message> {
     files::private_folder(vpn_dir)?;
-    let vpn = match Handed::over()?.left() {
+    let mut handed = Handed::over()?;
+    let vpn = match handed.left() {
         Some(left) => {
             let firewall = Firewall::new(&rooms.vpn.nft, &rooms.vpn.plan, &rooms.vpn.interface);
             vpn::open_from(rooms.vpn, left, |all| firewall.install(all).map_err(|error| error.to_string()))
         }
         None => vpn::open(rooms.vpn),
     };
+    let gateway = gateway::open(gateway::Config { kept: handed.kept()?, ..rooms.gateway })
+        .map_err(|error| not_open("gateway", &error))?;
+    relay::keep_listeners(gateway.listeners());
     Ok(Opened {
         vpn: vpn.map_err(|error| not_open("vpn", &error))?,
         pki: pki::open(rooms.pki).map_err(|error| not_open("pki", &error))?,
         sns: sns::open(rooms.sns).map_err(|error| not_open("sns", &error))?,
-        gateway: gateway::open(rooms.gateway).map_err(|error| not_open("gateway", &error))?,
+        gateway,
         provisioning: provisioning::open(rooms.provisioning)
             .map_err(|error| not_open("provisioning", &error))?,
     })

@@ -81,6 +81,11 @@ impl Ledger {
         Flight(self.clone())
     }
 
+    /// Was anything asked yet?
+    pub fn has_begun(&self) -> bool {
+        self.flights.load(Ordering::Acquire) > 0 || self.answered.load(Ordering::Acquire) > 0
+    }
+
     /// Request number `request` has its answer.
     pub fn answered(&self, request: u64, granted: bool) {
         self.answered.store(request << 1 | u64::from(granted), Ordering::Release);

@@ -56,12 +56,14 @@ mod answer; // edge, border: HTTP, JSON
 mod signin; // edge: HTTP
 mod inside; // edge: HTTP
 mod outside; // edge: HTTP
-mod server; // edge: listeners
+mod server; // edge: accepts, serves
+pub mod listeners; // edge: binds
 mod room; // edge: binds, starts, stops
 
 pub use admission::{Admission, AdmittedDevice, AdmittedVisitor, Passage, Refusal};
 pub use clock::Clock;
 pub use door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion};
 pub use engine::{Database, DatabaseUrl, UrlError};
+pub use listeners::{Kept, Listen};
 pub use need::Needs;
-pub use room::{Config, Files, Listen, OpenError, Opened, Room, StartError, open};
+pub use room::{Config, Files, OpenError, Opened, Room, StartError, open};

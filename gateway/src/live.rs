@@ -55,6 +55,8 @@ struct Table {
     next: u64,
     entries: HashMap<u64, Entry>,
     by_slot: HashMap<Option<SlotNumber>, Held>,
+    /// Nothing that does not finish by itself may begin.
+    stopping: bool,
 }
 
 /// What one slot holds.
@@ -78,6 +80,8 @@ pub struct Entry {
 struct Running {
     streamer: Streamer,
     end: CancellationToken,
+    /// Nobody waits for its end.
+    endless: bool,
 }
 
 /// How far a connection has come.
@@ -164,6 +168,14 @@ impl Live {
         let table = self.table();
         let running = table.entries.values().flat_map(|entry| entry.streams.values());
         running.filter(|one| matches(&one.streamer)).for_each(|one| one.end.cancel());
+    }
+
+    /// Ends events and sockets, which never finish by themselves; does not wait.
+    pub fn end_endless(&self) {
+        let mut table = self.table();
+        table.stopping = true;
+        let running = table.entries.values().flat_map(|entry| entry.streams.values());
+        running.filter(|one| one.endless).for_each(|one| one.end.cancel());
     }
 
     pub fn count_where(&self, matches: impl Fn(&Entry) -> bool) -> u32 {
@@ -293,12 +305,24 @@ impl Connection {
         }
         held.streams += 1;
         let end = CancellationToken::new();
-        entry.streams.insert(id, Running { streamer, end: end.clone() });
+        entry.streams.insert(id, Running { streamer, end: end.clone(), endless: false });
         Ok(Stream { live: self.live.clone(), connection: self.id, id, end })
     }
 }
 
 impl Stream {
+    /// It will not finish by itself: when the room stops, nobody waits for it.
+    pub fn lasts(&self) {
+        let mut table = self.live.table();
+        if table.stopping {
+            return self.end.cancel();
+        }
+        let entry = table.entries.get_mut(&self.connection);
+        if let Some(running) = entry.and_then(|entry| entry.streams.get_mut(&self.id)) {
+            running.endless = true;
+        }
+    }
+
     /// Cancelled when the request must end, though its connection may go on.
     pub fn end(&self) -> &CancellationToken {
         &self.end

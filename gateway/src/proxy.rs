@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Incoming};
@@ -173,6 +173,7 @@ fn answer(
             return Err(broken());
         }
         let (far, early) = line.into_stream();
+        stream.iter().for_each(Stream::lasts);
         tunnel::open(upgrading, far, early, Guards { connection, stream });
         let mut response = Response::new(body::empty());
         *response.status_mut() = parts.status;
@@ -182,6 +183,9 @@ fn answer(
     if parts.status.is_informational() {
         return Err(broken());
     }
+    if is_events(&parts.headers) {
+        stream.iter().for_each(Stream::lasts);
+    }
     let download = Download::new(incoming, line, stream);
     let body = if has_body(parts.status) { Body::download(download) } else { body::empty() };
     let mut response = Response::new(body);
@@ -190,6 +194,11 @@ fn answer(
     // Never copied: the framing of the answer is made by whoever writes it.
     response.headers_mut().remove(CONTENT_LENGTH);
     Ok(response)
+}
+
+/// A stream of events: no browser waits for its end, and each comes back with `Last-Event-ID`.
+fn is_events(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 fn down() -> Failure {

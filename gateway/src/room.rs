@@ -2,12 +2,11 @@
 //! feeds, loops), answering its two doors, stopped (drained, the trail closed).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use vpn::address::AddressPlan;
 use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
@@ -19,6 +18,7 @@ use crate::door::{CutAnswer, CutQuestion, GatewayAnswer, GatewayQuestion, Gatewa
 use crate::engine::Database;
 use crate::feeds;
 use crate::hall::{Furniture, Hall};
+use crate::listeners::{Kept, Listen, Listeners, NotBound};
 use crate::moment::Freshness;
 use crate::names::{Names, ZoneError};
 use crate::need::Needs;
@@ -28,10 +28,6 @@ use crate::tls::{Tls, TlsError};
 use crate::trail;
 use crate::truth::Truth;
 
-const HTTPS: u16 = 443;
-const HTTP: u16 = 80;
-/// Connections that wait to be accepted: every device of a realm coming back after a power cut.
-const BACKLOG: i32 = 1024;
 /// Requests get this long to finish when the room stops; streams never do.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Between two attempts at a cut that broke off.
@@ -43,6 +39,8 @@ pub struct Config {
     /// Shown on the pages.
     pub realm_name: String,
     pub listen: Listen,
+    /// Sockets that were kept while no gateway ran.
+    pub kept: Kept,
     /// Leaf first.
     pub tls_chain_pem: String,
     pub tls_key_pem: Zeroizing<String>,
@@ -61,25 +59,6 @@ pub struct Files {
     pub tls_chain: PathBuf,
     pub tls_key: PathBuf,
     pub device_ca: PathBuf,
-}
-
-/// Where the three listeners stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
-    pub mutual: SocketAddr,
-    pub open_tls: SocketAddr,
-    pub open_http: SocketAddr,
-}
-
-impl Listen {
-    /// The gateway's two addresses of the plan, on the ports that everybody knows.
-    pub fn of(plan: &AddressPlan) -> Self {
-        Self {
-            mutual: (plan.gateway(), HTTPS).into(),
-            open_tls: (plan.gateway_open(), HTTPS).into(),
-            open_http: (plan.gateway_open(), HTTP).into(),
-        }
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -124,8 +103,9 @@ pub struct Opened {
     dir: PathBuf,
     database: Database,
     tls: Tls,
-    listeners: Vec<(Port, TcpListener)>,
+    listeners: Listeners,
     clock: Clock,
+    drain: Duration,
     files: Option<Files>,
 }
 
@@ -135,6 +115,7 @@ pub struct Room {
     hall: Arc<Hall>,
     dir: PathBuf,
     addresses: Listen,
+    drain: Duration,
     files: Option<Files>,
 }
 
@@ -144,6 +125,7 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
         zone,
         realm_name,
         listen,
+        kept,
         tls_chain_pem,
         tls_key_pem,
         device_ca_der,
@@ -154,14 +136,10 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     let names = Names::new(&zone, plan.gateway_open())?;
     let tls = Tls::new(&tls_chain_pem, &tls_key_pem, &device_ca_der)?;
     make_dir(&dir).map_err(|error| OpenError::Dir { path: dir.clone(), error })?;
-    let mut listeners = Vec::new();
-    for (port, address) in
-        [(Port::Mutual, listen.mutual), (Port::Claim, listen.open_tls), (Port::Plain, listen.open_http)]
-    {
-        let listener = bind(address).map_err(|error| OpenError::Bind { address, error })?;
-        listeners.push((port, listener));
-    }
-    Ok(Opened { plan, names, realm_name, dir, database, tls, listeners, clock: Clock::system(), files })
+    let listeners = Listeners::open(&listen, kept)
+        .map_err(|NotBound { address, error }| OpenError::Bind { address, error })?;
+    let (clock, drain) = (Clock::system(), DRAIN);
+    Ok(Opened { plan, names, realm_name, dir, database, tls, listeners, clock, drain, files })
 }
 
 impl Opened {
@@ -172,8 +150,20 @@ impl Opened {
         self
     }
 
+    /// For tests on slow machines.
+    #[must_use]
+    pub fn draining_for(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// For whoever keeps them between two processes.
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
     pub async fn start(self, needs: Needs) -> Result<Room, StartError> {
-        let Self { plan, names, realm_name, dir, database, tls, listeners, clock, files } = self;
+        let Self { plan, names, realm_name, dir, database, tls, listeners, clock, drain, files } = self;
         let now = clock.now();
         let sessions = Sessions::open(&database, &dir, now).await?;
         let truth = Truth { floors: sessions.floors().await?, ..Truth::default() };
@@ -184,7 +174,7 @@ impl Opened {
         tokio::spawn(feeds::follow_revocations(hall.clone()));
         tokio::spawn(feeds::sweep(hall.clone()));
         let mut addresses = Listen::of(&hall.plan);
-        for (port, listener) in listeners {
+        for (port, listener) in listeners.into_sockets() {
             let bound = listener.local_addr()?;
             match port {
                 Port::Mutual => addresses.mutual = bound,
@@ -200,7 +190,7 @@ impl Opened {
             addresses.open_tls,
             addresses.open_http
         );
-        Ok(Room { hall, dir, addresses, files })
+        Ok(Room { hall, dir, addresses, drain, files })
     }
 }
 
@@ -284,10 +274,11 @@ impl Room {
         Ok(())
     }
 
-    /// No new connection; requests finish, streams are ended, the trail is closed.
+    /// No new connection; requests finish, what never finishes is ended, the trail is closed.
     pub async fn stop(&self) {
         self.hall.stop.cancel();
-        if tokio::time::timeout(DRAIN, self.hall.live.empty()).await.is_err() {
+        self.hall.live.end_endless();
+        if tokio::time::timeout(self.drain, self.hall.live.empty()).await.is_err() {
             self.hall.live.cut_where(|_| true);
             self.hall.live.empty().await;
         }
@@ -317,19 +308,6 @@ impl Room {
 
 async fn read(path: PathBuf) -> Result<Vec<u8>, ReloadError> {
     tokio::fs::read(&path).await.map_err(|error| ReloadError::Read { path, error })
-}
-
-/// Bound even before the tunnel's address exists, so that the order of starting does not matter.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv4() {
-        socket.set_freebind_v4(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 fn make_dir(dir: &std::path::Path) -> io::Result<()> {

@@ -24,6 +24,7 @@ use crate::handshake::handshake;
 use crate::inside;
 use crate::live::{Connection, Stage};
 use crate::messages::Message;
+use crate::moment::Freshness;
 use crate::outside;
 use crate::talk::{Spoken, talk};
 use crate::tls::Verdict;
@@ -31,6 +32,8 @@ use crate::wire::Wire;
 
 /// After a failed accept (no descriptors left) the others get time to finish.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a new process lets devices wait for its first knowledge: below what a browser waits for TLS.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Which listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +46,33 @@ pub enum Port {
     Plain,
 }
 
+impl Port {
+    pub const ALL: [Port; 3] = [Port::Mutual, Port::Claim, Port::Plain];
+
+    /// Under which its socket is kept from one process to the next.
+    pub fn name(self) -> &'static str {
+        match self {
+            Port::Mutual => "gateway-mutual",
+            Port::Claim => "gateway-claim",
+            Port::Plain => "gateway-plain",
+        }
+    }
+}
+
 enum Event {
     Arrived(io::Result<(TcpStream, SocketAddr)>),
     Stopping,
 }
 
+/// The kernel holds whoever comes before the feeds have answered: at a restart nobody is refused for what the
+/// new process does not know yet. Port 80 asks nobody, and tells what is wrong.
 pub async fn listen(hall: Arc<Hall>, port: Port, listener: TcpListener) {
+    if port != Port::Plain {
+        tokio::select! {
+            () = hall.stop.cancelled() => return,
+            () = first_answers(&hall) => {}
+        }
+    }
     loop {
         let event = tokio::select! {
             () = hall.stop.cancelled() => Event::Stopping,
@@ -65,6 +89,13 @@ pub async fn listen(hall: Arc<Hall>, port: Port, listener: TcpListener) {
             }
         }
     }
+}
+
+/// Both feeds have answered, or one of them does not; then each refusal says why.
+async fn first_answers(hall: &Hall) {
+    let mut changes = hall.changes();
+    let fresh = changes.wait_for(|_| hall.truth().freshness(hall.now()) == Freshness::Fresh);
+    let _ = tokio::time::timeout(FIRST_ANSWERS, fresh).await;
 }
 
 async fn connection(hall: Arc<Hall>, port: Port, tcp: TcpStream, source: SocketAddr) {

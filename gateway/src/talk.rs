@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -37,6 +38,8 @@ const RESETS_MAX: usize = 20;
 /// A phone that went out of range answers no ping; an open stream of events would not notice.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_PATIENCE: Duration = Duration::from_secs(15);
+/// What is on its way when the room stops arrives within this; over HTTP/1.1 nobody can be told to stop asking.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What both sides speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,15 +94,21 @@ where
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     let gate = Gate::http1(io, oldest, ledger.clone());
+    let asking = ledger.clone();
     let count = AtomicU64::new(0);
+    let stopping = stop.clone();
     let service = service_fn(move |request| {
-        let (flight, ledger) = (ledger.flight(), ledger.clone());
+        let (flight, ledger, stopping) = (ledger.flight(), ledger.clone(), stopping.clone());
         let number = count.fetch_add(1, Ordering::Relaxed) + 1;
         // Boxed: an idle connection holds no answer.
         let answer = Box::pin(answer(request));
         async move {
             let mut response = answer.await;
-            ledger.answered(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);
+            let granted = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            ledger.answered(number, granted);
+            if !granted && stopping.is_cancelled() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response.body_mut().in_flight(flight);
             Ok::<_, Infallible>(response)
         }
@@ -114,9 +123,21 @@ where
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = last_call(stop, &asking) => {
             connection.as_mut().graceful_shutdown();
             connection.await
+        }
+    }
+}
+
+/// The room stops: who is asking is answered, and told that this was the last answer. Who has only just come
+/// is about to ask, and has until the room is closed.
+async fn last_call(stop: &CancellationToken, ledger: &Ledger) {
+    stop.cancelled().await;
+    loop {
+        tokio::time::sleep(LAST_CALL).await;
+        if ledger.has_begun() {
+            return;
         }
     }
 }

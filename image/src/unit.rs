@@ -50,7 +50,8 @@ const HARDENING: &[&str] = &[
 /// The device through which packets enter the kernel, and no other.
 const TUN_ONLY: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw\n";
 
-/// What a restart keeps for the next process: the state, the TUN, and three ports of two families each.
+/// What a restart keeps for the next process: the vpn's state, its TUN and three ports of two families each;
+/// the gateway's three listeners.
 const RELAY: &str = "FileDescriptorStoreMax=32\n";
 
 /// The service of the form `together`.
@@ -153,7 +154,7 @@ pub fn service(table: &[Process], row: &Process) -> String {
         text.push_str("PrivateNetwork=yes\n");
     }
     text.push_str(if row.name == Name::Vpn { TUN_ONLY } else { "PrivateDevices=yes\n" });
-    if row.name == Name::Vpn {
+    if matches!(row.name, Name::Vpn | Name::Gateway) {
         text.push_str(RELAY);
     }
     harden(&mut text);
@@ -216,6 +217,9 @@ mod tests {
             "{pki}"
         );
         assert_eq!(pki.matches("LoadCredential=").count(), 1, "{pki}");
+        for room in [Name::Vpn, Name::Gateway] {
+            assert!(unit(room).contains(RELAY), "a restart keeps what it listens on");
+        }
         assert!(!unit(Name::Gateway).contains("mm-a-seats"), "the gateway must not reach the seats");
         assert!(!unit(Name::Provisioning).contains("LoadCredential="));
         assert!(unit(Name::Provisioning).contains("RestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any\n"));

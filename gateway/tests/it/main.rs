@@ -18,6 +18,7 @@ mod sqlite {
     mod opening;
     mod probing;
     mod reloading;
+    mod restarting;
     mod signing;
     mod speaking;
     mod standing;
@@ -36,6 +37,7 @@ mod postgres {
     mod opening;
     mod probing;
     mod reloading;
+    mod restarting;
     mod signing;
     mod speaking;
     mod standing;

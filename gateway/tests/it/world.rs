@@ -4,12 +4,12 @@ pub mod authority;
 pub mod client;
 pub mod doubles;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::door::{GatewayAnswer, GatewayQuestion, GatewayStatus, LiveConnection, RefusalRecord};
-use gateway::{Clock, Config, Database, DatabaseUrl, Files, Listen, Needs, Room};
+use gateway::{Clock, Config, Database, DatabaseUrl, Files, Kept, Listen, Needs, Room};
 use sqlx::Connection;
 use vpn::address::{AddressPlan, Place};
 use vpn::slot::{Series, SlotNumber};
@@ -20,6 +20,9 @@ use doubles::{Accounts, Grants, Published, Revocations, Upstream};
 
 use super::ON_SERVER;
 use crate::postgres_server::{self, Temporary};
+
+/// Longer than a busy machine may stand still.
+const DRAIN: Duration = Duration::from_secs(60);
 
 pub const ZONE: &str = "m.example.jp";
 
@@ -34,6 +37,8 @@ pub struct World {
     /// Where the sessions are when they are not in the folder.
     pub server: Option<Temporary>,
     pub dir: tempfile::TempDir,
+    /// What systemd would keep of the first room.
+    sockets: Vec<(&'static str, TcpListener)>,
 }
 
 pub fn plan() -> AddressPlan {
@@ -68,8 +73,10 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let needs = needs(&grants, &accounts, &upstream, &revocations);
         let server = ON_SERVER.then(postgres_server::database);
-        let room = start(&authority, &clock, dir.path(), server.as_ref(), needs).await;
-        let world = Self { room, authority, grants, accounts, upstream, revocations, clock, server, dir };
+        let at = (anywhere(), Kept::default());
+        let (room, sockets) = start(&authority, &clock, dir.path(), server.as_ref(), needs, at).await;
+        let world =
+            Self { room, authority, grants, accounts, upstream, revocations, clock, server, dir, sockets };
         world.eventually("both feeds have answered", async || !world.status().await.stale).await;
         world
     }
@@ -78,8 +85,24 @@ impl World {
     pub async fn restart(&mut self) {
         self.room.stop().await;
         let needs = needs(&self.grants, &self.accounts, &self.upstream, &self.revocations);
-        self.room = start(&self.authority, &self.clock, self.dir.path(), self.server.as_ref(), needs).await;
+        let at = (anywhere(), Kept::default());
+        let started = start(&self.authority, &self.clock, self.dir.path(), self.server.as_ref(), needs, at);
+        (self.room, self.sockets) = started.await;
         self.eventually("both feeds have answered", async || !self.status().await.stale).await;
+    }
+
+    /// The same while its sockets are kept, as systemd does it.
+    pub async fn restart_in_place(&mut self) {
+        let listen = self.room.addresses();
+        self.room.stop().await;
+        let needs = needs(&self.grants, &self.accounts, &self.upstream, &self.revocations);
+        let copy = |name| {
+            let kept = self.sockets.iter().find(|(known, _)| *known == name);
+            kept.map(|(_, socket)| socket.try_clone()).transpose()
+        };
+        let at = (listen, Kept::find(copy).unwrap());
+        let started = start(&self.authority, &self.clock, self.dir.path(), self.server.as_ref(), needs, at);
+        self.room = started.await.0;
     }
 
     /// A device with a living certificate for its slot.
@@ -184,24 +207,29 @@ pub fn files(dir: &std::path::Path) -> Files {
     Files { tls_chain: dir.join("tls.crt"), tls_key: dir.join("tls.key"), device_ca: dir.join("devices.der") }
 }
 
+fn anywhere() -> Listen {
+    Listen {
+        mutual: (plan().gateway(), 0).into(),
+        open_tls: (plan().gateway_open(), 0).into(),
+        open_http: (plan().gateway_open(), 0).into(),
+    }
+}
+
 async fn start(
     authority: &Authority,
     clock: &Clock,
     dir: &std::path::Path,
     server: Option<&Temporary>,
     needs: Needs,
-) -> Room {
-    let listen = Listen {
-        mutual: (plan().gateway(), 0).into(),
-        open_tls: (plan().gateway_open(), 0).into(),
-        open_http: (plan().gateway_open(), 0).into(),
-    };
+    (listen, kept): (Listen, Kept),
+) -> (Room, Vec<(&'static str, TcpListener)>) {
     authority.write(&files(dir));
     let config = Config {
         plan: plan(),
         zone: ZONE.into(),
         realm_name: "みまもり".into(),
         listen,
+        kept,
         tls_chain_pem: authority.gateway_chain_pem.clone(),
         tls_key_pem: authority.gateway_key_pem.clone().into(),
         device_ca_der: authority.device_ca_der.clone(),
@@ -210,5 +238,9 @@ async fn start(
         database: server
             .map_or(Database::Folder, |server| Database::Url(DatabaseUrl::parse(&server.url()).unwrap())),
     };
-    gateway::open(config).unwrap().with_clock(clock.clone()).start(needs).await.unwrap()
+    let opened = gateway::open(config).unwrap().with_clock(clock.clone()).draining_for(DRAIN);
+    let copies = opened.listeners().names();
+    let sockets = copies.map(|(name, socket, _)| (name, socket.try_clone_to_owned().unwrap().into()));
+    let sockets = sockets.collect();
+    (opened.start(needs).await.unwrap(), sockets)
 }
