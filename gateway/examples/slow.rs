@@ -5,8 +5,8 @@
 //! ```text
 //! slow [SLOTS] [PEERS_PER_SLOT]
 //! ```
-//! A slot may have sixteen half-done handshakes and 64 connections; whoever is refused at the door is
-//! counted, and not as cut.
+//! A slot may have sixteen half-done handshakes and 64 connections at once: each slot's peers come eight at
+//! a time. Whoever is refused at the door all the same is counted, and not as cut.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, dead_code)] // a program for a terminal; doubles of the tests
 
@@ -27,12 +27,14 @@ use it::world::World;
 use it::world::client::{Client, ask};
 use it::world::doubles::Grants;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// Between two requests of the good device.
 const ASKS_EVERY: Duration = Duration::from_millis(20);
+/// Handshakes of one slot at once: half of what the gateway lets it have.
+const HANDSHAKES: usize = 8;
 /// Nobody is held as long as this.
 const GIVEN_UP: Duration = Duration::from_secs(120);
 
@@ -83,8 +85,9 @@ async fn main() {
         let mut client = world.client(n).await;
         client.sign_in(1).await;
         let kinds = kinds(client.cookie.as_deref().unwrap());
+        let turns = Arc::new(Semaphore::new(HANDSHAKES));
         for (kind, _) in kinds.into_iter().cycle().zip(0..each) {
-            peers.spawn(held(client.clone(), kind, everybody.clone()));
+            peers.spawn(held(client.clone(), kind, turns.clone(), everybody.clone()));
         }
     }
     let good = tokio::spawn(asking(good, everybody));
@@ -114,8 +117,10 @@ async fn main() {
 static WAITS: std::sync::Mutex<Vec<f64>> = std::sync::Mutex::new(Vec::new());
 
 /// Connects, waits until all are connected, is slow; the seconds until the gateway ended it.
-async fn held(client: Client, kind: Kind, everybody: Arc<Barrier>) -> Option<f64> {
+async fn held(client: Client, kind: Kind, turns: Arc<Semaphore>, everybody: Arc<Barrier>) -> Option<f64> {
+    let turn = turns.acquire().await.unwrap();
     let tls = if kind.http2 { client.tls2().await } else { client.tls().await };
+    drop(turn);
     everybody.wait().await;
     let began = Instant::now();
     let mut tls = tls.ok()?;
