@@ -31,6 +31,7 @@ pub mod tunnels; // edge: tokio, signals, clock
 pub mod audit;
 pub mod authority; // edge: files, tokio
 pub mod pki_log; // edge: files, tokio
+pub mod renew; // edge: files
 pub mod bench; // edge: files, tokio
 pub mod ceremony; // edge: files
 pub mod pki; // edge: files

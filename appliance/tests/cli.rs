@@ -357,6 +357,62 @@ fn the_roots_passphrase_is_shared_among_sheets_and_any_two_open_the_key() {
     assert_eq!(code(&ceremony(&wrong)), 1, "what opens nothing is not shared");
 }
 
+/// Issue 5: certificates are followed by others for the same keys; the root's key signs offline.
+#[test]
+fn the_gateways_certificate_is_renewed_and_no_ca_before_its_time() {
+    let home = tempfile::tempdir().expect("a folder");
+    let dir = home.path().join("realm");
+    let made = init(&dir, &[]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    let made = json(&made);
+    let config = made["config"].as_str().expect("a path");
+    let pki = |words: &[&str]| mimamori(&[&["-o", "json", "--config", config, "pki"], words].concat());
+    let chain = dir.join("state/gateway/tls.crt");
+    let before = std::fs::read_to_string(&chain).expect("the chain");
+    let mode = std::fs::metadata(&chain).expect("the chain").permissions().mode();
+
+    let dry = pki(&["renew", "gateway", "--dry-run"]);
+    assert_eq!(code(&dry), 0, "{}", stderr(&dry));
+    assert_eq!(std::fs::read_to_string(&chain).expect("the chain"), before);
+    let renewed = pki(&["renew", "gateway"]);
+    assert_eq!(code(&renewed), 0, "{}", stderr(&renewed));
+    assert_eq!(json(&renewed)["reloaded"], false, "nobody runs");
+    let after = std::fs::read_to_string(&chain).expect("the chain");
+    assert_ne!(after, before);
+    assert_eq!(after.split("-----END").nth(1), before.split("-----END").nth(1), "the same server CA");
+    assert_eq!(std::fs::metadata(&chain).expect("the chain").permissions().mode(), mode);
+    // The key was not touched, and is the new certificate's: the gateway opens with both.
+    let key = std::fs::read_to_string(dir.join("state/gateway/tls.key")).expect("the key");
+    let device_ca = std::fs::read(dir.join("state/gateway/device-ca.der")).expect("the device CA");
+    gateway::tls::Tls::new(&after, &key, &device_ca).expect("they fit");
+    let elsewhere = home.path().join("elsewhere.crt");
+    let elsewhere = elsewhere.to_str().expect("UTF-8");
+    assert_eq!(code(&pki(&["renew", "gateway", "--out", elsewhere])), 0);
+    assert_eq!(std::fs::read_to_string(&chain).expect("the chain"), after, "written elsewhere only");
+
+    // The root's key, offline.
+    let (root, passphrase) = (made["root"].as_str().expect("a path"), made["root_passphrase"].as_str());
+    let passphrase = passphrase.expect("a path");
+    let ca = dir.join("state/pki/device-ca.der");
+    let ca = ca.to_str().expect("UTF-8");
+    let next = home.path().join("next.pem");
+    let next = next.to_str().expect("UTF-8");
+    let words = ["-o", "json", "pki", "ceremony", "renew", "--root", root, "--ca", ca, "--out", next];
+    let early = mimamori(&[&words[..], &["--passphrase-file", passphrase]].concat());
+    assert!(code(&early) == 1 && stderr(&early).contains("MM-2502"), "{}", stderr(&early));
+    let wrong = mimamori(&[&words[..], &["--passphrase-file", config]].concat());
+    assert_eq!(code(&wrong), 1, "{}", stderr(&wrong));
+    assert!(!Path::new(next).exists() && !Path::new(root).join("renewals.txt").exists());
+    let taken = std::fs::read(ca).expect("the device CA");
+    for (which, file) in [("device-ca", ca), ("device-ca", elsewhere), ("server-ca", ca)] {
+        let refused = pki(&["renew", which, "--certificate", file]);
+        assert_eq!(code(&refused), 2, "{which} {file}: {}", stderr(&refused));
+    }
+    assert_eq!(std::fs::read(ca).expect("the device CA"), taken);
+    let verified = pki(&["log", "checkpoint"]);
+    assert_eq!(code(&verified), 0, "{}", stderr(&verified));
+}
+
 fn text_of(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
 }

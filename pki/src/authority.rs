@@ -11,6 +11,7 @@
 mod issuing; // edge: randomness, tokio
 mod lists; // edge: tokio
 mod proving; // edge: SQL
+mod renewing; // edge: randomness, tokio
 mod revoking; // edge: tokio
 mod vouching; // edge: randomness, tokio
 

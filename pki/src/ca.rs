@@ -122,6 +122,14 @@ impl CaCertificate {
             _ => Err(RealmError::Zone(self.permitted.join(" "))),
         }
     }
+
+    /// The zone of a server CA: its one permitted name is the zone itself.
+    pub fn server_zone(&self) -> Result<Zone, RealmError> {
+        match (self.permitted.as_slice(), self.excluded.as_slice()) {
+            ([one], [_]) => Zone::parse(one),
+            _ => Err(RealmError::Zone(self.permitted.join(" "))),
+        }
+    }
 }
 
 fn dns_names(subtrees: Option<&[GeneralSubtree<'_>]>) -> Result<Vec<String>, CaError> {

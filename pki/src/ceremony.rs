@@ -6,16 +6,15 @@ use zeroize::Zeroizing;
 
 use crate::ca::{CaCertificate, CaError};
 use crate::chain::Hash;
-use crate::draft::{Draft, DraftError};
-use crate::key::PublicKey;
+use crate::draft::DraftError;
 use crate::lifetime::{LifetimeError, utc};
-use crate::lint::{self, LintFault};
+use crate::lint::LintFault;
 use crate::pem;
 use crate::profile::Profile;
 use crate::realm::{Realm, RealmError};
 use crate::seal::{SealError, Secret};
 use crate::serial::CertificateSerial;
-use crate::signer::{MemoryKey, Order, SignError, Signer, random, sealed};
+use crate::signer::{MemoryKey, SignError, Signer, founded, random, sealed};
 
 /// Names under which the keys are sealed.
 pub const ROOT_KEY: &str = "root";
@@ -93,21 +92,24 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
     }
     let (root_key, root_pkcs8) = MemoryKey::generate()?;
     let root = Profile::root(&realm, serials[0], now)?;
-    let root_der = certify(&root, &root_key.public_key(), None, &root_key)?;
+    let root_der = founded::<CeremonyError>(&root, &root_key.public_key(), None, &root_key)?;
     let root = CaCertificate::parse(&root_der)?;
 
     let (device_key, device_pkcs8) = MemoryKey::generate()?;
     let device_ca = Profile::device_ca(&realm, serials[1], now, root.not_after())?;
-    let device_ca_der = certify(&device_ca, &device_key.public_key(), Some(&root), &root_key)?;
+    let device_ca_der =
+        founded::<CeremonyError>(&device_ca, &device_key.public_key(), Some(&root), &root_key)?;
 
     let (server_key, server_pkcs8) = MemoryKey::generate()?;
     let server_ca = Profile::server_ca(&realm, serials[2], now, root.not_after())?;
-    let server_ca_der = certify(&server_ca, &server_key.public_key(), Some(&root), &root_key)?;
+    let server_ca_der =
+        founded::<CeremonyError>(&server_ca, &server_key.public_key(), Some(&root), &root_key)?;
     let server_ca = CaCertificate::parse(&server_ca_der)?;
 
     let (gateway_key, gateway_pkcs8) = MemoryKey::generate()?;
     let gateway = Profile::gateway(&realm, serials[3], now, server_ca.not_after())?;
-    let gateway_der = certify(&gateway, &gateway_key.public_key(), Some(&server_ca), &server_key)?;
+    let gateway_der =
+        founded::<CeremonyError>(&gateway, &gateway_key.public_key(), Some(&server_ca), &server_key)?;
 
     let mut ceremony = Ceremony {
         root_key_sealed: sealed(ROOT_KEY, &root_pkcs8, &config.root_secret)?,
@@ -124,23 +126,6 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
     };
     ceremony.transcript = transcript(&realm, &ceremony, config.shares.as_deref())?;
     Ok(ceremony)
-}
-
-/// Draft, lint, sign, and a look at the signature.
-fn certify(
-    profile: &Profile,
-    key: &PublicKey,
-    issuer: Option<&CaCertificate>,
-    signer: &MemoryKey,
-) -> Result<Vec<u8>, CeremonyError> {
-    let draft = Draft::certificate(profile, key, issuer)?;
-    let linted = lint::certificate(&draft, profile, key, issuer)?;
-    let order = Order::founding(&draft, &linted)?;
-    let signature = signer.sign(&order)?;
-    if !signer.public_key().verifies(order.bytes(), &signature) {
-        return Err(SignError::Key("its signature does not verify".into()).into());
-    }
-    Ok(draft.finished(&signature))
 }
 
 fn transcript(realm: &Realm, ceremony: &Ceremony, shares: Option<&str>) -> Result<String, CeremonyError> {

@@ -290,6 +290,14 @@ pub enum PkiAct {
     },
     /// Signs all revocation lists and OCSP answers that are not fresh now.
     Renew,
+    /// The gateway's certificate (DER), of which the key is certified anew by the server CA.
+    RenewGateway {
+        certificate: Vec<u8>,
+    },
+    /// A certificate (DER) that the root signed to follow the device CA's or the server CA's.
+    TakeUp {
+        certificate: Vec<u8>,
+    },
 }
 
 impl PkiQuestion {
@@ -347,6 +355,7 @@ pub enum PkiAnswer {
         snapshot: u64,
     },
     Renewed,
+    Certified(Certified),
     NotFound,
     LedgerVerified {
         entries: u64,
@@ -358,6 +367,17 @@ pub enum PkiAnswer {
         why: String,
     },
     Refused(IssuingRefusal),
+}
+
+/// A certificate of a server or a CA, and the line that recorded it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certified {
+    pub serial: CertificateSerial,
+    /// DER; the leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// Unix seconds.
+    pub not_after: i64,
+    pub ledger_entry: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

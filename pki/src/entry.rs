@@ -17,7 +17,7 @@ pub enum Entry {
     Ceremony {
         transcript: Hash,
     },
-    /// A certificate that the ceremony signed.
+    /// A certificate that the ceremony signed, or that the root's key signed since to follow one of them.
     Founding {
         name: &'static str,
         serial: CertificateSerial,
@@ -47,6 +47,13 @@ pub enum Entry {
     },
     /// The key that will sign OCSP answers; stands before its certificate's signature.
     Delegate {
+        serial: CertificateSerial,
+        key: Hash,
+        not_after: i64,
+        tbs: Hash,
+    },
+    /// The gateway's next certificate; stands before its signature.
+    Server {
         serial: CertificateSerial,
         key: Hash,
         not_after: i64,
@@ -91,6 +98,7 @@ impl Entry {
             Entry::Abandoned { .. } => "abandoned",
             Entry::Revoked { .. } => "revoked",
             Entry::Delegate { .. } => "delegate",
+            Entry::Server { .. } => "server",
             Entry::List { .. } => "list",
             Entry::Attestation { .. } => "attestation",
             Entry::Started { .. } => "started",
@@ -120,7 +128,8 @@ impl Entry {
                 }
             ),
             Entry::Revoked { serial, reason } => format!("serial={serial} reason={}", reason.as_str()),
-            Entry::Delegate { serial, key, not_after, tbs } => {
+            Entry::Delegate { serial, key, not_after, tbs }
+            | Entry::Server { serial, key, not_after, tbs } => {
                 format!("serial={serial} key={key} until={} tbs={tbs}", utc(*not_after))
             }
             Entry::List { shard, number, tbs } => format!("shard={shard:02} number={number} tbs={tbs}"),

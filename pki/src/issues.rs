@@ -4,6 +4,7 @@
 
 use data_encoding::BASE64;
 use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
 use vpn::slot::SlotNumber;
 
 use crate::chain::Hash;
@@ -11,6 +12,7 @@ use crate::door::DeviceKind;
 use crate::draft::Draft;
 use crate::entry::{Abandon, Entry};
 use crate::ledger::{Ledger, LedgerError, Writing, broken};
+use crate::register;
 use crate::rows::{self, Forms, forms};
 use crate::serial::CertificateSerial;
 
@@ -92,6 +94,20 @@ impl Row {
             at: at.parse().ok()?,
             entry: entry.parse().ok()?,
             tbs: (*tbs).to_owned(),
+        })
+    }
+}
+
+impl Row {
+    /// What its line says; `None` for what cannot be read.
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry::Planned {
+            serial: self.serial.parse().ok()?,
+            slot: self.slot.parse().ok()?,
+            kind: DeviceKind::parse(&self.kind)?,
+            key: self.key.parse().ok()?,
+            not_after: self.not_after,
+            tbs: Hash::of(&BASE64.decode(self.tbs.as_bytes()).ok()?),
         })
     }
 }
@@ -231,8 +247,7 @@ impl Writing {
             .await?;
         let mut serials = Vec::new();
         for (entry, lines) in left {
-            let rows: Option<Vec<Row>> = lines.lines().map(Row::read).collect();
-            let rows = rows.ok_or_else(|| broken(entry as u64, "what was planned cannot be read"))?;
+            let rows = planned(entry, &lines)?;
             for row in &rows {
                 serials.push(serial(row)?);
             }
@@ -240,6 +255,29 @@ impl Writing {
         }
         Ok(serials)
     }
+}
+
+/// What stands in one row of `planned`.
+fn planned(entry: i64, lines: &str) -> Result<Vec<Row>, LedgerError> {
+    let rows: Option<Vec<Row>> = lines.lines().map(Row::read).collect();
+    rows.ok_or_else(|| broken(entry as u64, "what was planned cannot be read"))
+}
+
+/// How many are recorded and not signed yet, as this connection sees them; each says what its line says.
+pub(crate) async fn underway(connection: &mut SqliteConnection) -> Result<u64, LedgerError> {
+    let groups: Vec<(i64, String)> =
+        sqlx::query_as("SELECT entry, lines FROM planned ORDER BY entry").fetch_all(&mut *connection).await?;
+    let mut count = 0;
+    for (entry, lines) in groups {
+        for row in planned(entry, &lines)? {
+            let means = row.entry().map(|entry| entry.line(row.at));
+            if means.is_none() || register::body(connection, row.entry as i64).await? != means {
+                return Err(broken(row.entry, "what was planned is another one"));
+            }
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 fn serial(row: &Row) -> Result<CertificateSerial, LedgerError> {

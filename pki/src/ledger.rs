@@ -255,6 +255,11 @@ impl Ledger {
     /// Recomputes the whole chain and the whole tree; counts the lines of two kinds for the comparison
     /// with the tables.
     pub async fn verify(&self) -> Result<Counted, LedgerError> {
+        self.verify_by(&mut *self.pool.acquire().await?).await
+    }
+
+    /// The same, as this connection sees the ledger.
+    pub async fn verify_by(&self, connection: &mut SqliteConnection) -> Result<Counted, LedgerError> {
         let mut counted = Counted { head: Head::EMPTY, planned: 0, revoked: 0 };
         let (mut growing, kept) = (Growing::default(), self.growing().clone());
         loop {
@@ -263,7 +268,7 @@ impl Ledger {
             )
             .bind(counted.head.entries as i64)
             .bind(PAGE)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await?;
             if page.is_empty() {
                 return Ok(counted);
@@ -308,7 +313,8 @@ impl Writing {
         let number = self.line(entry.line(at));
         let head = self.head.hash;
         if let Some(covers) = covers(number, head) {
-            let certificate = matches!(entry, Entry::Planned { .. } | Entry::Delegate { .. });
+            let certificate =
+                matches!(entry, Entry::Planned { .. } | Entry::Delegate { .. } | Entry::Server { .. });
             self.recorded.push(Recorded { entry: number, head, covers, certificate });
         }
         number
@@ -414,7 +420,10 @@ pub(crate) fn broken(entry: u64, why: &str) -> LedgerError {
 /// The bytes that an entry announces.
 fn covers(entry: &Entry, number: u64, head: Hash) -> Option<Hash> {
     match entry {
-        Entry::Planned { tbs, .. } | Entry::Delegate { tbs, .. } | Entry::List { tbs, .. } => Some(*tbs),
+        Entry::Planned { tbs, .. }
+        | Entry::Delegate { tbs, .. }
+        | Entry::Server { tbs, .. }
+        | Entry::List { tbs, .. } => Some(*tbs),
         Entry::Attestation { hash, subject } => {
             Some(Hash::of(&Attestation::message(number, subject, hash, &head)))
         }

@@ -52,8 +52,10 @@ pub mod snapshot; // edge: tokio
 // the register beside the ledger, and the key
 pub mod register; // edge: SQL
 pub mod issues; // edge: SQL
+pub mod review; // edge: SQL
 pub mod restore; // edge: SQL
 pub mod signer; // edge: randomness
+pub mod renewal;
 
 // the acts
 pub mod authority; // edge: randomness, tokio
@@ -62,6 +64,7 @@ pub mod ceremony; // edge: randomness
 // composition
 pub mod folders; // edge: files, SQL
 pub mod published; // edge: SQL
+pub mod succession; // edge: files
 pub mod operator; // edge: SQL
 pub mod room; // edge: files, clock, tokio
 

@@ -6,11 +6,12 @@ use vpn::slot::SlotNumber;
 use crate::authority::{Authority, Wish};
 use crate::chain::Hash;
 use crate::door::{
-    CERTIFICATES_MAX, IssuingRefusal, LINES_MAX, OperatorWish, PkiAct, PkiAnswer, PkiQuestion, Revoke,
-    WISHES_MAX,
+    CERTIFICATES_MAX, Certified, IssuingRefusal, LINES_MAX, OperatorWish, PkiAct, PkiAnswer, PkiQuestion,
+    Revoke, WISHES_MAX,
 };
 use crate::holders::Sharing;
 use crate::ledger::LedgerError;
+use crate::succession::Succession;
 
 pub async fn look(authority: &Authority, question: PkiQuestion, now: i64) -> Result<PkiAnswer, LedgerError> {
     let ledger = authority.ledger();
@@ -49,7 +50,13 @@ pub async fn look(authority: &Authority, question: PkiQuestion, now: i64) -> Res
     })
 }
 
-pub async fn act(authority: &Authority, by: &str, act: PkiAct, now: i64) -> PkiAnswer {
+pub async fn act(
+    authority: &Authority,
+    succession: &Succession,
+    by: &str,
+    act: PkiAct,
+    now: i64,
+) -> PkiAnswer {
     if let Err(refusal) = authority.note(by, &said(&act), now).await {
         return PkiAnswer::Refused(refusal);
     }
@@ -64,7 +71,15 @@ pub async fn act(authority: &Authority, by: &str, act: PkiAct, now: i64) -> PkiA
             authority.renew_answers(now).await;
             PkiAnswer::Renewed
         }
+        PkiAct::RenewGateway { certificate } => {
+            certified(succession.gateway(authority, &certificate, now).await)
+        }
+        PkiAct::TakeUp { certificate } => certified(succession.take_up(authority, &certificate, now).await),
     }
+}
+
+fn certified(certified: Result<Certified, IssuingRefusal>) -> PkiAnswer {
+    certified.map_or_else(PkiAnswer::Refused, PkiAnswer::Certified)
 }
 
 /// Requests that cannot be proved are refused each by itself; the others are issued together.
@@ -110,5 +125,7 @@ fn said(act: &PkiAct) -> String {
             format!("revoke {what} reason={}", reason.as_str())
         }
         PkiAct::Renew => "renew lists and answers".to_owned(),
+        PkiAct::RenewGateway { certificate } => format!("renew gateway of={}", Hash::of(certificate)),
+        PkiAct::TakeUp { certificate } => format!("take up ca={}", Hash::of(certificate)),
     }
 }

@@ -3,36 +3,36 @@
 
 use data_encoding::BASE64;
 use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
 use vpn::slot::SlotNumber;
 
-use crate::chain::Hash;
 use crate::crl::RevokedEntry;
 use crate::door::{
     CertificateRow, CertificateState, DeviceKind, LIST_MAX, LivingCertificate, RevocationReason, Revoke,
 };
 use crate::entry::{Abandon, Entry};
-use crate::ledger::{Counted, Ledger, LedgerError, Writing, broken};
+use crate::ledger::{Ledger, LedgerError, Writing, broken};
 use crate::realm::shard_of;
 use crate::serial::CertificateSerial;
 
 /// A certificate as the table holds it.
 #[derive(Clone, FromRow)]
-struct Row {
-    serial: String,
-    slot: String,
-    kind: String,
-    key_hash: String,
-    not_before: i64,
-    not_after: i64,
-    state: String,
-    planned_at: i64,
-    planned_entry: i64,
-    tbs: String,
-    der: Option<String>,
-    signed_entry: Option<i64>,
-    revoked_at: Option<i64>,
-    reason: Option<String>,
-    revoked_entry: Option<i64>,
+pub(crate) struct Row {
+    pub serial: String,
+    pub slot: String,
+    pub kind: String,
+    pub key_hash: String,
+    pub not_before: i64,
+    pub not_after: i64,
+    pub state: String,
+    pub planned_at: i64,
+    pub planned_entry: i64,
+    pub tbs: String,
+    pub der: Option<String>,
+    pub signed_entry: Option<i64>,
+    pub revoked_at: Option<i64>,
+    pub reason: Option<String>,
+    pub revoked_entry: Option<i64>,
 }
 
 /// A certificate that was signed, and may be revoked.
@@ -299,90 +299,30 @@ impl Ledger {
         rows.into_iter().map(read).collect()
     }
 
-    /// The chain, and that every certificate and revocation says what its line says.
-    pub async fn verify_all(&self) -> Result<Counted, LedgerError> {
-        let counted = self.verify().await?;
-        let rows: Vec<Row> =
-            sqlx::query_as(certificates!("ORDER BY c.planned_entry")).fetch_all(self.pool()).await?;
-        let revoked = rows.iter().filter(|row| row.revoked_at.is_some()).count() as u64;
-        for row in &rows {
-            self.compare(row).await?;
-        }
-        if rows.len() as u64 != counted.planned {
-            return Err(broken(counted.head.entries, "certificates are missing from the register"));
-        }
-        if revoked != counted.revoked {
-            return Err(broken(counted.head.entries, "revocations are missing from the register"));
-        }
-        Ok(counted)
-    }
-
-    async fn compare(&self, row: &Row) -> Result<(), LedgerError> {
-        let number = row.planned_entry as u64;
-        let bad = || broken(number, "its certificate in the register is another one");
-        let serial = parsed(&row.serial, row.planned_entry)?;
-        let tbs = BASE64.decode(row.tbs.as_bytes()).map_err(|_| bad())?;
-        let planned = Entry::Planned {
-            serial,
-            slot: row.slot.parse().map_err(|_| bad())?,
-            kind: DeviceKind::parse(&row.kind).ok_or_else(bad)?,
-            key: row.key_hash.parse().map_err(|_| bad())?,
-            not_after: row.not_after,
-            tbs: Hash::of(&tbs),
-        };
-        let (said, means) =
-            (self.body(row.planned_entry).await?.unwrap_or_default(), planned.line(row.planned_at));
-        // What was never signed may have been restored without its bytes; its line still stands.
-        let bodiless = tbs.is_empty() && state(&row.state) == CertificateState::Abandoned;
-        let told =
-            |line: &str| line.split(if bodiless { " tbs=" } else { "\n" }).next().unwrap_or("").to_owned();
-        if told(&said) != told(&means) {
-            return Err(bad());
-        }
-        self.compare_signed(row, &tbs).await?;
-        let revoked = row.revoked_at.is_some();
-        if revoked != (row.state == "revoked") {
-            return Err(broken(number, "its revocation was taken back"));
-        }
-        if let (Some(at), Some(reason), Some(entry)) = (row.revoked_at, &row.reason, row.revoked_entry) {
-            let reason = RevocationReason::parse(reason).ok_or_else(bad)?;
-            let line = Entry::Revoked { serial, reason }.line(at);
-            if self.body(entry).await?.as_deref() != Some(line.as_str()) {
-                return Err(broken(entry as u64, "its revocation in the register is another one"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What was signed is what was planned and what the line of its signing says; only the signed live.
-    async fn compare_signed(&self, row: &Row, tbs: &[u8]) -> Result<(), LedgerError> {
-        let bad =
-            || broken(row.planned_entry as u64, "its signed certificate in the register is another one");
-        let signed = matches!(state(&row.state), CertificateState::Living | CertificateState::Revoked);
-        match (&row.der, row.signed_entry) {
-            (Some(der), Some(entry)) if signed => {
-                let der = BASE64.decode(der.as_bytes()).map_err(|_| bad())?;
-                let line = format!(" signed serial={} certificate={}", row.serial, Hash::of(&der));
-                let said = self.body(entry).await?.is_some_and(|body| body.ends_with(&line));
-                let planned = der.windows(tbs.len().max(1)).any(|part| part == tbs);
-                if said && planned { Ok(()) } else { Err(bad()) }
-            }
-            (None, None) if !signed => Ok(()),
-            _ => Err(bad()),
-        }
-    }
-
     /// The line of an entry.
     pub async fn body(&self, number: i64) -> Result<Option<String>, LedgerError> {
-        let row: Option<(String,)> = sqlx::query_as("SELECT body FROM ledger WHERE number = $1")
-            .bind(number)
-            .fetch_optional(self.pool())
-            .await?;
-        Ok(row.map(|(body,)| body))
+        body(&mut *self.pool().acquire().await?, number).await
     }
 }
 
-fn parsed(serial: &str, entry: i64) -> Result<CertificateSerial, LedgerError> {
+/// All certificates, as this connection sees them, oldest first.
+pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Row>, LedgerError> {
+    Ok(sqlx::query_as(certificates!("ORDER BY c.planned_entry")).fetch_all(connection).await?)
+}
+
+/// The line of an entry, as this connection sees it.
+pub(crate) async fn body(
+    connection: &mut SqliteConnection,
+    number: i64,
+) -> Result<Option<String>, LedgerError> {
+    let row: Option<(String,)> = sqlx::query_as("SELECT body FROM ledger WHERE number = $1")
+        .bind(number)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|(body,)| body))
+}
+
+pub(crate) fn parsed(serial: &str, entry: i64) -> Result<CertificateSerial, LedgerError> {
     serial.parse().map_err(|_| broken(entry as u64, "its serial is no serial"))
 }
 
@@ -394,7 +334,7 @@ fn entry_of_list(
     Ok(RevokedEntry { serial: parsed(&serial, entry)?, at, reason })
 }
 
-fn state(text: &str) -> CertificateState {
+pub(crate) fn state(text: &str) -> CertificateState {
     match text {
         "planned" => CertificateState::Planned,
         "living" => CertificateState::Living,

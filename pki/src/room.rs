@@ -14,14 +14,16 @@ use tokio::task::JoinHandle;
 
 use crate::authority::{Authority, BATCH_MAX, Wish};
 use crate::ca::{CaCertificate, CaError};
-use crate::ceremony::DEVICE_CA_KEY;
+use crate::ceremony::{DEVICE_CA_KEY, SERVER_CA_KEY};
 use crate::chain::Hash;
 use crate::door::{
     Answering, AuthorityEnd, IssuedCertificate, IssuingAnswer, IssuingDoor, IssuingQuestion, IssuingRefusal,
     PkiAnswer, PkiQuestion, PkiStatus, PublishedAnswer, PublishedDoor, PublishedQuestion, RevocationsAnswer,
     RevocationsDoor, RevocationsQuestion,
 };
-use crate::folders::{DEVICE_CA_DER, DEVICE_CA_KEY_SEALED, LEDGER, ROOT_DER, SERVER_CA_DER, TRANSCRIPT};
+use crate::folders::{
+    DEVICE_CA_DER, DEVICE_CA_KEY_SEALED, LEDGER, ROOT_DER, SERVER_CA_DER, SERVER_CA_KEY_SEALED, TRANSCRIPT,
+};
 use crate::holders::Sharing;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ocsp::{self, Unanswered};
@@ -30,6 +32,7 @@ use crate::published::{self, OCSP_RESPONSE, Published, bytes};
 use crate::realm::{Realm, RealmError, SHARDS, crl_path};
 use crate::seal::{SealError, Secret};
 use crate::signer::{MemoryKey, Signer};
+use crate::succession::Succession;
 
 const LOCK: &str = "lock";
 /// Wishes that may wait; whoever comes then waits for a place.
@@ -61,7 +64,7 @@ pub enum OpenError {
     Realm(#[from] RealmError),
     #[error("MM-2234 {0} is in use: another process of the authority runs; ask it, or stop it first")]
     Busy(PathBuf),
-    #[error("MM-2233 the sealed key is not the device CA's; the folder was mixed up")]
+    #[error("MM-2233 a sealed key is not its CA's; the folder was mixed up")]
     OtherKey,
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -79,6 +82,7 @@ pub struct Opened {
     published: Published,
     device_ca: CaCertificate,
     signer: Box<dyn Signer>,
+    succession: Succession,
     ledger: PathBuf,
     transcript: Hash,
     lock: File,
@@ -89,6 +93,7 @@ pub struct Room(Arc<Inner>);
 
 struct Inner {
     authority: Arc<Authority>,
+    succession: Arc<Succession>,
     published: Published,
     transcript: Hash,
     /// Wishes on their way to the next record.
@@ -102,8 +107,8 @@ struct Inner {
 /// A wish, and whom to tell.
 type Wished = (Wish, oneshot::Sender<Result<IssuedCertificate, IssuingRefusal>>);
 
-/// Reads the authority's folder and opens the device CA's key. The server CA's key stays sealed: nothing
-/// here uses it, and the root's is not on this machine.
+/// Reads the authority's folder and opens the issuing CAs' keys. The server CA's may be kept elsewhere; the root's
+/// is not on this machine.
 pub fn open(config: Config) -> Result<Opened, OpenError> {
     let dir = &config.dir;
     let lock = lock(dir)?;
@@ -119,13 +124,28 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     if !ledger.is_file() {
         return Err(LedgerError::Missing(ledger).into());
     }
-    let sealed = read(&dir.join(DEVICE_CA_KEY_SEALED))?;
-    let key = MemoryKey::unseal(DEVICE_CA_KEY, &String::from_utf8_lossy(&sealed), &config.secret)?;
-    if &key.public_key() != device_ca.key() {
-        return Err(OpenError::OtherKey);
-    }
+    let signer = key(&dir.join(DEVICE_CA_KEY_SEALED), DEVICE_CA_KEY, &device_ca, &config.secret)?;
+    let sealed = dir.join(SERVER_CA_KEY_SEALED);
+    let server_key = if sealed.is_file() {
+        Some(key(&sealed, SERVER_CA_KEY, &published.server_ca, &config.secret)?)
+    } else {
+        None
+    };
+    let succession = Succession {
+        dir: dir.clone(),
+        root: published.root.clone(),
+        device_ca: device_ca.clone(),
+        server_ca: published.server_ca.clone(),
+        server_key,
+    };
     let transcript = Hash::of(&read(&dir.join(TRANSCRIPT))?);
-    Ok(Opened { realm, published, device_ca, signer: Box::new(key), ledger, transcript, lock })
+    Ok(Opened { realm, published, device_ca, signer, succession, ledger, transcript, lock })
+}
+
+/// A sealed key, and that it is its CA's.
+fn key(path: &Path, name: &str, ca: &CaCertificate, secret: &Secret) -> Result<Box<dyn Signer>, OpenError> {
+    let key = MemoryKey::unseal(name, &String::from_utf8_lossy(&read(path)?), secret)?;
+    if &key.public_key() == ca.key() { Ok(Box::new(key)) } else { Err(OpenError::OtherKey) }
 }
 
 impl Opened {
@@ -146,6 +166,7 @@ impl Opened {
         let issuing = tokio::spawn(issue_together(Arc::clone(&authority), wished));
         Ok(Room(Arc::new(Inner {
             authority,
+            succession: Arc::new(self.succession),
             published: self.published,
             transcript: self.transcript,
             wishes,
@@ -227,8 +248,11 @@ impl Room {
     pub async fn operator(&self, question: PkiQuestion) -> PkiAnswer {
         match question {
             PkiQuestion::Act { by, act } => {
-                let authority = Arc::clone(&self.0.authority);
-                let act = tokio::spawn(async move { operator::act(&authority, &by, act, now()).await });
+                let (authority, succession) = (Arc::clone(&self.0.authority), Arc::clone(&self.0.succession));
+                let act =
+                    tokio::spawn(
+                        async move { operator::act(&authority, &succession, &by, act, now()).await },
+                    );
                 act.await.unwrap_or_else(|error| {
                     log::error!("an operator's act broke: {error}");
                     PkiAnswer::Refused(IssuingRefusal::Unavailable { why: "it broke; see the log".into() })

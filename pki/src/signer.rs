@@ -6,13 +6,15 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use zeroize::Zeroizing;
 
+use crate::ca::CaCertificate;
 use crate::chain::Hash;
 use crate::checkpoint::Checkpoint;
-use crate::draft::Draft;
+use crate::draft::{Draft, DraftError};
 use crate::key::PublicKey;
 use crate::ledger::Recorded;
-use crate::lint::Linted;
+use crate::lint::{self, LintFault, Linted};
 use crate::ocsp::ResponseData;
+use crate::profile::Profile;
 use crate::seal::{self, NONCE_LEN, SALT_LEN, SealError, Secret};
 use crate::tiles::TreeHead;
 
@@ -134,6 +136,27 @@ impl Signer for MemoryKey {
     fn is_foreign(&self) -> bool {
         false
     }
+}
+
+/// A certificate whose record stands elsewhere (the transcript of a ceremony): draft, lint, sign, and a look at the
+/// signature. Self-issued without an `issuer`.
+pub(crate) fn founded<E>(
+    profile: &Profile,
+    key: &PublicKey,
+    issuer: Option<&CaCertificate>,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, E>
+where
+    E: From<DraftError> + From<LintFault> + From<SignError>,
+{
+    let draft = Draft::certificate(profile, key, issuer)?;
+    let linted = lint::certificate(&draft, profile, key, issuer)?;
+    let order = Order::founding(&draft, &linted)?;
+    let signature = signer.sign(&order)?;
+    if !signer.public_key().verifies(order.bytes(), &signature) {
+        return Err(SignError::Key("its signature does not verify".into()).into());
+    }
+    Ok(draft.finished(&signature))
 }
 
 /// Seals a key with fresh salt and nonce.

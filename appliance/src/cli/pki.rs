@@ -11,7 +11,7 @@ use super::ask::odd_kind;
 use super::authority::{Authority, new_folder, read, refused, write};
 use super::failure::Failure;
 use super::out::Out;
-use super::pki_args::{IssueArgs, PkiCommand, RevokeArgs};
+use super::pki_args::{IssueArgs, PkiCommand, RenewArgs, RevokeArgs};
 use super::pki_log;
 use super::table::Table;
 use crate::exit::Exit;
@@ -33,6 +33,9 @@ pub fn pki(
         PkiCommand::Ceremony(command) => super::ceremony::ceremony(command, out),
         PkiCommand::Log(command) => pki_log::log(config, credentials, command, out),
         PkiCommand::Bench(args) => super::bench::bench(&args, out),
+        PkiCommand::Renew(RenewArgs { what: Some(what), .. }) => {
+            super::renew::renew(config, credentials, what, out)
+        }
         command => {
             let authority = authority()?;
             let ended = asked(&authority, command, out);
@@ -71,7 +74,7 @@ fn asked(authority: &Authority, command: PkiCommand, out: &Out) -> Result<Exit, 
             PkiAnswer::NotFound => Err(unknown(serial)),
             answer => saved(answer, file.as_deref(), out),
         },
-        PkiCommand::Renew { dry_run } => {
+        PkiCommand::Renew(RenewArgs { dry_run, .. }) => {
             if !dry_run {
                 authority.act(PkiAct::Renew)?;
             }

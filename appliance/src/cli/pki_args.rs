@@ -44,12 +44,8 @@ pub enum PkiCommand {
     /// 透明性ログ / the transparency log
     #[command(subcommand)]
     Log(LogCommand),
-    /// 失効リストとOCSPの答えを今すぐ更新する / renew lists and OCSP answers that are due, now
-    Renew {
-        /// 確かめるだけ / change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// 更新：失効リストとOCSPの答え、または証明書 / renew lists and OCSP answers that are due; or a certificate
+    Renew(RenewArgs),
     /// すべての証明書を書き出す（PEMとCSV） / every certificate as PEM, and a CSV of all
     Export {
         /// 新しいフォルダー / a new folder
@@ -143,6 +139,43 @@ pub struct RevokeArgs {
     pub dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct RenewArgs {
+    /// 確かめるだけ / change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(subcommand)]
+    pub what: Option<RenewCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RenewCommand {
+    /// ゲートウェイの証明書（鍵はそのまま） / the gateway's certificate, for the key that it has
+    Gateway {
+        /// 別のところに書き出す / write the chain elsewhere, and reload nothing
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// 確かめるだけ / change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// 端末認証局（`pki ceremony renew` の証明書を受け取る） / take up the device CA's next certificate
+    DeviceCa(TakeUpArgs),
+    /// サーバ認証局（同上） / the same for the server CA
+    ServerCa(TakeUpArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TakeUpArgs {
+    /// ルートが署名した証明書（PEMまたはDER） / the certificate that the root signed
+    #[arg(long, value_name = "FILE")]
+    pub certificate: PathBuf,
+    /// 確かめるだけ / change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum CeremonyCommand {
     /// パスフレーズを分け、一人に一枚の用紙を作る / split it, with a printable sheet for each holder
@@ -171,6 +204,27 @@ pub enum CeremonyCommand {
         /// 新しいファイル / a new file
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+    },
+    /// 認証局の次の証明書にルートの鍵で署名する（鍵と名前はそのまま） / sign a CA's next certificate; offline
+    Renew {
+        /// 金庫のフォルダー / the folder from the safe
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// ルートのパスフレーズ / the root's passphrase
+        #[arg(long, value_name = "FILE", required_unless_present = "share", conflicts_with = "share")]
+        passphrase_file: Option<PathBuf>,
+        /// 一行に一枚のファイル、または`-`（何度でも） / files of one share per line, or `-`; may be repeated
+        #[arg(long, value_name = "FILE")]
+        share: Vec<PathBuf>,
+        /// 今の証明書（ca/device.crt か ca/server.crt） / the certificate that it has now
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+        /// 新しいファイル / a new file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// 確かめるだけ / sign nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// 保管したもので今もルートの鍵が開くことを確かめる / check that what is kept still opens the root's key
     Check {

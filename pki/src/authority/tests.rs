@@ -25,6 +25,8 @@ use vpn::slot::SlotNumber;
 
 mod lists;
 mod proving;
+mod renewing;
+mod review;
 mod strangers;
 mod vouching;
 mod years;

@@ -91,6 +91,9 @@ fn what_is_no_command_is_refused() {
         "mimamori pki log verify --proof a.proof",
         "mimamori pki ceremony split --passphrase-file p --shares 1/5 --root root --out sheets",
         "mimamori pki ceremony check --root root",
+        "mimamori pki ceremony renew --root root --passphrase-file p --ca ca.der",
+        "mimamori pki renew device-ca",
+        "mimamori pki renew gateway extra",
         "mimamori pki ceremony join --out p",
     ] {
         assert!(read(line).is_err(), "{line}");

@@ -3,8 +3,8 @@
 use super::Fault;
 use super::remedies::{
     AGAIN_EN, AGAIN_JA, COPY_EN, COPY_JA, DISK_EN, DISK_JA, FORGED_EN, FORGED_JA, INIT_EN, INIT_JA, KEY_EN,
-    KEY_JA, RESTORE_EN, RESTORE_JA, SHEET_EN, SHEET_JA, TELL_EN, TELL_JA, TERMS_EN, TERMS_JA, VERSION_EN,
-    VERSION_JA, WISH_EN, WISH_JA,
+    KEY_JA, NEXT_EN, NEXT_JA, RESTORE_EN, RESTORE_JA, SHEET_EN, SHEET_JA, TELL_EN, TELL_JA, TERMS_EN,
+    TERMS_JA, VERSION_EN, VERSION_JA, WISH_EN, WISH_JA,
 };
 
 pub const FAULTS: &[Fault] = &[
@@ -221,4 +221,19 @@ pub const FAULTS: &[Fault] = &[
         "正しい控えと、それより新しい写しを選んでください。",
         "choose the right backup, and a copy newer than it",
     ],
+    [
+        "MM-2501",
+        "この証明書は、今の認証局の証明書の続きではありません。",
+        "this certificate does not follow the CA's present one",
+        NEXT_JA,
+        NEXT_EN,
+    ],
+    [
+        "MM-2502",
+        "新しい証明書の期限が、今の証明書より先になりません。",
+        "the new certificate would not end later than the present one",
+        "更新はまだ要りません。ルート認証局の期限が近いときは、新しい領域の準備を始めてください。",
+        "nothing is to be renewed yet; if the root itself ends soon, prepare a new realm",
+    ],
+    ["MM-2503", "この鍵はルート認証局の鍵ではありません。", "the key is not the root's", NEXT_JA, NEXT_EN],
 ];

@@ -39,3 +39,5 @@ pub const SERVER_EN: &str =
     "check that certificate and key belong together; otherwise restore them from the backup";
 pub const WISH_JA: &str = "値を直して、もう一度 mimamori init を実行してください。";
 pub const WISH_EN: &str = "correct the value and run mimamori init again";
+pub const NEXT_JA: &str = "金庫のフォルダーと今の証明書（ca/device.crt か ca/server.crt）が、この領域のものか確かめ、mimamori pki ceremony renew をやり直してください。";
+pub const NEXT_EN: &str = "check that the safe's folder and the present certificate (ca/device.crt or ca/server.crt) are this realm's, and repeat mimamori pki ceremony renew";
