@@ -175,8 +175,8 @@ async fn insert_facility(
     }
     sqlx::query(
         "INSERT INTO facility (facility, code, kind, name, postal_address, telephone, representative, admin_name,
-            medical_net, device_quota, vpn_requested, state, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'active', $12)",
+            medical_net, device_quota, vpn_requested, state, created_at, kana)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'active', $12, $13)",
     )
     .bind(facility.as_str())
     .bind(&application.code)
@@ -190,6 +190,7 @@ async fn insert_facility(
     .bind(i64::from(DEVICE_QUOTA))
     .bind(i64::from(application.vpn_requested))
     .bind(now_ms)
+    .bind(application.kana.as_deref().unwrap_or_default())
     .execute(conn)
     .await?;
     Ok(())

@@ -35,10 +35,11 @@ pub enum Action {
     ManageFees,
     Search,
     AnswerCall,
+    ConfirmNotice,
 }
 
 impl Action {
-    pub const ALL: [Action; 26] = [
+    pub const ALL: [Action; 27] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -65,6 +66,7 @@ impl Action {
         ManageFees,
         Search,
         AnswerCall,
+        ConfirmNotice,
     ];
 }
 
@@ -155,6 +157,7 @@ const RULES: &[Rule] = &[
     rule("F-11", ManageFees, Secretariat, ANY),
     rule("B-01", Search, Secretariat, ANY),
     rule("P-16", AnswerCall, Secretariat, ANY),
+    rule("D-01", ConfirmNotice, FacilityAdmin, OWN),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -208,7 +211,7 @@ mod tests {
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall => "S",
             ListPatients | ListDevices | SeeReceipt => "Sa",
-            AddMember | ListPeople | RegisterPerson | AddDevice => "a",
+            AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice => "a",
             ReportLost => "Sas",
         }
     }

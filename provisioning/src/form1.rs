@@ -40,6 +40,9 @@ pub struct Application {
     /// ISO date; a form without it has come in when it was imported, and keeps the fingerprint it always had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_on: Option<String>,
+    /// As written; empty forms keep the fingerprint that they always had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kana: Option<String>,
 }
 
 impl Application {
@@ -173,6 +176,7 @@ impl Cells<'_> {
         let vpn_requested = self.may(Column::VpnRequested, faults, form1_cell::count);
         let medical_net = self.may(Column::MedicalNet, faults, form1_cell::yes_no);
         let received_on = self.may(Column::ReceivedOn, faults, form1_cell::date);
+        let kana = self.may(Column::Kana, faults, form1_cell::kana);
         if code.as_ref().is_some_and(|code| code.as_str() == OFFICE_CODE) {
             let given = OFFICE_CODE.to_owned();
             faults.push(Message::CodeReserved { given }.at(self.row.number, Column::Code.heading()));
@@ -190,6 +194,7 @@ impl Cells<'_> {
             vpn_requested: vpn_requested?,
             medical_net: medical_net?,
             received_on: received_on?.map(|day| day.to_string()),
+            kana: Some(kana?).filter(|kana| !kana.is_empty()),
         };
         self.doubts(&application, &mut reading.warnings);
         Some(application)

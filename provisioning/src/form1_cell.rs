@@ -132,6 +132,14 @@ fn is_private(c: char) -> bool {
     matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{fffd}')
 }
 
+/// A reading has no kanji: by it a name is found that nobody knows how to read.
+pub fn kana(text: &str) -> Result<String, Message> {
+    let line = facility::line(text)?;
+    let is_kanji =
+        |c: char| matches!(c, '々' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..);
+    if line.chars().any(is_kanji) { Err(Message::KanaForm { given: shown(text) }) } else { Ok(line) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

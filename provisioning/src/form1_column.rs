@@ -17,10 +17,12 @@ pub enum Column {
     MedicalNet,
     /// The secretariat's own: when the paper arrived (F-07, G-11). A form without it has come in today.
     ReceivedOn,
+    /// By which the facility is found; a form without it is found by its name.
+    Kana,
 }
 
 impl Column {
-    pub const ALL: [Column; 11] = [
+    pub const ALL: [Column; 12] = [
         Column::Code,
         Column::Name,
         Column::Kind,
@@ -32,6 +34,7 @@ impl Column {
         Column::VpnRequested,
         Column::MedicalNet,
         Column::ReceivedOn,
+        Column::Kana,
     ];
 
     pub fn heading(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Column {
             Column::VpnRequested => "VPN申請数",
             Column::MedicalNet => "ふくいメディカルネット参加",
             Column::ReceivedOn => "受付日",
+            Column::Kana => "事業所名ふりがな",
         }
     }
 
@@ -64,12 +68,13 @@ impl Column {
             Column::VpnRequested => "0から10の数、または空欄",
             Column::MedicalNet => "「参加」「不参加」、または空欄",
             Column::ReceivedOn => "申込書が届いた日（例 2026/4/1、令和8年4月1日）、または空欄",
+            Column::Kana => "事業所名の読み（ひらがなかカタカナ、100文字まで）、または空欄",
         }
     }
 
     /// May the whole column be missing?
     pub fn is_optional(self) -> bool {
-        self == Column::ReceivedOn
+        matches!(self, Column::ReceivedOn | Column::Kana)
     }
 
     pub fn parse(heading: &str) -> Option<Self> {

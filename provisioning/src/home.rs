@@ -14,8 +14,8 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    claim_http, console, device_pages, facility_pages, fee_account_pages, fee_pages, flow_new_pages,
-    flow_pages, letter_pages, office_pages, patient_pages, renewal_pages, search_pages,
+    claim_http, confirm_pages, console, device_pages, facility_pages, fee_account_pages, fee_pages,
+    flow_new_pages, flow_pages, letter_pages, office_pages, patient_pages, renewal_pages, search_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -35,6 +35,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(renewal_pages::router())
         .merge(flow_pages::router())
         .merge(flow_new_pages::router())
+        .merge(confirm_pages::router())
         .merge(search_pages::router())
         .merge(fee_pages::router())
         .merge(fee_account_pages::router())

@@ -121,6 +121,7 @@ pub mod suspension; // edge: SQL, tokio
 pub mod flow_rows; // edge, border: SQL, stored states
 pub mod flow_effects; // edge: SQL
 pub mod flow_office; // edge: SQL, tokio
+mod confirmation; // edge: SQL
 
 // the two listeners
 mod problem; // edge, border: HTTP, JSON
@@ -139,6 +140,7 @@ mod letter_pages; // edge, border: HTTP, forms
 mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
+mod confirm_pages; // edge: HTTP
 mod flow_new_pages; // edge, border: HTTP, forms
 mod search_pages; // edge, border: HTTP, forms
 mod fee_pages; // edge, border: HTTP, forms

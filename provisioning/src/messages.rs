@@ -262,6 +262,10 @@ catalogue! {
         "受付日「{given}」はまだ来ていません。", "The day of receipt \"{given}\" has not come yet.",
         "申込書が届いた日を書いてください。", "Write the day on which the form arrived."
     }
+    KanaForm { given: String } => "MM-5281" Usage {
+        "ふりがな「{given}」に漢字があります。", "The reading \"{given}\" holds kanji.",
+        "ひらがなかカタカナで書いてください。分からないときは空欄でかまいません。", "Write it in kana, or leave it blank."
+    }
     // 53xx: cases and slots
     CaseUnknown { case: String } => "MM-5301" NotFound {
         "案件{case}はありません。", "There is no case {case}.",

@@ -228,6 +228,10 @@ catalogue! {
         "VPN番号{}は、いまの状態では一時停止も再開もできません。", "Slot {} can be neither suspended nor resumed as it stands.",
         "VPN番号の画面で状態を確かめてください。", "Look at the slot's state."
     }
+    ConfirmNone => "MM-5622" 404 {
+        "確かめていただくお知らせはありません。", "Nothing waits for your confirmation there.",
+        "「お知らせ」の一覧から選んでください。", "Choose one from the list of notices."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",

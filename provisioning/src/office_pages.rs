@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use serde::Deserialize;
 use vpn::slot::SlotNumber;
 
 use crate::acceptance;
@@ -19,12 +20,15 @@ use crate::door::{
     AcceptReport, AcceptedCase, CaseChoice, CaseDetail, CaseRow, FacilityRow, SlotDetail, SlotRow,
 };
 use crate::door_flow::FlowRow;
+use crate::facility::FacilityKind;
 use crate::fault::Fault;
+use crate::find;
 use crate::flow_pages;
 use crate::messages_people::PeopleMessage;
 use crate::page::{frame, operator, refuse, show};
 use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
+use crate::slots::SlotState;
 use crate::views::{self, Frame};
 use crate::{registry, renewal, world};
 
@@ -91,6 +95,9 @@ struct AcceptAllPage {
 struct FacilitiesPage {
     frame: Frame,
     facilities: Vec<FacilityRow>,
+    kinds: [FacilityKind; 10],
+    shown: Shown,
+    filter: ListFilter,
 }
 
 #[derive(Template)]
@@ -107,6 +114,9 @@ struct FacilityPage {
 struct SlotsPage {
     frame: Frame,
     slots: Vec<SlotRow>,
+    states: [SlotState; 8],
+    shown: Shown,
+    filter: ListFilter,
 }
 
 #[derive(Template)]
@@ -115,6 +125,42 @@ struct SlotPage {
     frame: Frame,
     slot: SlotDetail,
     devices: Vec<DeviceLine>,
+}
+
+/// Rows of one screen: a page of them loads at once, however many facilities there are.
+const SHOWN: usize = 100;
+
+/// What a list shows; all of it stands in the URL.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ListFilter {
+    q: String,
+    kind: String,
+    state: String,
+    page: String,
+}
+
+/// How many there are, how many fit the filter, and where the list goes on.
+struct Shown {
+    all: usize,
+    found: usize,
+    next: Option<usize>,
+}
+
+impl ListFilter {
+    /// One screen of what fits.
+    fn screen<T>(&self, rows: Vec<T>, fits: impl Fn(&T) -> bool) -> (Vec<T>, Shown) {
+        let all = rows.len();
+        let found: Vec<T> = rows.into_iter().filter(fits).collect();
+        let page = self.page.parse().unwrap_or(0usize).min(found.len() / SHOWN);
+        let next = ((page + 1) * SHOWN < found.len()).then_some(page + 1);
+        let shown = Shown { all, found: found.len(), next };
+        (found.into_iter().skip(page * SHOWN).take(SHOWN).collect(), shown)
+    }
+
+    fn takes(&self, kind: &str, state: &str) -> bool {
+        (self.kind.is_empty() || self.kind == kind) && (self.state.is_empty() || self.state == state)
+    }
 }
 
 /// The first page: what needs somebody.
@@ -244,11 +290,17 @@ async fn accepted(
     Ok(report)
 }
 
-async fn facilities(State(shared): Room, caller: Caller) -> Response {
+async fn facilities(State(shared): Room, caller: Caller, Query(filter): Query<ListFilter>) -> Response {
     let page = async {
         permit(&caller, Action::ListFacilities, &Object::Association)?;
-        let facilities = registry::facilities(shared.store.pool()).await?;
-        Ok(FacilitiesPage { frame: frame(&shared, &caller, "/facilities").await?, facilities })
+        let query = find::Query::new(&filter.q);
+        let fits = |row: &FacilityRow| {
+            filter.takes(&row.kind, &row.state)
+                && query.fits(&[&row.name, &row.code, &row.admin_address]).is_some()
+        };
+        let (facilities, shown) = filter.screen(registry::facilities(shared.store.pool()).await?, fits);
+        let (frame, kinds) = (frame(&shared, &caller, "/facilities").await?, FacilityKind::APPLICANTS);
+        Ok(FacilitiesPage { frame, facilities, kinds, shown, filter })
     };
     show(&shared, &caller, page.await).await
 }
@@ -271,11 +323,17 @@ async fn facility_page(State(shared): Room, caller: Caller, Path(id): Path<Strin
     show(&shared, &caller, page.await).await
 }
 
-async fn slots(State(shared): Room, caller: Caller) -> Response {
+async fn slots(State(shared): Room, caller: Caller, Query(filter): Query<ListFilter>) -> Response {
     let page = async {
         permit(&caller, Action::ListSlots, &Object::Association)?;
-        let slots = registry::slots(shared.store.pool(), None).await?;
-        Ok(SlotsPage { frame: frame(&shared, &caller, "/slots").await?, slots })
+        let query = find::Query::new(&filter.q);
+        let fits = |row: &SlotRow| {
+            let name = row.facility_name.as_deref().unwrap_or_default();
+            filter.takes("", &row.state) && query.fits(&[&row.slot.to_string(), name]).is_some()
+        };
+        let (slots, shown) = filter.screen(registry::slots(shared.store.pool(), None).await?, fits);
+        let (frame, states) = (frame(&shared, &caller, "/slots").await?, SlotState::ALL);
+        Ok(SlotsPage { frame, slots, states, shown, filter })
     };
     show(&shared, &caller, page.await).await
 }

@@ -113,7 +113,8 @@ fn is_needed(column: Column) -> bool {
         | Column::Representative
         | Column::VpnRequested
         | Column::MedicalNet
-        | Column::ReceivedOn => false,
+        | Column::ReceivedOn
+        | Column::Kana => false,
     }
 }
 
@@ -121,7 +122,7 @@ fn width(column: Column) -> u8 {
     match column {
         Column::Code | Column::Telephone | Column::Representative | Column::AdminName => 16,
         Column::Name | Column::Kind => 26,
-        Column::PostalAddress | Column::AdminAddress => 36,
+        Column::PostalAddress | Column::AdminAddress | Column::Kana => 36,
         Column::VpnRequested | Column::MedicalNet | Column::ReceivedOn => 14,
     }
 }
@@ -143,6 +144,7 @@ fn explanation(column: Column) -> &'static str {
         Column::VpnRequested => "Web会議を行う端末の数。原則2、最大10。Web会議を使わないときは空欄。",
         Column::MedicalNet => "ふくいメディカルネットに参加していれば「参加」。",
         Column::ReceivedOn => "事務局が記入します（申込書が届いた日）。空欄なら取り込んだ日になります。",
+        Column::Kana => "事業所名の読み。電話のときに探すために使います。空欄でもかまいません。",
     }
 }
 

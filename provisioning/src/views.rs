@@ -28,7 +28,8 @@ const OFFICE_MENU: &[(&str, &str)] = &[
     ("/search", "探す・電話"),
 ];
 /// The facility admin's menu.
-const FACILITY_MENU: &[(&str, &str)] = &[("/", "端末"), ("/people", "利用者"), ("/patients", "患者")];
+const FACILITY_MENU: &[(&str, &str)] =
+    &[("/", "端末"), ("/people", "利用者"), ("/patients", "患者"), ("/notices", "お知らせ")];
 
 impl Frame {
     pub fn menu(&self) -> &'static [(&'static str, &'static str)] {

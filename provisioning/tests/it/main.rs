@@ -30,6 +30,7 @@ mod sqlite {
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
+    mod notices; // mails confirmed inside the tunnel (D-01)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -59,6 +60,7 @@ mod postgres {
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
+    mod notices; // mails confirmed inside the tunnel (D-01)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 

@@ -81,6 +81,8 @@ const ROUTES: &[Route] = &[
     ("POST", "/slots/{slot}/extend", RenewBundle, false),
     ("GET", "/slots/{slot}/reissue", RenewBundle, false),
     ("POST", "/slots/{slot}/reissue", RenewBundle, false),
+    ("GET", "/notices", ConfirmNotice, true),
+    ("POST", "/notices/{case}/{step}", ConfirmNotice, true),
     ("GET", "/search", Search, false),
     ("GET", "/facilities/{facility}/telephone", AnswerCall, false),
     ("POST", "/facilities/{facility}/call", AnswerCall, false),

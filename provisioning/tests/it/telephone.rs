@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use pki::identity::{Identity, Role};
-use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::door::{CaseChoice, ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::door_call::{CallQuestion, SlotChange};
 
 use super::pages::{get, kept, location, send};
@@ -58,6 +58,69 @@ async fn one_box_finds_facilities_people_numbers_and_cases() {
     assert!(none.text.contains("合うものはありません"));
     // Nothing of a patient's is in the registry, so nothing of theirs is found.
     assert!(!none.text.contains("/patients/t-"));
+}
+
+/// Issue 7: each list's filter is in the URL, and a list of five thousand is a screen of a hundred.
+#[tokio::test]
+async fn long_lists_are_filtered_by_the_url_and_shown_a_screen_at_a_time() {
+    let town = Town::new().await;
+    town.facilities(3).await;
+    let office = town.secretariat().await;
+    let mut registry = town.registry().await.begin().await.unwrap();
+    for n in 0..250 {
+        sqlx::query(
+            "INSERT INTO facility (facility, code, kind, name, state, created_at)
+             VALUES ($1, $2, '保険薬局', $3, 'ended', 0)",
+        )
+        .bind(pki::identity::FacilityId::from_random([n as u8; 10]).to_string())
+        .bind(format!("19{n:08}"))
+        .bind(format!("薬局{n}"))
+        .execute(&mut *registry)
+        .await
+        .unwrap();
+    }
+    registry.commit().await.unwrap();
+    let count = async |path: &str| {
+        let page = send(&town, &office, "GET", path, &[]).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        (page.text.matches("<th scope=\"row\"").count(), page.text.contains("name=\"page\""))
+    };
+    assert_eq!(count("/facilities").await, (100, true));
+    assert_eq!(count("/facilities?page=2").await, (53, false));
+    assert_eq!(count("/facilities?state=active").await, (3, false));
+    assert_eq!(
+        count(&format!("/facilities?q={}", coded("ﾔｯｷｮｸ"))).await,
+        (0, false),
+        "kana is no reading of 薬局"
+    );
+    assert_eq!(count(&format!("/facilities?kind={}&q=1900000249", coded("保険薬局"))).await, (1, false));
+    assert_eq!(count("/slots?q=18-0001").await, (1, false));
+    assert_eq!(count("/slots?state=suspended").await, (0, false));
+    assert_eq!(count("/facilities?page=999999999999999999999").await.0, 100);
+    get(&town, &office, "/facilities?state=active", "office-facilities-filtered").await;
+}
+
+/// 様式1 says how a name is read; a reading with kanji is refused at its cell, and by the reading it is found.
+#[tokio::test]
+async fn a_reading_of_the_form_finds_the_facility() {
+    let town = Town::new().await;
+    let import = async |kana: &str| {
+        let file = format!(
+            "事業所番号,事業所名,種別,所在地,電話番号,代表者名,施設内管理者名,管理画面ログイン用メールアドレス,VPN申請数,ふくいメディカルネット参加,事業所名ふりがな\r\n\
+             1810112201,武生越前医院,医科,,,,別 太郎,betsu@betsu.example.jp,,,{kana}\r\n"
+        );
+        let (file_name, bytes) = ("様式1.csv".to_owned(), file.into_bytes());
+        town.ask(ProvisioningQuestion::FacilityImport { file_name, bytes, dry_run: false }).await
+    };
+    let ProvisioningAnswer::Import(wrong) = import("武生えちぜん").await else { panic!() };
+    assert_eq!((wrong.cases.len(), wrong.faults[0].code.as_str()), (0, "MM-5281"));
+    let ProvisioningAnswer::Import(right) = import("たけふえちぜんいいん").await else { panic!() };
+    let question =
+        ProvisioningQuestion::CaseAccept { case: CaseChoice::One(right.cases[0].clone()), dry_run: false };
+    let ProvisioningAnswer::Accepted(_) = town.ask(question).await else { panic!() };
+    let office = town.secretariat().await;
+    let page = send(&town, &office, "GET", &format!("/search?q={}", coded("ﾀｹﾌ")), &[]).await;
+    assert!(page.text.contains("武生越前医院"));
 }
 
 /// P-16, B-28, B-29: stopping waits for nobody; opening anything waits for the call back to the registered number.
