@@ -6,6 +6,7 @@ pub mod args_fee;
 pub mod args_flow;
 pub mod args_keys;
 pub mod args_machine;
+pub mod args_person;
 pub mod pki_args;
 pub mod args_vpn;
 pub mod args;
@@ -24,6 +25,7 @@ pub mod mail;
 pub mod case;
 pub mod slot;
 pub mod device;
+pub mod person;
 pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;

@@ -36,10 +36,15 @@ pub enum Action {
     Search,
     AnswerCall,
     ConfirmNotice,
+    SeePerson,
+    SuspendPerson,
+    ResumePerson,
+    EndPerson,
+    RenewPassword,
 }
 
 impl Action {
-    pub const ALL: [Action; 27] = [
+    pub const ALL: [Action; 32] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -67,6 +72,11 @@ impl Action {
         Search,
         AnswerCall,
         ConfirmNotice,
+        SeePerson,
+        SuspendPerson,
+        ResumePerson,
+        EndPerson,
+        RenewPassword,
     ];
 }
 
@@ -158,6 +168,15 @@ const RULES: &[Rule] = &[
     rule("B-01", Search, Secretariat, ANY),
     rule("P-16", AnswerCall, Secretariat, ANY),
     rule("D-01", ConfirmNotice, FacilityAdmin, OWN),
+    rule("B-16", SeePerson, FacilityAdmin, OWN),
+    rule("B-24", SeePerson, Secretariat, ANY),
+    rule("B-24", SuspendPerson, FacilityAdmin, OWN),
+    rule("B-24", SuspendPerson, Secretariat, ANY),
+    rule("B-29", ResumePerson, FacilityAdmin, OWN),
+    rule("B-29", ResumePerson, Secretariat, ANY),
+    rule("B-14", EndPerson, FacilityAdmin, OWN),
+    rule("B-16", RenewPassword, FacilityAdmin, OWN),
+    rule("B-13", RenewPassword, Secretariat, ANY),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -210,8 +229,9 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall => "S",
-            ListPatients | ListDevices | SeeReceipt => "Sa",
-            AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice => "a",
+            ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
+            | RenewPassword => "Sa",
+            AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson => "a",
             ReportLost => "Sas",
         }
     }

@@ -8,6 +8,7 @@ use vpn::slot::{Series, SlotNumber};
 use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
+use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,7 @@ pub enum ProvisioningQuestion {
     Fee(FeeQuestion),
     /// 一時停止, 再開, 解錠.
     Call(CallQuestion),
+    Person(PersonQuestion),
     Flow(FlowQuestion),
     AuditList {
         after: u64,
@@ -155,6 +157,9 @@ pub enum ProvisioningAnswer {
     MailDns(Vec<DnsRecord>),
     Fee(FeeAnswer),
     Change(SlotChange),
+    People(Vec<PersonLine>),
+    PersonChanged(PersonChange),
+    FirstPassword(FirstPassword),
     Flow(FlowAnswer),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },

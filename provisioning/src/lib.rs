@@ -8,6 +8,7 @@ pub mod fee_bill; // border
 pub mod door_fee; // border
 pub mod door_flow; // border
 pub mod door_call; // border
+pub mod door_person; // border
 pub mod door; // border
 
 // nouns
@@ -64,6 +65,7 @@ pub mod dkim;
 pub mod claim;
 mod claim_files;
 pub mod decide;
+pub mod standing;
 pub mod receipt;
 
 // what everything below stands on
@@ -116,6 +118,7 @@ mod receipt_rows; // edge: SQL
 mod points; // edge: SQL, tokio
 pub mod revocation; // edge: SQL, tokio
 pub mod suspension; // edge: SQL, tokio
+pub mod standing_work; // edge: SQL, tokio
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
@@ -141,6 +144,7 @@ mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
 mod confirm_pages; // edge: HTTP
+mod person_pages; // edge, border: HTTP, forms
 mod flow_new_pages; // edge, border: HTTP, forms
 mod search_pages; // edge, border: HTTP, forms
 mod fee_pages; // edge, border: HTTP, forms

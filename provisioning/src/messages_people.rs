@@ -232,6 +232,28 @@ catalogue! {
         "確かめていただくお知らせはありません。", "Nothing waits for your confirmation there.",
         "「お知らせ」の一覧から選んでください。", "Choose one from the list of notices."
     }
+    PersonNotNow => "MM-5623" 409 {
+        "いまの状態（{}）では、この操作はできません。", "Not possible as it stands ({}).",
+        "利用者の画面で状態を確かめてください。退職・異動で解除した人は、もう一度登録します。",
+        "Look at the person's state; whoever has left is registered anew."
+    }
+    PersonAdmin => "MM-5624" 409 {
+        "施設内管理者は、ここでは変更できません。", "An administrator is not changed here.",
+        "施設内管理者の変更は、様式3で事務局に届け出てください。", "Tell the secretariat with 様式3."
+    }
+    PersonElsewhere => "MM-5625" 409 {
+        "ほかの事業所でも同じログインIDを使っている人なので、パスワードは出し直せません。",
+        "The person uses the same account at another facility.",
+        "事務局に依頼してください。", "Ask the secretariat."
+    }
+    LastOperator => "MM-5626" 409 {
+        "事務局の最後の一人は、一時停止できません。", "The last of the secretariat is not suspended.",
+        "先に、ほかの事務局職員を登録してください。", "Register another one first."
+    }
+    PersonUnknown => "MM-5627" 404 {
+        "「{}」という利用者はありません。", "There is no person `{}`.",
+        "mimamori person list で確かめてください。", "See `mimamori person list`."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",

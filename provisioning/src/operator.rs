@@ -17,9 +17,10 @@ use crate::messages::Message;
 use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
+use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, fee_office, flow_office, intake, jst, letters, registry,
-    renewal, suspension, template, world,
+    renewal, standing_work, suspension, template, world,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -92,16 +93,29 @@ async fn decide(
         Question::Call(question) => {
             suspension::answer(shared, &operator, question).await.map(Answer::Change).map_err(told)
         }
+        Question::Person(question) => {
+            standing_work::answer(shared, &operator, question).await.map(person).map_err(told)
+        }
         Question::Flow(question) => flow(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
             Ok(Answer::Audit { entries: entries.into_iter().map(audit_row).collect(), next })
         }
-        Question::AuditVerify => {
-            let head = audit::verify(pool).await.map_err(|error| read(error.into()))?;
-            Ok(Answer::AuditVerified { entries: head.entries, head: head.hash.to_string() })
-        }
+        Question::AuditVerify => verify(shared).await.map_err(read),
+    }
+}
+
+async fn verify(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {
+    let head = audit::verify(shared.store.pool()).await?;
+    Ok(ProvisioningAnswer::AuditVerified { entries: head.entries, head: head.hash.to_string() })
+}
+
+fn person(answered: Told) -> ProvisioningAnswer {
+    match answered {
+        Told::Lines(lines) => ProvisioningAnswer::People(lines),
+        Told::Change(change) => ProvisioningAnswer::PersonChanged(change),
+        Told::Password(password) => ProvisioningAnswer::FirstPassword(password),
     }
 }
 

@@ -154,23 +154,20 @@ async fn write(
     new: &Registration<'_>,
     request: Option<&Repeatable>,
 ) -> Result<(Outcome, i64), Fault> {
-    let outcome = match claim_address(conn, new).await? {
-        None => {
-            insert_person(conn, new).await?;
-            Outcome::Fresh(new.person.clone(), new.membership.clone())
-        }
-        Some(person) => Outcome::Known(person, new.membership.clone()),
-    };
-    let (Outcome::Fresh(person, _) | Outcome::Known(person, _)) = &outcome;
+    let known = claim_address(conn, new).await?;
+    if known.is_none() {
+        insert_person(conn, new).await?;
+    }
+    let person = known.as_ref().unwrap_or(&new.person);
     let version = store::bump_grants(conn).await?;
-    insert_membership(conn, new, person, version).await?;
+    let membership = insert_membership(conn, new, person, version).await?;
     let event = Event {
         actor: new.actor.person.as_str(),
         action: "person.register",
         object: person.as_str(),
         trace: new.trace,
         detail: json!({
-            "membership": new.membership, "facility": new.actor.facility, "pledged_on": new.pledged_on, "rule": "B-14",
+            "membership": membership, "facility": new.actor.facility, "pledged_on": new.pledged_on, "rule": "B-14",
         }),
     };
     audit::append(conn, new.now, event).await?;
@@ -180,8 +177,9 @@ async fn write(
         Ok(()) | Err(OfficeFault::Refused(_)) => {}
         Err(fault) => return Err(fault.into()),
     }
-    idempotency::remember(conn, request, &format!("{person} {}", new.membership), new.now).await?;
-    Ok((outcome, version))
+    idempotency::remember(conn, request, &format!("{person} {membership}"), new.now).await?;
+    let outcome = if known.is_none() { Outcome::Fresh } else { Outcome::Known };
+    Ok((outcome(person.clone(), membership), version))
 }
 
 /// The answer was lost on its way. While nobody has used the first password, a new one takes its place.
@@ -262,25 +260,27 @@ async fn insert_person(conn: &mut Conn, new: &Registration<'_>) -> Result<(), Fa
     Ok(())
 }
 
+/// Whoever comes back gets a membership of a new name, unless a case names the old one: its teams stay closed (H-14).
 async fn insert_membership(
     conn: &mut Conn,
     new: &Registration<'_>,
     person: &PersonId,
     version: i64,
-) -> Result<(), Fault> {
-    let inserted = sqlx::query(
+) -> Result<MembershipId, Fault> {
+    let inserted: Option<String> = sqlx::query_scalar(
         "INSERT INTO membership (membership, person, facility, role, state, grants_version)
-         VALUES ($1, $2, $3, $4, 'active', $5) ON CONFLICT (person, facility, role) DO NOTHING",
+         VALUES ($1, $2, $3, $4, 'active', $5)
+         ON CONFLICT (person, facility, role) DO UPDATE SET state = 'active', grants_version = excluded.grants_version,
+            membership = CASE WHEN EXISTS (SELECT 1 FROM flow_case c WHERE c.membership = membership.membership)
+                              THEN membership.membership ELSE excluded.membership END
+         WHERE membership.state = 'ended' RETURNING membership",
     )
     .bind(new.membership.as_str())
     .bind(person.as_str())
     .bind(new.actor.facility.as_str())
     .bind(Role::Staff.as_str())
     .bind(version)
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    if inserted.rows_affected() == 0 {
-        return Err(PeopleMessage::AlreadyMember.about(&new.login).into());
-    }
-    Ok(())
+    parse(&inserted.ok_or_else(|| PeopleMessage::AlreadyMember.about(&new.login))?)
 }

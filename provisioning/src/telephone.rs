@@ -21,6 +21,7 @@ use crate::letters;
 use crate::messages_people::PeopleMessage;
 use crate::need::WhyLine;
 use crate::shared::Shared;
+use crate::standing_work::{self, Member};
 use crate::store::{Conn, transaction};
 use crate::world;
 
@@ -44,6 +45,7 @@ pub struct OnLine {
     pub representative: String,
     pub admin_name: String,
     pub slots: Vec<SlotLine>,
+    pub people: Vec<Member>,
     pub letters: Vec<LetterRow>,
     pub call: Option<CallBack>,
     /// Did the vpn room answer?
@@ -107,6 +109,7 @@ pub async fn look(shared: &Shared, facility: &FacilityId) -> Result<OnLine, Faul
             state,
         });
     }
+    let people = standing_work::of_facility(&mut conn, facility).await?;
     let letters = letters::of_facility(&mut conn, facility.as_str()).await?;
     let call = call(&mut conn, facility, now).await?;
     drop(conn);
@@ -121,6 +124,7 @@ pub async fn look(shared: &Shared, facility: &FacilityId) -> Result<OnLine, Faul
         representative,
         admin_name,
         slots,
+        people,
         letters,
         call,
         live,

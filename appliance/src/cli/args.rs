@@ -12,6 +12,7 @@ use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
+use super::args_person::PersonCommand;
 use super::args_vpn::VpnArgs;
 use super::pki_args::PkiCommand;
 use crate::process::Name;
@@ -88,6 +89,9 @@ pub enum Command {
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
+    /// 利用者: 一時停止、再開、パスワード / people
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// 手続きの案件（①〜⑪、電話連絡、終了） / cases of the flows
     #[command(subcommand)]
     Flow(FlowCommand),

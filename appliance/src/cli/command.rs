@@ -15,8 +15,8 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages, pki,
-    realm, shell, slot, status, tunnels,
+    audit, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages, person,
+    pki, realm, shell, slot, status, tunnels,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -74,6 +74,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Case(command) => case::case(&door()?, command, out),
         Command::Slot(command) => slot::slot(&door()?, command, out),
         Command::Device(command) => device::device(&door()?, command, out),
+        Command::Person(command) => person::person(&door()?, command, out),
         Command::Gateway(command) => gateway::gateway(&door()?, command, out),
         Command::Vpn(args) => match tunnels::Wish::of(args)? {
             tunnels::Wish::Ask(command) => tunnels::ask(&door()?, command, out),

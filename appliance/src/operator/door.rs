@@ -9,6 +9,7 @@ use pki::door::{PkiAnswer, PkiQuestion};
 use pki::identity::TraceId;
 use provisioning::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::door_call::CallQuestion;
+use provisioning::door_person::PersonQuestion;
 use sns::door::{SnsAnswer, SnsQuestion};
 use tokio::net::UnixListener;
 use vpn::door::{SeatsAnswer, SeatsQuestion};
@@ -212,6 +213,12 @@ fn name(question: &OperatorQuestion) -> &'static str {
                 CallQuestion::Suspend { .. } => "slot suspend",
                 CallQuestion::Resume { .. } => "slot resume",
                 CallQuestion::Unlock { .. } => "slot unlock",
+            },
+            ProvisioningQuestion::Person(question) => match question {
+                PersonQuestion::List { .. } => "person list",
+                PersonQuestion::Suspend { .. } => "person suspend",
+                PersonQuestion::Resume { .. } => "person resume",
+                PersonQuestion::Password { .. } => "person password",
             },
             ProvisioningQuestion::SlotReissue { .. } => "slot reissue",
             ProvisioningQuestion::DeviceList { .. } => "device list",

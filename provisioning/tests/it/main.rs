@@ -31,6 +31,7 @@ mod sqlite {
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
+    mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -61,6 +62,7 @@ mod postgres {
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
+    mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 

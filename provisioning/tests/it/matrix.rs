@@ -83,6 +83,11 @@ const ROUTES: &[Route] = &[
     ("POST", "/slots/{slot}/reissue", RenewBundle, false),
     ("GET", "/notices", ConfirmNotice, true),
     ("POST", "/notices/{case}/{step}", ConfirmNotice, true),
+    ("GET", "/people/{membership}", SeePerson, true),
+    ("POST", "/people/{membership}/suspend", SuspendPerson, true),
+    ("POST", "/people/{membership}/resume", ResumePerson, true),
+    ("POST", "/people/{membership}/password", RenewPassword, true),
+    ("POST", "/people/{membership}/end", EndPerson, true),
     ("GET", "/search", Search, false),
     ("GET", "/facilities/{facility}/telephone", AnswerCall, false),
     ("POST", "/facilities/{facility}/call", AnswerCall, false),
@@ -109,6 +114,7 @@ impl Ids {
         path.replace("{facility}", &self.facility)
             .replace("{slot}", &self.slot)
             .replace("{patient}", &self.patient)
+            .replace("{membership}", &self.membership)
             .replace("{receipt}", &self.receipt)
             .replace("{case}", &self.case)
             .replace("{letter}", &self.letter)
@@ -220,6 +226,7 @@ async fn b_what_no_rule_allows_is_refused_before_anything_is_done() {
         case: "2026-99999".into(),
         letter: "o-bundle-18-0999-1".into(),
     };
+    town.settled().await;
     let trail = town.number("SELECT count(*) FROM audit").await;
     let mut refused = 0;
     for who in people.iter().filter(|who| who.role != Role::Secretariat) {
@@ -273,6 +280,7 @@ async fn b_another_facilitys_things_answer_as_nobodys() {
         receipt: "r-aaaaaaaaaaaaaaaa".into(),
         ..foreign.clone()
     };
+    town.settled().await;
     let trail = town.number("SELECT count(*) FROM audit").await;
     for who in people.iter().filter(|who| who.role != Role::Secretariat) {
         for route in ROUTES.iter().filter(|route| route.3 && route.1.contains('{')) {

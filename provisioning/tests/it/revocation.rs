@@ -73,6 +73,7 @@ async fn one_action_one_receipt_every_point_signed() {
 #[tokio::test]
 async fn a_rehearsal_writes_nothing_and_an_empty_slot_is_not_found() {
     let (town, place) = enrolled().await;
+    town.settled().await;
     let before = town.number("SELECT count(*) FROM audit").await;
     let rehearse = |slot| ProvisioningQuestion::DeviceRevoke {
         slot,

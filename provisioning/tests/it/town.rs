@@ -176,6 +176,20 @@ impl Town {
         panic!("never: {what}");
     }
 
+    /// Nothing is on its way: letters have left, receipts are whole. What a trail is compared from.
+    pub async fn settled(&self) {
+        self.until("settled", async || {
+            let under_way = self
+                .number(
+                    "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting')
+                          + (SELECT count(*) FROM revocation WHERE completed_at IS NULL)",
+                )
+                .await;
+            under_way == 0
+        })
+        .await;
+    }
+
     /// A body with the slot's own number and password and keys of its own per `seed`.
     pub async fn claim_body(&self, slot: SlotNumber, seed: u8) -> Value {
         let path = self.config.output.join("sheets").join(format!("{slot}.txt"));
