@@ -1,7 +1,7 @@
 //! Where somebody looks something up: facilities, people, numbers and cases by whatever is typed into the one box.
 //! Names are compared here, not in the database: it knows nothing of kana widths and kanji shapes. Edge: SQL.
 
-use pki::identity::FacilityId;
+use pki::identity::{FacilityId, MembershipId};
 
 use crate::fault::{Fault, parse};
 use crate::find::{Query, best};
@@ -22,6 +22,7 @@ pub struct FoundFacility {
 
 /// A person that fits, with one of the facilities.
 pub struct FoundPerson {
+    pub membership: MembershipId,
     pub name: String,
     pub login: String,
     pub role: String,
@@ -93,11 +94,12 @@ pub async fn facilities(shared: &Shared, query: &Query, most: usize) -> Result<V
         .collect()
 }
 
-type PersonRow = (String, String, String, String, String, String, String);
+type PersonRow = (String, String, String, String, String, String, String, String);
 
 pub async fn people(shared: &Shared, query: &Query, most: usize) -> Result<Vec<FoundPerson>, Fault> {
     let rows: Vec<PersonRow> = sqlx::query_as(
-        "SELECT p.name, p.kana, p.login, m.role, f.facility, f.name, m.state
+        "SELECT p.name, p.kana, p.login, m.role, f.facility, f.name,
+                CASE WHEN m.state = 'active' THEN p.state ELSE m.state END, m.membership
          FROM membership m JOIN person p ON p.person = m.person JOIN facility f ON f.facility = m.facility
          ORDER BY CASE WHEN m.state = 'active' THEN 0 ELSE 1 END, p.login, m.membership",
     )
@@ -106,9 +108,9 @@ pub async fn people(shared: &Shared, query: &Query, most: usize) -> Result<Vec<F
     let fitting = rows.into_iter().map(|row| (query.fits(&[&row.0, &row.1, &row.2]), row));
     best(fitting, most)
         .into_iter()
-        .map(|(name, _, login, role, facility, facility_name, state)| {
-            let facility = parse(&facility)?;
-            Ok(FoundPerson { name, login, role, facility, facility_name, state })
+        .map(|(name, _, login, role, facility, facility_name, state, membership)| {
+            let (facility, membership) = (parse(&facility)?, parse(&membership)?);
+            Ok(FoundPerson { membership, name, login, role, facility, facility_name, state })
         })
         .collect()
 }

@@ -50,7 +50,7 @@ async fn one_box_finds_facilities_people_numbers_and_cases() {
     let page = get(&town, &office, &format!("/search?q={}", coded("18-0001")), "search-slot").await;
     assert!(page.text.contains("href=\"/slots/18-0001\""));
     let page = get(&town, &office, &format!("/search?q={}", coded("堀江 真理子")), "search-person").await;
-    assert!(page.text.contains("renkei@asuwayama-hp.example.jp"));
+    assert!(page.text.contains("renkei@asuwayama-hp.example.jp") && page.text.contains("href=\"/people/m-"));
     let case = town.text("SELECT MIN(case_id) FROM office_case").await;
     assert!(get(&town, &office, &format!("/search?q={case}"), "search-case").await.text.contains(&case));
     get(&town, &office, "/search", "search").await;
