@@ -1,4 +1,4 @@
-//! The room against the real world: `wireguard-go` and `wg` as the device, the kernel's TUN and nftables,
+//! The room against the real world: other people's WireGuard as the device, the kernel's TUN and nftables,
 //! two network namespaces joined by a veth. Needs root. Everything is in namespaces named `mmt-…` and
 //! is gone afterwards, also when the test fails.
 //!
@@ -7,17 +7,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod device;
+mod hands;
 mod paths;
+mod relay;
 mod succession;
 mod world;
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 
 use vpn::SeatClass;
 use vpn::door::{Point, SeatEventKind, SeatRefusal, SeatsAnswer, SeatsQuestion};
 
+use device::{Device, Scene};
 use world::{
-    DEVICE, DEVICE_V6, Device, HIDDEN_PORT, SERVER, SERVER_V6, Seated, Server, WIREGUARD, World, config,
+    DEVICE, DEVICE_V6, HIDDEN_PORT, NEIGHBOUR, SERVER, SERVER_V6, Seated, Server, WIREGUARD, World, config,
     echoes, must_be_root, until,
 };
 
@@ -45,7 +49,7 @@ fn a_real_device_reaches_what_its_class_may_and_nothing_after_it_is_unseated() {
     let device = Device::up(&world, &server, &active, "mmtd2", folder.path());
     assert!(world.reaches(gateway, 443) && world.reaches(open, 443) && world.reaches(open, 80));
     assert!(!world.reaches(gateway, 80) && !world.reaches(open, HIDDEN_PORT));
-    assert!(!world.reaches(Ipv4Addr::new(10, 18, 0, 143), 443), "another device's address");
+    assert!(!world.reaches(NEIGHBOUR, 443), "another device's address");
     assert!(server.status().drops["inner-device-to-device"] > 0);
     let SeatsAnswer::Events { events, .. } = server.ask(SeatsQuestion::Events { after: 0, wait_ms: 5_000 })
     else {
@@ -79,14 +83,9 @@ fn a_real_device_reaches_what_its_class_may_and_nothing_after_it_is_unseated() {
 
 #[test]
 fn the_firewall_alone_also_stops_a_device_and_what_others_do_to_it_is_repaired() {
-    must_be_root();
-    let world = World::new();
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&world, folder.path());
-    let gateway = server.plan.gateway();
-    let active = Seated::new("18-0042", SeatClass::Active, 1);
-    server.ask(active.question());
-    let _device = Device::up(&world, &server, &active, "mmtd1", folder.path());
+    let scene = Scene::new("mmtd1");
+    let gateway = scene.gateway();
+    let Scene { folder: _folder, world, server, device: _device, .. } = scene;
     assert!(world.reaches(gateway, 443));
 
     // Ruling 1: a listener is reachable through the TUN only, whatever the routes say.

@@ -3,21 +3,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use vpn::SeatClass;
 use vpn::door::SeatsQuestion;
 
-use super::world::{Device, PORTS, SERVER, SERVER_V6, Seated, Server, World, must_be_root, until};
+use super::device::Scene;
+use super::world::{PORTS, SERVER, SERVER_V6, World, must_be_root, until};
 
 #[test]
 fn every_port_of_both_families_leads_to_the_same_tunnel_and_the_session_roams_between_them() {
-    must_be_root();
-    let world = World::new();
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&world, folder.path());
-    let gateway = server.plan.gateway();
-    let active = Seated::new("18-0042", SeatClass::Active, 1);
-    server.ask(active.question());
-    let device = Device::up(&world, &server, &active, "mmtp1", folder.path());
+    let scene = Scene::new("mmtp1");
+    let gateway = scene.gateway();
+    let Scene { folder: _folder, world, server, device, .. } = scene;
     assert!(world.reaches(gateway, 443));
     let key = server.status().public_key.to_string();
     for port in PORTS {
@@ -34,17 +29,14 @@ fn every_port_of_both_families_leads_to_the_same_tunnel_and_the_session_roams_be
 #[test]
 fn a_path_of_1280_bytes_that_swallows_icmp_carries_a_stream_both_ways_without_a_fragment() {
     must_be_root();
-    let mut world = World::new();
-    // Longer datagrams die on the way, and nobody is told; super-packets are cut before, as by a card.
-    world.narrow(1280);
     for endpoint in [format!("{SERVER}:{}", PORTS[0]), format!("[{SERVER_V6}]:{}", PORTS[0])] {
+        let mut world = World::new();
         world.endpoint = endpoint;
-        let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(&world, folder.path());
-        let gateway = server.plan.gateway();
-        let active = Seated::new("18-0042", SeatClass::Active, 1);
-        server.ask(active.question());
-        let device = Device::up(&world, &server, &active, "mmtq1", folder.path());
+        // Longer datagrams die on the way, and nobody is told; super-packets are cut before, as by a card.
+        world.narrow(1280);
+        let scene = Scene::of(world, "mmtq1", true);
+        let gateway = scene.gateway();
+        let Scene { folder: _folder, world, server, device, .. } = scene;
         assert!(world.reaches(gateway, 443));
         let came_back = world.in_device(move || {
             let mut sending = TcpStream::connect((gateway, 443)).unwrap();

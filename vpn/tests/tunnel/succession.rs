@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use vpn::SeatClass;
-
-use super::world::{DEVICE, Device, Seated, Server, World, must_be_root, until};
+use super::device::Scene;
+use super::world::{DEVICE, Server, World, must_be_root, until};
 
 /// A stream from the device that is echoed, block after block, until it is told to stop.
 struct Stream {
@@ -55,14 +54,10 @@ impl Stream {
 #[test]
 fn a_planned_restart_under_a_running_stream_hands_the_sessions_over() {
     must_be_root();
-    let world = World::new();
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::begin(&world, folder.path(), None, false);
-    let gateway = server.plan.gateway();
+    let scene = Scene::of(World::new(), "mmts1", false);
+    let gateway = scene.gateway();
+    let Scene { folder, world, mut server, device: _device, .. } = scene;
     world.echo(gateway, 443);
-    let active = Seated::new("18-0042", SeatClass::Active, 1);
-    server.ask(active.question());
-    let _device = Device::up(&world, &server, &active, "mmts1", folder.path());
     let stream = Stream::start(&world, gateway);
     assert!(stream.goes_on());
     for restart in 1..=3 {
@@ -99,14 +94,9 @@ fn what_is_left_for_another_configuration_is_not_taken_up() {
 /// Roaming (issue: 1,000 changes of the outer address under a running stream, nothing lost).
 #[test]
 fn a_thousand_changes_of_the_outer_address_under_a_running_stream() {
-    must_be_root();
-    let world = World::new();
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&world, folder.path());
-    let gateway = server.plan.gateway();
-    let active = Seated::new("18-0042", SeatClass::Active, 1);
-    server.ask(active.question());
-    let device = Device::up(&world, &server, &active, "mmtr1", folder.path());
+    let scene = Scene::new("mmtr1");
+    let gateway = scene.gateway();
+    let Scene { folder: _folder, world, server, device, .. } = scene;
     let stream = Stream::start(&world, gateway);
     assert!(stream.goes_on());
     // A port is a place, too: behind a carrier's NAT it is all that changes.

@@ -1,10 +1,10 @@
-//! The helpers of these tests: two namespaces, the room in one, `wireguard-go` in the other.
+//! The helpers of these tests: two namespaces, the room in one, the devices in the other.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ pub const PORTS: [u16; 3] = [WIREGUARD, 443, 4_500];
 pub const REFUSED_FOR: Duration = Duration::from_millis(1_200);
 pub const PASSES_WITHIN: Duration = Duration::from_secs(90);
 
+/// Another device's address.
+pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(10, 18, 0, 143);
+
 /// A port that listens but that no class may reach: only the firewall stands before it.
 pub const HIDDEN_PORT: u16 = 2222;
 
@@ -36,7 +39,7 @@ pub fn must_be_root() {
 
 /// Two namespaces joined by a veth.
 pub struct World {
-    id: String,
+    pub id: String,
     /// Where the device believes the server to be.
     pub endpoint: String,
 }
@@ -123,7 +126,7 @@ impl Drop for World {
 }
 
 /// A thread inside a namespace; threads and processes that it starts are inside too.
-fn inside<T: Send + 'static>(
+pub fn inside<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> thread::JoinHandle<T> {
@@ -260,7 +263,11 @@ async fn echo(listener: tokio::net::TcpListener) {
 }
 
 pub fn echoes(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(REFUSED_FOR)).unwrap();
+    echoes_within(stream, REFUSED_FOR)
+}
+
+pub fn echoes_within(stream: &mut TcpStream, patience: Duration) -> bool {
+    stream.set_read_timeout(Some(patience)).unwrap();
     stream.write_all(b"x").is_ok() && matches!(stream.read(&mut [0; 8]), Ok(1..))
 }
 
@@ -281,71 +288,20 @@ impl Seated {
     pub fn question(&self) -> SeatsQuestion {
         SeatsQuestion::Seat(self.seat.clone())
     }
-}
 
-/// `wireguard-go` in the device's namespace; its interface goes with it.
-pub struct Device {
-    process: Child,
-    pub interface: String,
-}
-
-impl Device {
-    pub fn up(world: &World, server: &Server, seated: &Seated, interface: &str, folder: &Path) -> Self {
-        // The control socket lies in a folder that all namespaces share, so the name must be unique.
-        let interface = format!("{interface}{}", &world.id[world.id.len().saturating_sub(7)..]);
-        let place = seated.seat.class.into();
-        let own = server.plan.address(seated.seat.slot, place).unwrap();
-        let (gateway, open) = (server.plan.gateway(), server.plan.gateway_open());
-        let file = folder.join(format!("{interface}.conf"));
+    /// What the device is configured with (wg(8)); `more` are further lines of its peer.
+    pub fn conf(&self, server: &Server, endpoint: &str, more: &str) -> String {
         // Another device's address too: the device may lie about what it is allowed.
-        let lines = format!(
-            "[Interface]\nPrivateKey = {}[Peer]\nPublicKey = {}\nPresharedKey = {}\nEndpoint = {}\n\
-             AllowedIPs = {gateway}/32, {open}/32, 10.18.0.143/32\n",
-            *seated.secret.expose_line(),
+        let allowed =
+            [server.plan.gateway(), server.plan.gateway_open(), NEIGHBOUR].map(|a| format!("{a}/32"));
+        format!(
+            "[Interface]\nPrivateKey = {}[Peer]\nPublicKey = {}\nPresharedKey = {}\nEndpoint = {endpoint}\n\
+             AllowedIPs = {}\n{more}",
+            *self.secret.expose_line(),
             server.status().public_key,
-            seated.seat.psk.expose_base64(),
-            world.endpoint,
-        );
-        std::fs::write(&file, lines).unwrap();
-        let process = Command::new("ip")
-            .args(["netns", "exec", &world.name("d"), "wireguard-go", "-f", &interface])
-            .env("WG_PROCESS_FOREGROUND", "1")
-            .env("LOG_LEVEL", "error")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("wireguard-go and iproute2 are installed");
-        let device = Self { process, interface: interface.clone() };
-        let control = Path::new("/var/run/wireguard").join(format!("{interface}.sock"));
-        assert!(until(|| control.exists()), "wireguard-go did not start");
-        world.device(&["wg", "setconf", &interface, file.to_str().unwrap()]);
-        world.device(&["ip", "address", "add", &format!("{own}/32"), "dev", &interface]);
-        world.device(&["ip", "link", "set", &interface, "mtu", "1280", "up"]);
-        for address in [gateway, open, Ipv4Addr::new(10, 18, 0, 143)] {
-            world.device(&["ip", "route", "replace", &address.to_string(), "dev", &interface]);
-        }
-        device
-    }
-}
-
-impl Device {
-    /// From now on the device speaks from this port.
-    pub fn listen(&self, port: u16) {
-        let control = Path::new("/var/run/wireguard").join(format!("{}.sock", self.interface));
-        let mut control = std::os::unix::net::UnixStream::connect(control).unwrap();
-        write!(control, "set=1\nlisten_port={port}\n\n").unwrap();
-        let mut answer = [0; 9];
-        control.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"errno=0\n\n", "{port}");
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        // `ip netns exec` has become wireguard-go; SIGTERM lets it remove its control socket.
-        let pid = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.process.wait();
+            self.seat.psk.expose_base64(),
+            allowed.join(", "),
+        )
     }
 }
 
