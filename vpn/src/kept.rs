@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::batch::Path;
 use crate::handshake::Stamp;
 use crate::key::{KEY_LEN, PublicKey};
-use crate::window::{WORDS, Window};
+use crate::window::WORDS;
 
 /// First line: another version is another program's, and is not guessed at.
 const MAGIC: &[u8] = b"mimamori-sessions 1\n";
@@ -52,7 +52,8 @@ pub struct KeptSession {
     pub open: Zeroizing<[u8; KEY_LEN]>,
     pub seal: Zeroizing<[u8; KEY_LEN]>,
     pub sent: u64,
-    pub window: Window,
+    /// As `Window::parts`: the ring itself is a kilobyte, and most of it is nothing.
+    pub window: (Vec<(u8, u64)>, u64),
 }
 
 /// What the handshakes remember of a key.
@@ -94,10 +95,8 @@ impl Kept {
 
     /// No fewer bytes than `write` fills.
     fn room(&self) -> usize {
-        let words =
-            |session: &KeptSession| session.window.parts().0.iter().filter(|word| **word != 0).count();
         let sessions = self.tunnels.iter().flat_map(|tunnel| tunnel.sessions.iter().flatten());
-        let sessions: usize = sessions.map(|session| 128 + 9 * words(session)).sum();
+        let sessions: usize = sessions.map(|session| 128 + 9 * session.window.0.len()).sum();
         1024 + 32 * self.listen.len() + 160 * self.tunnels.len() + sessions + 80 * self.keys.len()
     }
 
@@ -192,14 +191,12 @@ impl Writer {
         self.bytes(&*session.open);
         self.bytes(&*session.seal);
         self.long(session.sent);
-        // A session that has carried little has few words that say anything.
-        let (words, next) = session.window.parts();
-        self.long(next);
-        let said: Vec<(u8, u64)> = (0..).zip(*words).filter(|(_, word)| *word != 0).collect();
-        self.bytes(&[said.len() as u8]);
-        for (place, word) in said {
-            self.bytes(&[place]);
-            self.long(word);
+        let (words, next) = &session.window;
+        self.long(*next);
+        self.bytes(&[words.len() as u8]);
+        for (place, word) in words {
+            self.bytes(&[*place]);
+            self.long(*word);
         }
     }
 }
@@ -291,12 +288,16 @@ impl<'a> Reader<'a> {
         let (local, remote, age) = (self.number()?, self.number()?, self.time()?);
         let (open, seal) = (Zeroizing::new(self.array()?), Zeroizing::new(self.array()?));
         let (sent, next) = (self.long()?, self.long()?);
-        let mut words = [0; WORDS];
-        for _ in 0..self.array::<1>()?[0] {
-            let place = usize::from(self.array::<1>()?[0]);
-            *words.get_mut(place).ok_or(Torn)? = self.long()?;
+        let [count] = self.array()?;
+        let mut words = Vec::with_capacity(usize::from(count));
+        for _ in 0..count {
+            let [place] = self.array()?;
+            if usize::from(place) >= WORDS {
+                return Err(Torn);
+            }
+            words.push((place, self.long()?));
         }
-        Ok(KeptSession { local, remote, age, open, seal, sent, window: Window::of_parts(words, next) })
+        Ok(KeptSession { local, remote, age, open, seal, sent, window: (words, next) })
     }
 }
 
@@ -305,6 +306,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::window::Window;
 
     fn kept() -> Kept {
         let mut window = Window::new();
@@ -316,7 +318,7 @@ mod tests {
             open: Zeroizing::new([1; KEY_LEN]),
             seal: Zeroizing::new([2; KEY_LEN]),
             sent: 99,
-            window: window.clone(),
+            window: window.parts(),
         };
         let peer: SocketAddr = "192.0.2.7:4500".parse().unwrap();
         let tunnel = KeptTunnel {
@@ -347,8 +349,9 @@ mod tests {
         assert!(written.len() <= kept().room(), "no key is left behind in a room that was too small");
         let read = Kept::read(&written).unwrap();
         assert_eq!(read.write()[..], written[..]);
-        let mut session = read.tunnels.into_iter().next().unwrap().sessions[0].take().unwrap();
-        assert!(!session.window.accept(700) && session.window.accept(701), "what was seen stays seen");
+        let (words, next) = &read.tunnels[0].sessions[0].as_ref().unwrap().window;
+        let mut window = Window::of_parts(words, *next).unwrap();
+        assert!(!window.accept(700) && window.accept(701), "what was seen stays seen");
     }
 
     proptest! {

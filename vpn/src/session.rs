@@ -60,13 +60,14 @@ impl Session {
             open: self.keys.open.clone(),
             seal: self.keys.seal.clone(),
             sent: self.sent,
-            window: self.window.clone(),
+            window: self.window.parts(),
         }
     }
 
     /// `None` when its life has ended meanwhile.
     pub fn resume(now: Instant, kept: KeptSession) -> Option<Self> {
-        let KeptSession { local, remote, age, open, seal, sent, window } = kept;
+        let KeptSession { local, remote, age, open, seal, sent, window: (words, next) } = kept;
+        let window = Window::of_parts(&words, next)?;
         let born = now.checked_sub(age).filter(|_| age < SESSION_LIFETIME)?;
         let session = Self::new(born, local, SessionKeys { open, seal, remote }).ok()?;
         Some(Self { sent, window, ..session })

@@ -11,7 +11,6 @@ const WORD: u64 = u64::BITS as u64;
 pub const WORDS: usize = (8192 / WORD) as usize;
 const TURN: u64 = WORDS as u64;
 
-#[derive(Clone)]
 pub struct Window {
     seen: [u64; WORDS],
     /// One more than the newest counter; 0 before the first.
@@ -23,14 +22,20 @@ impl Window {
         Self { seen: [0; WORDS], next: 0 }
     }
 
-    /// The ring, and one more than the newest counter.
-    pub fn parts(&self) -> (&[u64; WORDS], u64) {
-        (&self.seen, self.next)
+    /// The words of the ring that say something, by their place, and one more than the newest counter: a
+    /// session that has carried little has few.
+    pub fn parts(&self) -> (Vec<(u8, u64)>, u64) {
+        const { assert!(WORDS <= 1 << u8::BITS) };
+        ((0..=u8::MAX).zip(self.seen).filter(|(_, word)| *word != 0).collect(), self.next)
     }
 
-    /// A window that somebody else has kept.
-    pub fn of_parts(seen: [u64; WORDS], next: u64) -> Self {
-        Self { seen, next }
+    /// A window that somebody else has kept; `None` when a word has no place in the ring.
+    pub fn of_parts(words: &[(u8, u64)], next: u64) -> Option<Self> {
+        let mut window = Self { next, ..Self::new() };
+        for (place, word) in words {
+            *window.seen.get_mut(usize::from(*place))? = *word;
+        }
+        Some(window)
     }
 
     /// Could this counter be new? Asked before the seal is checked.
