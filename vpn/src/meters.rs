@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::drops::DropReason;
+
 /// Figures that only grow, and two of this moment (`*_now`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meters {
@@ -44,7 +46,7 @@ impl Meters {
     }
 }
 
-/// Prometheus' text: one line a figure, drops by reason.
+/// Prometheus' text: one line a figure, and one for every reason of a drop: a rate needs to see it begin at nought.
 pub fn prometheus(meters: &BTreeMap<String, u64>, drops: &BTreeMap<String, u64>, seats: usize) -> String {
     let mut text = String::new();
     for (name, value) in meters {
@@ -56,7 +58,8 @@ pub fn prometheus(meters: &BTreeMap<String, u64>, drops: &BTreeMap<String, u64>,
     }
     let _ = writeln!(text, "# TYPE mimamori_vpn_seats gauge\nmimamori_vpn_seats {seats}");
     let _ = writeln!(text, "# TYPE mimamori_vpn_drops_total counter");
-    for (reason, value) in drops {
+    for reason in DropReason::ALL.iter().map(|reason| reason.name()) {
+        let value = drops.get(reason).copied().unwrap_or_default();
         let _ = writeln!(text, "mimamori_vpn_drops_total{{reason=\"{reason}\"}} {value}");
     }
     text
@@ -76,6 +79,8 @@ mod tests {
         );
         assert!(text.contains("# TYPE mimamori_vpn_handshakes_waiting gauge\n"));
         assert!(text.contains("mimamori_vpn_drops_total{reason=\"data-replayed\"} 3\n"));
+        assert!(text.contains("mimamori_vpn_drops_total{reason=\"inner-source\"} 0\n"));
+        assert_eq!(text.matches("mimamori_vpn_drops_total{").count(), DropReason::ALL.len());
         assert!(text.contains("mimamori_vpn_seats 7\n"));
     }
 }
