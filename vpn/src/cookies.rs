@@ -19,6 +19,11 @@ const MAC1_AT: usize = INITIATION_LEN - 2 * MAC_LEN;
 const MAC2_AT: usize = INITIATION_LEN - MAC_LEN;
 const NONCE_LEN: usize = 24;
 
+/// Does the initiation bear a second MAC at all? It says nothing of whether it is right.
+pub fn bears_proof(initiation: &[u8; INITIATION_LEN]) -> bool {
+    initiation[MAC2_AT..] != [0; MAC_LEN]
+}
+
 pub struct Cookies {
     mac1_key: [u8; 32],
     cookie_key: [u8; 32],
@@ -46,7 +51,7 @@ impl Cookies {
 
     /// Does mac2 carry this turn's cookie for this address and port, or the one before?
     pub fn is_proven(&self, now: Instant, from: SocketAddr, initiation: &[u8; INITIATION_LEN]) -> bool {
-        if initiation[MAC2_AT..] == [0; MAC_LEN] {
+        if !bears_proof(initiation) {
             return false;
         }
         let turn = self.turn(now);

@@ -11,6 +11,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::batch::Arrival;
+use crate::cookies::bears_proof;
 use crate::drops::{DropReason, Drops};
 use crate::key::KEY_LEN;
 use crate::shaker::{Change, Ephemeral, Shaken, Shaker, Step, Strain};
@@ -25,6 +26,9 @@ const PER_LOOK: usize = 12;
 /// Initiations sorted between two turns of handshakes: half a millisecond, most of it cookies. So whoever
 /// has proved himself is computed at two thirds of this thread's speed, however many come in.
 const SORTED_PER_LOOK: usize = 64;
+
+/// Initiations with a second MAC that are looked at before those: a millisecond, even if all of them lie.
+const PROOFS_PER_LOOK: usize = 256;
 
 /// Packets come first where cores are few; handshakes take what is left (nice). Not more, or other
 /// processes of the box would keep a whole district from coming back.
@@ -42,6 +46,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Inbox {
+    /// With a second MAC: whoever has a cookie must not be lost among those who have none.
+    proofs: VecDeque<Arrival>,
     arrivals: VecDeque<Arrival>,
     changes: Vec<Change>,
     overflown: u64,
@@ -73,11 +79,13 @@ impl Desk {
     pub fn hand_over(&self, changes: Vec<Change>, arrivals: &mut Vec<Arrival>) {
         let mut inbox = self.shared.inbox();
         inbox.changes.extend(changes);
-        inbox.arrivals.extend(arrivals.drain(..));
-        while inbox.arrivals.len() > INBOX_MAX {
-            inbox.arrivals.pop_front();
-            inbox.overflown += 1;
+        for arrival in arrivals.drain(..) {
+            match bears_proof(&arrival.message) {
+                true => inbox.proofs.push_back(arrival),
+                false => inbox.arrivals.push_back(arrival),
+            }
         }
+        inbox.bound();
         drop(inbox);
         self.shared.bell.notify_one();
     }
@@ -98,6 +106,21 @@ impl Drop for Desk {
     }
 }
 
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.proofs.is_empty() && self.arrivals.is_empty() && self.changes.is_empty()
+    }
+
+    /// The oldest go: the newest are the likeliest to be still wanted.
+    fn bound(&mut self) {
+        for queue in [&mut self.proofs, &mut self.arrivals] {
+            let over = queue.len().saturating_sub(INBOX_MAX);
+            queue.drain(..over);
+            self.overflown += over as u64;
+        }
+    }
+}
+
 impl Shared {
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         // Nothing in here can panic half-way, so a poisoned inbox is still whole.
@@ -115,8 +138,9 @@ struct Hand {
 impl Hand {
     /// Answers with what it knows, for a successor.
     fn run(mut self, mut deliver: impl FnMut(Vec<Shaken>) -> bool) -> Shaker {
-        let mut arrivals = Vec::with_capacity(SORTED_PER_LOOK);
-        while let Some(more) = self.look(&mut arrivals) {
+        let (mut proofs, mut arrivals) = (Vec::new(), Vec::with_capacity(SORTED_PER_LOOK));
+        while let Some(more) = self.look(&mut proofs, &mut arrivals) {
+            self.shaker.handle_proofs(Instant::now(), &mut proofs);
             let sockets = &self.sockets;
             self.shaker.handle_arrivals(Instant::now(), arrivals.drain(..), |path, cookie| {
                 if let Some(socket) = sockets.get(usize::from(path.socket)) {
@@ -143,17 +167,21 @@ impl Hand {
         self.shaker
     }
 
-    /// Takes over the next of what came, and all changes; waits when there is nothing else to do. Answers
-    /// whether more is waiting; `None` is the end.
-    fn look(&mut self, arrivals: &mut Vec<Arrival>) -> Option<bool> {
+    /// Takes over the next of what came, and all changes; waits when there is nothing else to do. What is left in
+    /// `proofs` has proved nothing and waits with the others. Answers whether more is waiting; `None` is the end.
+    fn look(&mut self, proofs: &mut Vec<Arrival>, arrivals: &mut Vec<Arrival>) -> Option<bool> {
         let mut inbox = self.shared.inbox();
+        inbox.arrivals.extend(proofs.drain(..));
+        inbox.bound();
         inbox.strain = self.shaker.strain(Instant::now());
         inbox.drops.clone_from(self.shaker.drops());
-        while self.shaker.is_idle() && !inbox.stop && inbox.arrivals.is_empty() && inbox.changes.is_empty() {
+        while self.shaker.is_idle() && !inbox.stop && inbox.is_empty() {
             inbox = self.shared.bell.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
         let count = inbox.arrivals.len().min(SORTED_PER_LOOK);
         arrivals.extend(inbox.arrivals.drain(..count));
+        let count = inbox.proofs.len().min(PROOFS_PER_LOOK);
+        proofs.extend(inbox.proofs.drain(..count));
         let (changes, more) = (std::mem::take(&mut inbox.changes), !inbox.arrivals.is_empty());
         let stop = inbox.stop;
         drop(inbox);

@@ -190,6 +190,24 @@ impl Shaker {
         }
     }
 
+    /// Puts who has proved his address into his lane before anybody else is sorted, and leaves the others in
+    /// `arrivals`. It costs two hashes and answers nobody, so a flood cannot bury them.
+    pub fn handle_proofs(&mut self, now: Instant, arrivals: &mut Vec<Arrival>) {
+        let loaded = self.is_loaded(now);
+        arrivals.retain(|arrival| {
+            let peer = arrival.path.peer;
+            let known = self.endpoints.contains_key(&peer);
+            // While nobody waits long, nobody's share is touched.
+            let proven = (known || loaded)
+                && self.cookies.knows_us(&arrival.message)
+                && self.cookies.is_proven(now, peer, &arrival.message);
+            if proven {
+                self.put_proven(now, arrival, known);
+            }
+            !proven
+        });
+    }
+
     /// Sorts what came in into the lanes; `reply` sends the cookies at once.
     pub fn handle_arrivals(
         &mut self,
@@ -205,21 +223,16 @@ impl Shaker {
             }
             let (known, loaded) = (self.endpoints.contains_key(&peer), self.is_loaded(now));
             let proven = (known || loaded) && self.cookies.is_proven(now, peer, &arrival.message);
-            if proven && !known && !self.shares.take(now, peer.ip()) {
-                self.drops.count(DropReason::SourceLimit);
+            if proven {
+                self.put_proven(now, &arrival, known);
                 continue;
             }
-            let lane = match (proven, known) {
-                (true, _) => &mut self.proven,
-                (false, true) => &mut self.known,
-                (false, false) => &mut self.unproven,
-            };
+            let lane = if known { &mut self.known } else { &mut self.unproven };
             let put = lane.push(now, &arrival);
             if put != Put::Kept {
                 self.drops.count(DropReason::Overload);
             }
-            let must_prove = put == Put::Refused || (loaded && !known);
-            if must_prove && !proven {
+            if put == Put::Refused || (loaded && !known) {
                 self.cookies_sent += 1;
                 reply(arrival.path, self.cookies.reply(now, peer, &arrival.message));
             }
@@ -258,6 +271,15 @@ impl Shaker {
 
     pub fn drops(&self) -> &Drops {
         &self.drops
+    }
+
+    /// Shares are of addresses that nobody knows.
+    fn put_proven(&mut self, now: Instant, arrival: &Arrival, known: bool) {
+        if !known && !self.shares.take(now, arrival.path.peer.ip()) {
+            self.drops.count(DropReason::SourceLimit);
+        } else if self.proven.push(now, arrival) != Put::Kept {
+            self.drops.count(DropReason::Overload);
+        }
     }
 
     fn next_vouched(&mut self, now: Instant) -> Option<Arrival> {

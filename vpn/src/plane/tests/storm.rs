@@ -85,6 +85,43 @@ fn attacker_under_a_flood_a_real_device_proves_its_address_and_goes_first() {
     assert_eq!(world.dropped(DropReason::BadHandshake), before, "nobody forged was computed before it");
 }
 
+/// What a flood costs to be sorted is more than there is time for; proofs are looked at first, and cost nobody a reply.
+#[test]
+fn attacker_who_has_proved_himself_is_not_buried_among_those_who_pretend_to() {
+    let mut world = World::new();
+    let mut device = seated(&mut world, 42, 7);
+    world.load();
+    let first = arrival(&mut device);
+    let cookies = world.arrive(vec![first]);
+    let mut out = [0; 256];
+    device.tunn.decapsulate(None, &cookies[0].1, &mut out);
+    let proven = arrival(&mut device);
+    let mut pretenders = forged(&world, 300);
+    pretenders.iter_mut().for_each(|arrival| arrival.message[INITIATION_LEN - 1] = 1);
+    let mut unknown = proven.clone();
+    unknown.message[120] ^= 1;
+    let mut arrivals = [pretenders, vec![unknown, proven]].concat();
+    world.shaker.handle_proofs(world.now.instant, &mut arrivals);
+    assert_eq!(arrivals.len(), 301, "they wait with the others");
+    let refused = world.dropped(DropReason::BadHandshake);
+    assert!(world.next().is_some());
+    assert_eq!(world.dropped(DropReason::BadHandshake), refused, "nobody else was computed before it");
+    assert_eq!(world.arrive(arrivals).len(), 300, "each is asked anew, and one does not know us");
+}
+
+#[test]
+fn a_proof_while_nobody_waits_costs_no_share() {
+    let mut world = World::new();
+    let mut device = seated(&mut world, 42, 7);
+    let mut message = arrival(&mut device);
+    message.message[INITIATION_LEN - 1] = 1;
+    let mut arrivals = vec![message];
+    world.shaker.handle_proofs(world.now.instant, &mut arrivals);
+    assert_eq!(arrivals.len(), 1);
+    assert!(world.arrive(arrivals).is_empty());
+    assert!(world.next().is_some(), "an old cookie's proof harms nobody");
+}
+
 #[test]
 fn attacker_a_stolen_cookie_is_worth_nothing_elsewhere() {
     let mut world = World::new();
