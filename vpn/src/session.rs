@@ -137,3 +137,56 @@ fn nonce(counter: u64) -> Nonce {
     nonce[4..].copy_from_slice(&counter.to_le_bytes());
     Nonce::assume_unique_for_key(nonce)
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// One end of a session that has sent `sent` messages; the other end has the keys the other way round.
+    fn end(seal: u8, open: u8, sent: u64) -> Session {
+        let key = |byte| Zeroizing::new([byte; 32]);
+        let (age, window) = (std::time::Duration::ZERO, (Vec::new(), 0));
+        let kept = KeptSession { local: 1, remote: 1, age, open: key(open), seal: key(seal), sent, window };
+        Session::resume(Instant::now(), kept).unwrap()
+    }
+
+    /// A nonce that comes round would give the keystream away (Reject-After-Messages).
+    #[test]
+    fn attacker_a_counter_at_its_limit_seals_and_opens_nothing_more() {
+        let (mut ours, mut theirs) = (end(1, 2, MESSAGES_MAX - 1), end(2, 1, 0));
+        let (now, mut room) = (Instant::now(), [0; 64]);
+        let len = ours.seal(now, &mut room, 5).unwrap();
+        let mut last = room;
+        assert_eq!(theirs.open(now, &mut room[..len]), Ok(16), "the last number counts");
+        assert_eq!(theirs.open(now, &mut last[..len]), Err(SessionError::Replayed));
+        assert_eq!(ours.seal(now, &mut room, 5), Err(SessionError::Ended));
+        for counter in [MESSAGES_MAX, u64::MAX - 1, u64::MAX] {
+            let mut beyond = last;
+            beyond[8..16].copy_from_slice(&counter.to_le_bytes());
+            assert_eq!(theirs.open(now, &mut beyond[..len]), Err(SessionError::Ended), "{counter}");
+        }
+    }
+
+    #[test]
+    fn attacker_a_forged_counter_moves_no_window() {
+        let (mut ours, mut theirs) = (end(1, 2, 0), end(2, 1, 0));
+        let (now, mut room) = (Instant::now(), [0; 64]);
+        let len = ours.seal(now, &mut room, 5).unwrap();
+        let mut forged = room;
+        forged[8..16].copy_from_slice(&1_000_000u64.to_le_bytes());
+        assert_eq!(theirs.open(now, &mut forged[..len]), Err(SessionError::Forged));
+        assert_eq!(theirs.open(now, &mut room[..len]), Ok(16));
+        assert_eq!(theirs.open(now, &mut [0; 8]), Err(SessionError::Forged), "shorter than its header");
+    }
+
+    #[test]
+    fn room_that_is_too_small_is_refused_and_no_number_is_spent() {
+        let mut ours = end(1, 2, 0);
+        for len in [0, DATA_HEADER, DATA_OVERHEAD + 15] {
+            assert_eq!(ours.seal(Instant::now(), &mut [0; 64][..len], 5), Err(SessionError::Ended));
+        }
+        assert_eq!(ours.keep(Instant::now()).sent, 0);
+    }
+}

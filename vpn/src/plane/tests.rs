@@ -16,6 +16,7 @@ use crate::protocol::{INITIATION_LEN, SESSION_LIFETIME};
 use crate::shaker::{SEAT_EVERY, Shaker, Step};
 use crate::slot::Series;
 
+mod clocks;
 mod roaming;
 mod storm;
 mod succession;
