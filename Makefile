@@ -9,7 +9,7 @@ export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-test
+.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-run image-test
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -24,8 +24,9 @@ help:
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
 	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
-	@echo 'make image  Debian 13 + our program -> a root that nobody can write, with its tree of hashes; as root'
-	@echo 'make image-test  that root under a real systemd: units, tunnel, wall, SSH, commit-confirm, a power cut'
+	@echo 'make image  Debian 13 + our program -> ./target/image/mimamori.raw, a disk that boots; as root'
+	@echo 'make image-run   boots it in an emulated machine, joins one tunnel, prints the SSH line'
+	@echo 'make image-test  its root under a real systemd, its disk in an emulated machine, two builds compared'
 	@echo 'make deps   installs missing Debian packages, and no others'
 
 deps:
@@ -81,17 +82,32 @@ bench-vpn: deps
 	@cargo build --locked --release -p vpn --example devices
 	@$(SUDO) env CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/bench-vpn
 
-# Debian's packages are downloaded once for each list of them (image/src/base.rs) and kept beside the target.
-IMAGE := $(CARGO_TARGET_DIR)/image
+# Debian's packages are downloaded once for each list of them (image/src/base.rs); the key that signs is made once.
+# Both are kept beside the target, the image lies in ./target/image.
+IMAGE := $(CURDIR)/target/image
+IMAGE_KEPT := $(CARGO_TARGET_DIR)/image
 image: deps
 	@IMAGE=1 tests/setup/deps
 	@cargo build --locked --release -p appliance --bin mimamori
-	@cargo build --locked -p image
-	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" "$(IMAGE)/base" "$(IMAGE)"
+	@cargo build --locked -p image --bin image
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" "$(IMAGE_KEPT)/base" "$(IMAGE)"
 
+# Its disk in an emulated machine, with a realm, one device and SSH on 127.0.0.1:2222; Ctrl-C ends it.
+image-run:
+	@[ -s "$(IMAGE)/mimamori.raw" ] || $(MAKE) --no-print-directory image
+	@cargo build --locked --workspace --bins
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" run "$(IMAGE)"
+
+# A second build elsewhere, under another umask and time zone, must give the same bytes before it is signed.
 image-test: image
 	@cargo build --locked --workspace --bins
-	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" "$(IMAGE)/root"
+	@echo 'the root under a real systemd'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" inspect "$(IMAGE)"
+	@echo 'the disk in an emulated machine'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" boot "$(IMAGE)"
+	@umask 077; $(SUDO) env TZ=Asia/Tokyo "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" \
+	  "$(IMAGE_KEPT)/base" "$(IMAGE_KEPT)/again" >/dev/null
+	@for part in root.erofs root.verity mimamori.unsigned.efi packages.lock sbom.cdx.json; do \
+	  $(SUDO) cmp "$(IMAGE)/$$part" "$(IMAGE_KEPT)/again/$$part" || exit 1; done; echo '  holds  two builds are the same, byte for byte'
+	@$(SUDO) rm -rf "$(IMAGE_KEPT)/again"
 
 # Namespaces, processes and folders of a run that was killed with SIGKILL.
 clean-leftovers:

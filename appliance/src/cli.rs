@@ -42,6 +42,7 @@ pub mod keys; // edge: files, randomness
 pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl
+pub mod first; // edge: files, the stick, systemctl
 pub mod machine; // edge: through `applied`
 pub mod line;
 pub mod shell; // edge: the terminal

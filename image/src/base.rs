@@ -6,7 +6,7 @@ pub const SUITE: &str = "trixie";
 pub const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Each with its reason; their dependencies come with them, recommendations do not.
-pub const PACKAGES: [&str; 12] = [
+pub const PACKAGES: [&str; 15] = [
     "systemd",                 // the supervisor
     "systemd-sysv",            // /sbin/init
     "udev",                    // disks and links get their names
@@ -19,6 +19,9 @@ pub const PACKAGES: [&str; 12] = [
     "cryptsetup-bin",          // the data partition
     "linux-image-cloud-amd64", // virtual machines and no firmware blobs
     "busybox-static",          // the small initrd
+    "systemd-repart",          // the other slot and the data partition, at first boot
+    "e2fsprogs",               // the data partition's file system
+    "systemd-boot-efi",        // loader and stub; taken out of the root, onto the boot partition
 ];
 
 /// Not on the disk in the first place.
@@ -26,7 +29,7 @@ pub const EXCLUDED: [&str; 5] =
     ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/bug/*"];
 
 /// Needed to make the root, or by nobody, or dangerous: gone from it. Below the root; folders whole.
-pub const REMOVED: [&str; 33] = [
+pub const REMOVED: [&str; 36] = [
     // Keys are made on the machine, never shipped.
     "etc/ssh/ssh_host_rsa_key",
     "etc/ssh/ssh_host_rsa_key.pub",
@@ -58,6 +61,11 @@ pub const REMOVED: [&str; 33] = [
     // Files are not carried over SSH.
     "usr/lib/openssh/sftp-server",
     "usr/lib/openssh/ssh-keysign",
+    // Of the boot partition, not of the root.
+    "usr/lib/systemd/boot",
+    "usr/bin/busybox",
+    // The list is kept (`tree`), its place lies below the data partition.
+    "var/lib/dpkg",
     "etc/init.d",
     "etc/cron.daily",
     "var/lib/apt",
@@ -67,8 +75,9 @@ pub const REMOVED: [&str; 33] = [
 ];
 
 /// Units that would start and that nobody needs.
-pub const MASKED: [&str; 16] = [
+pub const MASKED: [&str; 17] = [
     "getty@.service",
+    "getty-static.service",
     "console-getty.service",
     "container-getty@.service",
     "serial-getty@.service",

@@ -10,8 +10,15 @@ pub mod outside;
 pub mod render; // edge: writes the rendered files
 pub mod base;
 pub mod plain;
+pub mod layout;
+pub mod sbom;
+mod cpio;
+pub mod uki;
+pub mod tools; // edge: processes
+pub mod initrd; // edge: files of the root, programs of Debian
 pub mod tree; // edge: programs of Debian, files
 pub mod seal; // edge: programs of Debian, files
+pub mod disk; // edge: programs of Debian, files
 
 pub use outside::Outside;
 pub use render::{Form, Rendered, files, write};

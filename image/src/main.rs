@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use image::Form;
-use image::tree::BuildError;
+use image::tools::BuildError;
 
 fn main() -> ExitCode {
     let mut err = std::io::stderr();
@@ -52,9 +52,15 @@ fn main() -> ExitCode {
 fn build(binary: &Path, cache: &Path, out: &Path) -> Result<String, BuildError> {
     let root = image::tree::make(binary, cache, out)?;
     let sealed = image::seal::seal(&root, out)?;
+    let booted = image::disk::make(&sealed, &cache.join("keys"), out)?;
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len() >> 20);
-    let (erofs, verity) = (size(&sealed.erofs), size(&sealed.verity));
-    Ok(format!("{}\nroot {erofs} MiB + verity {verity} MiB, root hash {}", root.display(), sealed.root_hash))
+    let (erofs, verity, kernel) = (size(&sealed.erofs), size(&sealed.verity), size(&booted.kernel));
+    Ok(format!(
+        "{}: {} MB (root {erofs} MiB, verity {verity} MiB, kernel with initrd {kernel} MiB)\nroot hash {}",
+        booted.raw.display(),
+        booted.size / 1_000_000,
+        sealed.root_hash
+    ))
 }
 
 fn wanted(words: &[OsString]) -> Option<(&Path, Form, Option<&Path>)> {

@@ -11,6 +11,7 @@ const OPERATOR: &str = "mm-operator";
 const UNITS: &str = "usr/lib/systemd/system";
 pub const WALL_UNIT: &str = "mimamori-wall.service";
 pub const CONFIG_UNIT: &str = "mimamori-config.service";
+pub const FIRST_UNIT: &str = "mimamori-first.service";
 pub const HOST_KEY_UNIT: &str = "mimamori-host-key.service";
 
 pub fn files() -> Vec<Rendered> {
@@ -23,6 +24,8 @@ pub fn files() -> Vec<Rendered> {
         file(&format!("{UNITS}/{CONFIG_UNIT}"), config_watch()),
         file(&format!("{UNITS}/mimamori-config.socket"), config_socket()),
         file(&format!("{UNITS}/mimamori-config@.service"), config_answer()),
+        file(&format!("{UNITS}/{FIRST_UNIT}"), first()),
+        file(&format!("{UNITS}/run-stick.mount"), STICK.to_owned()),
         file(&format!("{UNITS}/systemd-networkd.service.d/50-wall.conf"), behind_the_wall()),
         file(&format!("{UNITS}/{TARGET}.d/50-wall.conf"), behind_the_wall()),
         file(&format!("{UNITS}/ssh.service.d/50-mimamori.conf"), sshd_unit()),
@@ -146,6 +149,27 @@ fn config_answer() -> String {
     )
 }
 
+/// The stick of the first boot: what stands on it belongs to root, and nothing of it is executed.
+const STICK: &str = "[Unit]\nDescription=mimamori: the stick of the first boot\n\n\
+    [Mount]\nWhat=/dev/disk/by-label/MIMAMORI\nWhere=/run/stick\nType=vfat\n\
+    Options=umask=0077,nosuid,nodev,noexec,nosymfollow,utf8=1\n";
+
+/// What makes a realm of a blank machine. It writes the rooms' folders and gives them away, and nothing else.
+fn first() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: a blank machine waits for its realm\n\
+         Wants={HOST_KEY_UNIT}\nAfter={WALL_UNIT} {HOST_KEY_UNIT}\nRequiresMountsFor=/var/lib\n\n\
+         [Service]\nType=exec\nExecStart={BINARY} machine first\nStandardOutput=journal\nStandardError=journal+console\n\
+         Environment=LANG=en_US.UTF-8\nRestart=on-failure\nRestartSec=30\n\
+         CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE\nNoNewPrivileges=yes\nProtectHome=yes\nPrivateTmp=yes\n\
+         ProtectKernelTunables=yes\nProtectKernelModules=yes\nProtectKernelLogs=yes\nProtectControlGroups=yes\nProtectClock=yes\n\
+         ProtectHostname=yes\nPrivateNetwork=yes\nLockPersonality=yes\nMemoryDenyWriteExecute=yes\nRestrictRealtime=yes\n\
+         RestrictSUIDSGID=yes\nRestrictNamespaces=yes\nRestrictAddressFamilies=AF_UNIX\nSystemCallArchitectures=native\n\
+         SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM\nUMask=0077\n\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    )
+}
+
 /// No wall, no network.
 fn behind_the_wall() -> String {
     format!("[Unit]\nRequires={WALL_UNIT}\nAfter={WALL_UNIT}\n")
@@ -187,7 +211,7 @@ fn network() -> String {
 
 fn preset() -> String {
     format!(
-        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable mimamori-config.socket\nenable {TARGET}\nenable ssh.service\n\
+        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable {TARGET}\nenable ssh.service\n\
          enable systemd-networkd.service\nenable systemd-timesyncd.service\ndisable *\n"
     )
 }

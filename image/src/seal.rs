@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tree::{BuildError, EPOCH, at, run};
+use crate::tools::{BuildError, at, run};
+use crate::tree::EPOCH;
 
 /// Fixed, so that builds can be compared; they name nothing secret.
 const UUID: &str = "6d696d61-6d6f-7269-a000-000000000001";

@@ -3,45 +3,38 @@
 //! `mmdebstrap`, `tar`, `strip` and systemd's own tools; nothing of the root is ever executed.
 
 use std::fs::{self, Permissions};
-use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use appliance::machine;
 
-use crate::render::{Form, RenderError};
-use crate::{base, plain, render};
+use crate::render::Form;
+use crate::tools::{BuildError, at, run};
+use crate::{base, initrd, layout, plain, render, sbom};
 
 /// Nothing may keep more rights than it was started with: 06000 in a mode.
 const SET_ID: u32 = 0o6000;
 /// Every file of the image has one time: builds differ in nothing but their inputs.
 pub const EPOCH: i64 = 1_767_225_600;
 
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error(transparent)]
-    Render(#[from] RenderError),
-    #[error("{0} is not installed: apt-get install {1}")]
-    Missing(&'static str, &'static str),
-    #[error("{program} failed: {why}")]
-    Program { program: String, why: String },
-    #[error("{path}: {source}")]
-    File { path: PathBuf, source: io::Error },
-    #[error("the image is made as root: its files belong to many users")]
-    NotRoot,
-    #[error("{0} would keep more rights than it was started with; take its package or the file out")]
-    SetId(PathBuf),
-}
-
 /// Programs, and Debian's packages that bring them.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 15] = [
     ("mmdebstrap", "mmdebstrap"),
     ("strip", "binutils"),
     ("systemd-sysusers", "systemd"),
     ("mkfs.erofs", "erofs-utils"),
     ("veritysetup", "cryptsetup-bin"),
     ("tar", "tar"),
+    ("objdump", "binutils"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+    ("openssl", "openssl"),
+    ("sbsign", "sbsigntool"),
+    ("sfdisk", "fdisk"),
+    ("mkfs.fat", "dosfstools"),
+    ("mmd", "mtools"),
+    ("mcopy", "mtools"),
 ];
 
 /// Makes `out`/root anew from the base kept in `cache` and the program at `binary`.
@@ -63,15 +56,19 @@ pub fn make(binary: &Path, cache: &Path, out: &Path) -> Result<PathBuf, BuildErr
     }
     users(&root)?;
     links(&root)?;
+    partitions(&root)?;
+    packages(&root, out)?;
     remove(&root)?;
     no_set_id(&root)?;
     Ok(root)
 }
 
 fn ready() -> Result<(), BuildError> {
-    if !rustix_is_root() {
+    if !rustix::process::geteuid().is_root() {
         return Err(BuildError::NotRoot);
     }
+    // Whatever the builder's own: what we write is for everybody to read, or says otherwise.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     for (tool, package) in TOOLS {
         let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
             .iter()
@@ -81,10 +78,6 @@ fn ready() -> Result<(), BuildError> {
         }
     }
     Ok(())
-}
-
-fn rustix_is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Once for each list of packages; written beside and renamed, so that a half of it is never taken for it.
@@ -111,7 +104,7 @@ fn download(cache: &Path) -> Result<PathBuf, BuildError> {
     Ok(base)
 }
 
-/// Kernel and modules: what the boot chain takes lies beside the root, not in it.
+/// Kernel, loader, initrd: what the boot chain takes lies beside the root, not in it.
 fn boot(root: &Path, out: &Path) -> Result<(), BuildError> {
     let folder = root.join("boot");
     for entry in fs::read_dir(&folder).map_err(at(&folder))? {
@@ -122,7 +115,34 @@ fn boot(root: &Path, out: &Path) -> Result<(), BuildError> {
             fs::copy(&path, &to).map_err(at(&to))?;
         }
     }
-    Ok(())
+    let folder = root.join("usr/lib/systemd/boot/efi");
+    for (from, to) in [("linuxx64.efi.stub", "stub.efi"), ("systemd-bootx64.efi", "systemd-boot.efi")] {
+        let from = folder.join(from);
+        fs::copy(&from, out.join(to)).map_err(at(&from))?;
+    }
+    let made = out.join("initrd.cpio");
+    fs::write(&made, initrd::make(root)?).map_err(at(&made))?;
+    run(Command::new("zstd")
+        .args(["-q", "-f", "-T1", "-15"])
+        .arg(&made)
+        .arg("-o")
+        .arg(out.join("initrd.zst")))?;
+    fs::remove_file(&made).map_err(at(&made))
+}
+
+/// What the first boot adds to the disk, and where the data is found then. A container has neither.
+fn partitions(root: &Path) -> Result<(), BuildError> {
+    for (name, text) in layout::definitions() {
+        put(&root.join("usr/lib/repart.d").join(name), &text)?;
+    }
+    put(
+        &root.join("etc/fstab"),
+        &format!(
+            "PARTLABEL={} /var ext4 nosuid,nodev,noexec,x-systemd.requires=systemd-repart.service,\
+             x-systemd.device-timeout=120 0 2\n",
+            layout::DATA_LABEL
+        ),
+    )
 }
 
 /// The program, without what only a debugger reads, under its two names.
@@ -162,9 +182,7 @@ fn links(root: &Path) -> Result<(), BuildError> {
         link("/dev/null", &units.join(unit))?;
     }
     run(Command::new("systemctl").arg(format!("--root={}", root.display())).args(["--quiet", "preset-all"]))?;
-    for (path, text) in
-        [("etc/machine-id", "uninitialized\n"), ("etc/hostname", "mimamori\n"), ("etc/fstab", "")]
-    {
+    for (path, text) in [("etc/machine-id", "uninitialized\n"), ("etc/hostname", "mimamori\n")] {
         put(&root.join(path), text)?;
     }
     Ok(())
@@ -183,12 +201,17 @@ fn remove(root: &Path) -> Result<(), BuildError> {
         let folder = root.join(folder);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
     }
-    // Nobody reads a package's scripts again; which packages there are stands in `status`.
-    let info = root.join("var/lib/dpkg/info");
-    if info.exists() {
-        fs::remove_dir_all(&info).map_err(at(&info))?;
-    }
     Ok(())
+}
+
+/// Which packages there are: of the machine for whoever asks it, and beside the image as a lock and a bill of materials.
+fn packages(root: &Path, out: &Path) -> Result<(), BuildError> {
+    let status = root.join("var/lib/dpkg/status");
+    let text = fs::read_to_string(&status).map_err(at(&status))?;
+    let lock = sbom::lock(&text);
+    put(&root.join("usr/share/mimamori/packages.lock"), &lock)?;
+    put(&out.join("packages.lock"), &lock)?;
+    put(&out.join("sbom.cdx.json"), &sbom::bill(&text, include_str!("../../Cargo.lock")))
 }
 
 /// Bits that mount, ssh-agent and others came with are taken away: nobody here needs them.
@@ -225,21 +248,4 @@ fn put(path: &Path, text: &str) -> Result<(), BuildError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
     }
     fs::write(path, text).map_err(at(path))
-}
-
-/// To its end; what it said is the reason when it fails.
-pub(crate) fn run(command: &mut Command) -> Result<String, BuildError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |why: String| BuildError::Program { program: program.clone(), why };
-    let done = command.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
-    }
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    let last: Vec<&str> = said.lines().rev().take(12).collect();
-    Err(failed(last.into_iter().rev().collect::<Vec<_>>().join("\n")))
-}
-
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> BuildError + use<'_> {
-    move |source| BuildError::File { path: path.to_owned(), source }
 }

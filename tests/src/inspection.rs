@@ -2,7 +2,7 @@
 //! Reads like the runbook: blank machine, realm, units, tunnel, wall, SSH, a power cut.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use appliance::machine as places;
 use appliance::process::{Name, TABLE, process};
 
 use crate::device::{Device, Handover, Sheet};
+use crate::engineer::Engineer;
 use crate::fault::{Fault, Told};
 use crate::holds;
 use crate::http::Request;
 use crate::machine::Machine;
-use crate::net::{APPLIANCE_OUTER, Namespace};
+use crate::net::APPLIANCE_OUTER;
 use crate::shell::{self, PATIENCE};
 use crate::world::{OFFICE_SLOT, World, ZONE};
 
@@ -57,7 +58,7 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step("each room's jail holds whole: Landlock, system calls, capabilities");
         root_is_read_only(&machine)?;
         step("the root cannot be written");
-        let device = tunnel(world, &machine)?;
+        let device = tunnel(world, &machine.data().join("lib/mimamori-output"))?;
         step(
             "an independent WireGuard client claims its certificate through the tunnel, and is admitted over mutual TLS",
         );
@@ -109,59 +110,6 @@ fn blank(world: &World, machine: &Machine) -> Told<()> {
     }
     let _ = world;
     Ok(())
-}
-
-/// The authority of the engineers, at home; the machine knows its public key.
-struct Engineer {
-    folder: PathBuf,
-}
-
-impl Engineer {
-    fn new(world: &World) -> Told<Self> {
-        let folder = world.folder.join("engineer");
-        std::fs::create_dir_all(&folder)?;
-        let engineer = Self { folder };
-        for name in ["ca", "other-ca", "key"] {
-            let mut make = Command::new("ssh-keygen");
-            make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(engineer.folder.join(name));
-            shell::run(make)?.ok("ssh-keygen")?;
-        }
-        engineer.certify("good", "ca", "operator", "+8h")?;
-        engineer.certify("late", "ca", "operator", "-2h:-1h")?;
-        engineer.certify("stranger", "other-ca", "operator", "+8h")?;
-        engineer.certify("clerk", "ca", "clerk", "+8h")?;
-        Ok(engineer)
-    }
-
-    fn certify(&self, name: &str, authority: &str, principal: &str, valid: &str) -> Told<()> {
-        for (from, to) in [("key", name.to_owned()), ("key.pub", format!("{name}.pub"))] {
-            std::fs::copy(self.folder.join(from), self.folder.join(to))?;
-        }
-        let mut sign = Command::new("ssh-keygen");
-        sign.args(["-q", "-s"]).arg(self.folder.join(authority));
-        sign.args(["-I", &format!("test-{name}"), "-n", principal, "-V", valid])
-            .arg(self.folder.join(format!("{name}.pub")));
-        shell::run(sign)?.ok("ssh-keygen -s")?;
-        Ok(())
-    }
-
-    /// OpenSSH from a place outside; the machine's key is taken as it comes.
-    fn ssh(&self, from: &Namespace, with: &str, words: &[&str]) -> Told<shell::Finished> {
-        let mut ssh = from.command("ssh");
-        ssh.args([
-            "-F",
-            "none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "ConnectTimeout=20",
-        ]);
-        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
-        ssh.arg("-i").arg(self.folder.join(with)).args(words);
-        shell::run(ssh)
-    }
 }
 
 fn realm(world: &World, machine: &Machine, engineer: &Engineer) -> Told<()> {
@@ -292,8 +240,7 @@ fn root_is_read_only(machine: &Machine) -> Told<()> {
 }
 
 /// The secretariat's own device, from the bundle that `init` left on the machine.
-fn tunnel(world: &mut World, machine: &Machine) -> Told<Device> {
-    let output = machine.data().join("lib/mimamori-output");
+pub fn tunnel(world: &mut World, output: &Path) -> Told<Device> {
     let handover = Handover {
         bundle: output.join("bundles").join(OFFICE_SLOT),
         sheet: Sheet::read(&output.join("sheets").join(format!("{OFFICE_SLOT}.txt")))?,
@@ -315,7 +262,7 @@ fn tunnel(world: &mut World, machine: &Machine) -> Told<Device> {
 }
 
 /// The sign-in page of the consoles: behind tunnel and certificate.
-fn admitted(device: &Device) -> Told<()> {
+pub fn admitted(device: &Device) -> Told<()> {
     shell::until("the gateway to admit the device", PATIENCE * 2, || {
         let answer = device.send(Request::get(device.url("office", "/sign-in")))?;
         Ok((answer.status == 200).then_some(()))
@@ -396,32 +343,6 @@ fn ssh(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
     let log = machine.ok(&["journalctl", "--no-pager", "-b", "-o", "cat", "-u", "ssh.service"])?;
     holds!(log.contains("test-good"), "the journal does not say whose certificate it was");
     Ok(())
-}
-
-impl Engineer {
-    fn config(&self, device: &Device, line: &str) -> Told<String> {
-        let host = format!("mm-operator@{APPLIANCE_OUTER}");
-        Ok(self.ssh(&device.space, "good", &[&host, line])?.ok(line)?.text())
-    }
-
-    /// The text travels on standard input; nothing is a file over there.
-    fn commit(&self, device: &Device, text: &str, words: &str) -> Told<shell::Finished> {
-        let mut ssh = device.space.command("ssh");
-        ssh.args([
-            "-F",
-            "none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "ConnectTimeout=20",
-        ]);
-        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
-        ssh.arg("-i").arg(self.folder.join("good"));
-        ssh.arg(format!("mm-operator@{APPLIANCE_OUTER}")).arg(format!("config commit - {words}"));
-        shell::run_with(ssh, text.as_bytes())
-    }
 }
 
 /// Commits over SSH: one that is broken, one that shuts everybody out, one that is confirmed.

@@ -38,6 +38,9 @@ pub mod separation; // edge: each process killed in the middle
 pub mod stay; // edge, border: the appliance stays, stay.json
 pub mod story; // edge: s1 to s8
 pub mod machine; // edge: the image's root under a real systemd
+pub mod engineer; // edge: SSH keys, ssh
 pub mod inspection; // edge: what a machine must do
+pub mod vm; // edge: the image's disk in an emulated machine
+pub mod booting; // edge: what the disk must do
 
 pub use fault::{Fault, Told};

@@ -10,6 +10,9 @@ pub enum MachineCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// 領域のない機械が媒体を待ち、領域を作る（systemdのunitから） / a blank machine becomes a realm from a stick (its unit)
+    #[command(hide = true)]
+    First,
     /// 技術者の config を受ける（systemdのunitから） / hear one `config` of the engineer (from its unit)
     #[command(hide = true)]
     Answer,

@@ -7,13 +7,17 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, realm};
+use super::{config, first, realm};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
 
 pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, Failure> {
-    let MachineCommand::Apply { dry_run } = command else { return config::answer(path) };
+    let dry_run = match command {
+        MachineCommand::Apply { dry_run } => dry_run,
+        MachineCommand::Answer => return config::answer(path),
+        MachineCommand::First => return first::first(out),
+    };
     // A blank machine has none yet; one that cannot be read is a fault.
     let config = path.exists().then(|| realm::config(path)).transpose()?;
     let rules = wall::rules(config.as_ref());

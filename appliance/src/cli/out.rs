@@ -66,6 +66,11 @@ impl Out {
         }
     }
 
+    /// A step of a service, for its journal and its console.
+    pub fn told(&self, ja: &str, en: &str) {
+        stderr(&format!("{}\n", self.pick(ja, en)));
+    }
+
     /// A failure: cause and remedy to stderr; with `-o json` also as JSON to stdout.
     pub fn failure(&self, failure: &Failure) {
         stderr(&failure.text(self.language, ink(std::io::stderr().is_terminal())));

@@ -1,20 +1,38 @@
-//! `make image-test`, the quick tier: the image's root under a real systemd. Every unit up or the build fails;
-//! a tunnel by an independent client, HTTPS through it, a port that nobody opened, the engineer's SSH.
-//! `machine ROOT`: each step is printed as it holds; the first that does not ends it. Needs root.
+//! `make image-test` and `make image-run`. `machine inspect OUT`: the image's root under a real systemd, quick;
+//! `machine boot OUT`: its disk in an emulated machine; `machine run OUT`: the same, and it stays. OUT is where
+//! `image build` wrote. Each step is printed as it holds; the first that does not ends it. Needs root.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use tests::Told;
-use tests::inspection;
+use tests::net::{APPLIANCE_OUTER, Namespace};
 use tests::world::{Tools, World};
+use tests::{Told, booting, inspection, shell};
+
+/// Where the machine's SSH is heard on this one.
+const HERE: &str = "127.0.0.1:2222";
 
 fn main() -> ExitCode {
-    let Some(root) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        say("usage: machine ROOT (the folder that `image build` made)");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [verb, out] = words.as_slice() else {
+        say("usage: machine inspect|boot|run OUT (the folder that `image build` made)");
         return ExitCode::from(2);
     };
-    match play(&root) {
+    let out = PathBuf::from(out);
+    let mut held = |step: &str| say(&format!("  holds  {step}"));
+    let told = match verb.as_str() {
+        "inspect" => world().and_then(|mut world| inspection::play(&mut world, &out.join("root"), &mut held)),
+        "boot" => world().and_then(|mut world| booting::play(&mut world, &out, &mut held)),
+        "run" => world().and_then(|mut world| stay(&mut world, &out)),
+        _ => {
+            say("usage: machine inspect|boot|run OUT");
+            return ExitCode::from(2);
+        }
+    };
+    match told {
         Ok(steps) => {
             say(&format!("{steps} steps held"));
             ExitCode::SUCCESS
@@ -26,10 +44,55 @@ fn main() -> ExitCode {
     }
 }
 
-fn play(root: &Path) -> Told<usize> {
+fn world() -> Told<World> {
     let own = std::env::current_exe()?;
-    let mut world = World::raise(&Tools::beside(&own.with_file_name("demo"))?)?;
-    inspection::play(&mut world, root, &mut |step| say(&format!("  holds  {step}")))
+    World::raise(&Tools::beside(&own.with_file_name("demo"))?)
+}
+
+/// Until somebody ends it.
+fn stay(world: &mut World, out: &Path) -> Told<usize> {
+    let up = booting::raise(world, out)?;
+    let listener = TcpListener::bind(HERE)?;
+    let space = up.device.space.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let space = space.clone();
+            std::thread::spawn(move || carry(stream, &space));
+        }
+    });
+    say(&format!(
+        "the machine is up; {} is admitted through its tunnel (handshake at {})\n\
+         ssh -p 2222 -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -i {} mm-operator@127.0.0.1\n\
+         Ctrl-C ends it",
+        up.device.slot,
+        up.device.last_handshake()?,
+        up.engineer.folder.join("good").display()
+    ));
+    shell::linger();
+    while !shell::interrupted() {
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+    Ok(2)
+}
+
+/// A connection here is one from the engineer's place there.
+fn carry(here: TcpStream, space: &Namespace) {
+    let ssh = SocketAddr::from((APPLIANCE_OUTER, 22));
+    let Ok(there) = space.connect(ssh, Duration::from_secs(20)) else { return };
+    let (Ok(a), Ok(b)) = (here.try_clone(), there.try_clone()) else { return };
+    let back = std::thread::spawn(move || pass(b, here));
+    pass(a, there);
+    let _ = back.join();
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    let mut bytes = [0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
 }
 
 #[allow(clippy::print_stdout)] // it is a command line

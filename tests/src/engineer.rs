@@ -1,0 +1,90 @@
+//! The engineer: an SSH authority at home, a key, and certificates of every kind that somebody may try.
+//! Owns a folder of keys.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::device::Device;
+use crate::fault::Told;
+use crate::net::{APPLIANCE_OUTER, Namespace};
+use crate::shell;
+use crate::world::World;
+
+/// The authority of the engineers, at home; the machine knows its public key.
+pub struct Engineer {
+    pub folder: PathBuf,
+}
+
+impl Engineer {
+    pub fn new(world: &World) -> Told<Self> {
+        let folder = world.folder.join("engineer");
+        std::fs::create_dir_all(&folder)?;
+        let engineer = Self { folder };
+        for name in ["ca", "other-ca", "key"] {
+            let mut make = Command::new("ssh-keygen");
+            make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(engineer.folder.join(name));
+            shell::run(make)?.ok("ssh-keygen")?;
+        }
+        engineer.certify("good", "ca", "operator", "+8h")?;
+        engineer.certify("late", "ca", "operator", "-2h:-1h")?;
+        engineer.certify("stranger", "other-ca", "operator", "+8h")?;
+        engineer.certify("clerk", "ca", "clerk", "+8h")?;
+        Ok(engineer)
+    }
+
+    fn certify(&self, name: &str, authority: &str, principal: &str, valid: &str) -> Told<()> {
+        for (from, to) in [("key", name.to_owned()), ("key.pub", format!("{name}.pub"))] {
+            std::fs::copy(self.folder.join(from), self.folder.join(to))?;
+        }
+        let mut sign = Command::new("ssh-keygen");
+        sign.args(["-q", "-s"]).arg(self.folder.join(authority));
+        sign.args(["-I", &format!("test-{name}"), "-n", principal, "-V", valid])
+            .arg(self.folder.join(format!("{name}.pub")));
+        shell::run(sign)?.ok("ssh-keygen -s")?;
+        Ok(())
+    }
+
+    /// OpenSSH from a place outside; the machine's key is taken as it comes.
+    pub fn ssh(&self, from: &Namespace, with: &str, words: &[&str]) -> Told<shell::Finished> {
+        let mut ssh = from.command("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "ConnectTimeout=20",
+        ]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
+        ssh.arg("-i").arg(self.folder.join(with)).args(words);
+        shell::run(ssh)
+    }
+}
+
+impl Engineer {
+    pub fn config(&self, device: &Device, line: &str) -> Told<String> {
+        let host = format!("mm-operator@{APPLIANCE_OUTER}");
+        Ok(self.ssh(&device.space, "good", &[&host, line])?.ok(line)?.text())
+    }
+
+    /// The text travels on standard input; nothing is a file over there.
+    pub fn commit(&self, device: &Device, text: &str, words: &str) -> Told<shell::Finished> {
+        let mut ssh = device.space.command("ssh");
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "ConnectTimeout=20",
+        ]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
+        ssh.arg("-i").arg(self.folder.join("good"));
+        ssh.arg(format!("mm-operator@{APPLIANCE_OUTER}")).arg(format!("config commit - {words}"));
+        shell::run_with(ssh, text.as_bytes())
+    }
+}

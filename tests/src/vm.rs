@@ -1,0 +1,238 @@
+//! The image's disk in an emulated machine (QEMU without hardware help): firmware, loader, signed kernel, sealed root.
+//! It stands in the appliance's network by a bridge. Owns the emulator and copies of disk and stick; ends all of them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::fault::{Fault, Told, While};
+use crate::net::{APPLIANCE_OUTER, Namespace};
+use crate::shell;
+
+/// A quarter of a minute on an idle machine; reaching this means that it never comes up.
+pub const BOOT: Duration = Duration::from_secs(900);
+/// Room for the other slot and the data; the file is sparse.
+const DISK: u64 = 4 << 30;
+const STICK: u64 = 16 << 20;
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const NETWORK: &str = "[Match]\nType=ether\n\n[Network]\nAddress=192.0.2.1/24\nLinkLocalAddressing=no\n\
+    IPv6AcceptRA=no\n\n[Route]\nDestination=198.51.100.0/24\nGateway=192.0.2.254\n";
+
+/// What a machine keeps when its power is cut.
+pub struct Drives {
+    folder: PathBuf,
+    pub disk: PathBuf,
+    pub stick: PathBuf,
+}
+
+impl Drives {
+    /// Copies: the image itself is never written.
+    pub fn of(raw: &Path, folder: &Path) -> Told<Self> {
+        fs::create_dir_all(folder)?;
+        let (disk, stick) = (folder.join("disk.raw"), folder.join("stick.img"));
+        let mut copy = Command::new("cp");
+        shell::run({
+            copy.arg("--sparse=always").arg(raw).arg(&disk);
+            copy
+        })?
+        .ok("copying the disk")?;
+        OpenOptions::new().write(true).open(&disk)?.set_len(DISK)?;
+        fs::copy(VARIABLES, folder.join("vars.fd"))
+            .while_(|| format!("copying {VARIABLES}: apt-get install ovmf"))?;
+        Ok(Self { folder: folder.to_owned(), disk, stick })
+    }
+
+    /// The association's stick.
+    pub fn write_stick(&self, wishes: &str, authority: &Path) -> Told<()> {
+        File::create(&self.stick)?.set_len(STICK)?;
+        let mut make = Command::new("mkfs.fat");
+        make.args(["-n", "MIMAMORI"]).arg(&self.stick);
+        shell::run(make)?.ok("mkfs.fat")?;
+        let texts = self.folder.join("texts");
+        fs::create_dir_all(texts.join("network"))?;
+        fs::write(texts.join("first.toml"), wishes)?;
+        fs::write(texts.join("network/10-wan.network"), NETWORK)?;
+        fs::copy(authority, texts.join("user-ca.pub"))?;
+        let mut copy = Command::new("mcopy");
+        copy.arg("-s").arg("-i").arg(&self.stick);
+        copy.args(["first.toml", "network", "user-ca.pub"].map(|name| texts.join(name))).arg("::/");
+        shell::run(copy)?.ok("mcopy")?;
+        Ok(())
+    }
+
+    /// Everything that the machine left on the stick, in a folder here.
+    pub fn read_stick(&self) -> Told<PathBuf> {
+        let to = self.folder.join("from-stick");
+        fs::create_dir_all(&to)?;
+        let mut copy = Command::new("mcopy");
+        copy.args(["-s", "-n", "-i"]).arg(&self.stick).arg("::/*").arg(&to);
+        shell::run(copy)?.ok("mcopy")?;
+        Ok(to)
+    }
+
+    /// Names of the partitions, with the first byte and the length of each.
+    pub fn partitions(&self) -> Told<Vec<(String, u64, u64)>> {
+        let mut list = Command::new("sfdisk");
+        list.arg("--json").arg(&self.disk);
+        let text = shell::run(list)?.ok("sfdisk")?.text();
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| Fault::new(e.to_string()))?;
+        let rows = value["partitiontable"]["partitions"].as_array().cloned().unwrap_or_default();
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let bytes = |key: &str| row[key].as_u64().unwrap_or_default() * 512;
+                (row["name"].as_str().unwrap_or_default().to_owned(), bytes("start"), bytes("size"))
+            })
+            .collect())
+    }
+
+    /// The first partition whose name begins so.
+    pub fn partition(&self, prefix: &str) -> Told<(String, u64, u64)> {
+        let all = self.partitions()?;
+        let found = all.iter().find(|(name, ..)| name.starts_with(prefix)).cloned();
+        found.ok_or_else(|| Fault::new(format!("no partition {prefix}: {all:?}")))
+    }
+
+    /// One bit.
+    pub fn flip(&self, at: u64) -> Told<()> {
+        let mut file = OpenOptions::new().read(true).write(true).open(&self.disk)?;
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut byte)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(file.write_all(&[byte[0] ^ 1])?)
+    }
+
+    /// A partition as a file of its own.
+    pub fn extract(&self, prefix: &str) -> Told<PathBuf> {
+        let (_, start, length) = self.partition(prefix)?;
+        let to = self.folder.join(format!("{prefix}part"));
+        let mut from = File::open(&self.disk)?;
+        from.seek(SeekFrom::Start(start))?;
+        std::io::copy(&mut from.take(length), &mut File::create(&to)?)?;
+        Ok(to)
+    }
+}
+
+pub struct Vm {
+    emulator: Child,
+    serial: PathBuf,
+}
+
+impl Vm {
+    /// The appliance's place in the world becomes a bridge to the machine.
+    pub fn wire(space: &Namespace) -> Told<()> {
+        for line in [
+            "ip address flush dev wan".to_owned(),
+            "ip link add bridge type bridge".to_owned(),
+            "ip link set wan master bridge".to_owned(),
+            "ip tuntap add tap0 mode tap".to_owned(),
+            "ip link set tap0 master bridge".to_owned(),
+            "ip link set tap0 up".to_owned(),
+            "ip link set bridge up".to_owned(),
+        ] {
+            space.sh(&line)?;
+        }
+        Ok(())
+    }
+
+    pub fn boot(drives: &Drives, space: &Namespace, with_stick: bool) -> Told<Self> {
+        let serial = drives.folder.join("serial.log");
+        let _ = fs::remove_file(&serial);
+        let mut command = space.command("qemu-system-x86_64");
+        command.args([
+            "-machine",
+            "q35,usb=off,vmport=off",
+            "-accel",
+            "tcg,thread=multi,tb-size=512",
+            "-smp",
+            "2",
+        ]);
+        // cmpxchg16b as it is emulated here breaks the kernel's allocator now and then.
+        command.args([
+            "-m",
+            "1024",
+            "-cpu",
+            "max,la57=off,cx16=off",
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+        ]);
+        command.args(["-display", "none", "-serial"]).arg(format!("file:{}", serial.display()));
+        let drive = |text: &str, file: &Path| format!("{text},format=raw,file={}", file.display());
+        command.arg("-drive").arg(drive("if=pflash,unit=0,readonly=on", Path::new(FIRMWARE)));
+        command.arg("-drive").arg(drive("if=pflash,unit=1", &drives.folder.join("vars.fd")));
+        command.arg("-drive").arg(drive("if=virtio", &drives.disk));
+        if with_stick {
+            command.arg("-drive").arg(drive("if=virtio", &drives.stick));
+        }
+        command.args(["-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no", "-device"]);
+        command.args(["virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"]);
+        let said = File::create(drives.folder.join("qemu.log"))?;
+        // All three apart from ours: whoever waits for our output must not wait for the machine.
+        command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+        let emulator = command.spawn().while_(|| "starting qemu-system-x86_64".into())?;
+        Ok(Self { emulator, serial })
+    }
+
+    /// What it has said on its serial line.
+    pub fn serial(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.serial).unwrap_or_default()).into_owned()
+    }
+
+    /// Until the serial line says so.
+    pub fn says(&mut self, words: &str) -> Told<()> {
+        shell::until(&format!("the machine to say `{words}`"), BOOT, || {
+            if self.serial().contains(words) {
+                return Ok(Some(()));
+            }
+            match self.emulator.try_wait()? {
+                Some(status) => {
+                    Err(Fault::new(format!("the emulator ended ({status}): {}", self.last_words())))
+                }
+                None => Ok(None),
+            }
+        })
+        .map_err(|fault| Fault::new(format!("{fault}\n{}", self.last_words())))
+    }
+
+    /// Until it gives up by itself.
+    pub fn gives_up(&mut self) -> Told<()> {
+        shell::until("the machine to refuse what it was given", BOOT, || {
+            if self.serial().contains("login:") || self.serial().contains("the realm stands") {
+                return Err(Fault::new(format!("it came up: {}", self.last_words())));
+            }
+            Ok(self.emulator.try_wait()?.map(|_| ()))
+        })
+    }
+
+    /// As a power cut.
+    pub fn cut(mut self) -> Told<()> {
+        shell::signal(self.emulator.id(), rustix::process::Signal::KILL);
+        self.emulator.wait()?;
+        Ok(())
+    }
+
+    pub fn last_words(&self) -> String {
+        let serial = self.serial();
+        let lines: Vec<&str> = serial.lines().rev().take(40).collect();
+        lines.into_iter().rev().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        shell::end(&mut self.emulator);
+    }
+}
+
+/// What the stick asks for, in the world of the tests.
+pub fn wishes(zone: &str) -> String {
+    format!(
+        "zone = \"{zone}\"\nrealm_name = \"検証領域\"\noperator_login = \"office@example.jp\"\n\
+         operator_name = \"事務 太郎\"\nlisten = [\"{APPLIANCE_OUTER}:51820\"]\nmanagement = [\"198.51.100.1\"]\n"
+    )
+}
