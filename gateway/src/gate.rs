@@ -3,8 +3,9 @@
 //! is must move within its time. Bytes are looked at where they lie. Ends with its connection.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,12 +16,14 @@ use tokio::time::{Instant, Sleep};
 
 use crate::frames::{FrameFault, Frames};
 use crate::heads::{Awaits, HeadFault, Heads, Oldest};
-use crate::pace::{HEAD_MS, IDLE_MS, Progress};
+use crate::pace::{HEAD_MS, IDLE_MS, Progress, REST_MS};
 
 /// Makes the parser answer 400 and close, whatever it has in hand.
 const NO_HEAD: &[u8] = b"\0\r\n\r\n";
 /// A reader that asks later than this after it was served was busy itself.
 const PROMPT_MS: u64 = 1_000;
+/// What is read of a request before somebody is there to take it.
+const FIRST_BYTES: usize = 512;
 /// How far ahead nothing has to be looked at.
 const FAR: Duration = Duration::from_secs(3_600);
 
@@ -67,6 +70,8 @@ pub struct Ledger {
     flights: AtomicU32,
     /// The number of the last request with an answer, twice, plus one if it was granted an upgrade.
     answered: AtomicU64,
+    /// Nothing is asked, nothing is owed and nothing is under way, since a while.
+    rests: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -79,6 +84,11 @@ impl Ledger {
     pub fn flight(self: &Arc<Self>) -> Flight {
         self.flights.fetch_add(1, Ordering::AcqRel);
         Flight(self.clone())
+    }
+
+    /// Between two requests, and for so long that whoever serves them may let go of what it holds.
+    pub fn rests(&self) -> bool {
+        self.rests.load(Ordering::Acquire)
     }
 
     /// Was anything asked yet?
@@ -120,7 +130,7 @@ struct HeadsWatch {
     ready: Vec<u8>,
     /// Since when the connection has been as it is.
     since_ms: u64,
-    was: Option<(Awaits, bool)>,
+    was: Option<(Awaits, bool, u64)>,
     body: Progress,
     /// Whoever reads was told to wait for the peer.
     asked: bool,
@@ -183,7 +193,13 @@ impl<S> Gate<S> {
         }
         let next = match &self.watch {
             Watch::Frames(frames) => frames.overdue(now)?,
-            Watch::Heads(watch) => watch.overdue(self.ledger.flights.load(Ordering::Acquire), now)?,
+            Watch::Heads(watch) => {
+                let flights = self.ledger.flights.load(Ordering::Acquire);
+                let next = watch.overdue(flights, now)?;
+                let rests_at = watch.rests_at(flights).filter(|_| taken == u64::MAX).unwrap_or(u64::MAX);
+                self.ledger.rests.store(now >= rests_at, Ordering::Release);
+                if now < rests_at { next.min(rests_at) } else { next }
+            }
         };
         Ok(next.min(taken))
     }
@@ -202,10 +218,16 @@ impl HeadsWatch {
         if now >= at { Err(fault) } else { Ok(at) }
     }
 
+    /// When a connection between two requests is no longer in the middle of something.
+    fn rests_at(&self, flights: u32) -> Option<u64> {
+        let between = self.heads.awaits() == Awaits::Head && flights == 0 && self.ready.is_empty();
+        (between && self.heads.count() > 0).then_some(self.since_ms + REST_MS)
+    }
+
     /// Notes whose turn it is now that nothing more is there.
     fn waits(&mut self, flights: u32, now: u64) {
         let awaits = self.heads.awaits();
-        let is = Some((awaits, flights > 0));
+        let is = Some((awaits, flights > 0, self.heads.count()));
         if self.was != is {
             // The first wait began with the connection.
             if self.was.is_some() || awaits != Awaits::Head {
@@ -217,6 +239,22 @@ impl HeadsWatch {
             Awaits::Body => self.body.waits(now),
             _ => self.body.rests(),
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Waits, without a buffer, until there is something to read: bytes, the end, or a fault. The peer's
+    /// times run on meanwhile.
+    pub fn poll_stirs(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // On the stack: who waits holds no buffer.
+        let mut first = [MaybeUninit::<u8>::uninit(); FIRST_BYTES];
+        let mut first = ReadBuf::uninit(&mut first);
+        ready!(Pin::new(&mut *self).poll_read(cx, &mut first))?;
+        self.ledger.rests.store(false, Ordering::Release);
+        if let Watch::Heads(watch) = &mut self.watch {
+            watch.ready.splice(..0, first.filled().iter().copied());
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -330,6 +368,22 @@ impl<S: AsyncWrite + Unpin> Gate<S> {
         }
     }
 
+    /// What was written is out. If that was an answer's end, it is the peer's turn, and nobody who reads may
+    /// come by to notice.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = self.now();
+        let flights = self.ledger.flights.load(Ordering::Acquire);
+        let Watch::Heads(watch) = &mut self.watch else { return Poll::Ready(Ok(())) };
+        if flights > 0 || watch.heads.awaits() != Awaits::Head {
+            return Poll::Ready(Ok(()));
+        }
+        watch.waits(flights, now);
+        match self.wait(cx) {
+            Poll::Ready(fault) => Poll::Ready(Err(fault)),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
     fn left(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.now();
         match &mut self.watch {
@@ -373,7 +427,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         match flushed {
             Poll::Ready(Ok(())) => {
                 self.taken.rests();
-                Poll::Ready(Ok(()))
+                self.turn(cx)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.wrote(Poll::Pending, cx).map_ok(|_| ()),

@@ -7,6 +7,9 @@
 pub const HEAD_MS: u64 = 10_000;
 /// A connection on which nothing is asked: longer than a page is read, shorter than a lunch break.
 pub const IDLE_MS: u64 = 120_000;
+/// After an answer: what served it is let go when nothing more is asked for so long. A page's requests follow
+/// each other within this, a reader's do not.
+pub const REST_MS: u64 = 100;
 /// A body, in either direction, brings `PROGRESS` bytes within this time or has stopped.
 pub const PROGRESS_MS: u64 = 10_000;
 /// A hundredth of the slowest line that a call would survive on.

@@ -1,5 +1,6 @@
 //! HTTP on one connection, by the protocol that TLS agreed on and never by guessing: the gate in front
-//! of the library, every request counted in and out, drained when the room stops. All streams of an
+//! of the library, every request counted in and out, drained when the room stops. An HTTP/1.1 connection on
+//! which nothing is asked is held by its gate alone, without the library and its buffers. All streams of an
 //! HTTP/2 connection run inside its own task, so that they end when it does.
 
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
@@ -93,11 +94,11 @@ where
     F: Fn(Request<Incoming>) -> A,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    let gate = Gate::http1(io, oldest, ledger.clone());
+    let mut gate = Gate::http1(io, oldest, ledger.clone());
     let asking = ledger.clone();
     let count = AtomicU64::new(0);
     let stopping = stop.clone();
-    let service = service_fn(move |request| {
+    let mut service = service_fn(move |request| {
         let (flight, ledger, stopping) = (ledger.flight(), ledger.clone(), stopping.clone());
         let number = count.fetch_add(1, Ordering::Relaxed) + 1;
         // Boxed: an idle connection holds no answer.
@@ -113,21 +114,54 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .header_read_timeout(None) // the gate's
         .max_headers(HEADERS_MAX)
         .max_header_size(HEAD_MAX)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(gate), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = last_call(stop, &asking) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        .max_buf_size(BUFFER);
+    let leaving = last_call(stop, &asking);
+    tokio::pin!(leaving);
+    loop {
+        let serving = builder.serve_connection(TokioIo::new(gate), service).with_upgrades();
+        let mut connection = Box::new(serving);
+        let rested = tokio::select! {
+            biased;
+            ended = until_rest(&mut connection, &asking) => ended?,
+            () = &mut leaving => {
+                Pin::new(&mut *connection).graceful_shutdown();
+                return connection.await;
+            }
+        };
+        // Between two requests nothing is under way in the library; bytes that it holds all the same are
+        // nobody's, and the connection ends with them.
+        let parts = if rested { connection.into_parts() } else { None };
+        let Some(parts) = parts.filter(|parts| parts.read_buf.is_empty()) else { return Ok(()) };
+        (gate, service) = (parts.io.into_inner(), parts.service);
+        let stirred = tokio::select! {
+            stirred = std::future::poll_fn(|cx| gate.poll_stirs(cx)) => stirred,
+            () = &mut leaving => {
+                let _ = gate.shutdown().await;
+                return Ok(());
+            }
+        };
+        if stirred.is_err() {
+            return Ok(());
         }
     }
+}
+
+/// Serves; says whether it did so until the connection rests, or to its end.
+async fn until_rest<C>(connection: &mut C, ledger: &Ledger) -> Result<bool, hyper::Error>
+where
+    C: Future<Output = Result<(), hyper::Error>> + Unpin,
+{
+    std::future::poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(|()| false)),
+        Poll::Pending if ledger.rests() => Poll::Ready(Ok(true)),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 /// The room stops: who is asking is answered, and told that this was the last answer. Who has only just come
@@ -234,3 +268,6 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(stream));
     }
 }
+
+#[cfg(test)]
+mod tests;
