@@ -2,10 +2,11 @@
 //! else, so that no task and no queue stands between a room's answer and its device. A line goes
 //! back when its answer was read to the end, and is closed otherwise.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::live::Stream;
@@ -43,6 +45,7 @@ pub struct Line {
     connection: Connection<TokioIo<Way>, Upload>,
     home: Arc<Lines>,
     over: bool,
+    alarm: Alarm,
 }
 
 /// The bytes of a line. A room may answer and close before it has read the whole request; the library would
@@ -53,8 +56,22 @@ struct Way {
     shut: bool,
 }
 
-/// A request that could not be carried; it comes back if the room cannot have seen it.
-pub struct NotSent(pub Option<Request<Upload>>);
+/// A request that was not answered.
+pub enum NotSent {
+    /// It could not be carried, and the room cannot have seen it.
+    Unseen(Box<Request<Upload>>),
+    /// It broke off; the room may have seen it.
+    Seen,
+    /// No answer in time.
+    Late,
+}
+
+/// The time of one answer. A busy line's timer is not set for each request: it runs out early, sees that
+/// nothing is due, and goes on.
+struct Alarm {
+    due: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
 
 impl Lines {
     pub fn new(upstream: Arc<dyn Upstream>) -> Arc<Self> {
@@ -82,7 +99,14 @@ impl Lines {
         let unmet = |error: hyper::Error| NeedUnmet { room: format!("{behind:?}"), why: error.to_string() };
         let (sender, connection) =
             builder.handshake(TokioIo::new(Way { io, shut: false })).await.map_err(unmet)?;
-        Ok(Box::new(Line { behind, sender, connection, home: self.clone(), over: false }))
+        Ok(Box::new(Line {
+            behind,
+            sender,
+            connection,
+            home: self.clone(),
+            over: false,
+            alarm: Alarm::new(),
+        }))
     }
 
     fn keep(&self, line: Box<Line>) {
@@ -95,15 +119,22 @@ impl Lines {
 
 impl Line {
     /// Sends the request and waits for the head of its answer.
-    pub async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, NotSent> {
+    pub async fn send(
+        &mut self,
+        request: Request<Upload>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, NotSent> {
+        self.alarm.due = Instant::now() + patience;
         let answer = self.sender.try_send_request(request);
         tokio::pin!(answer);
         std::future::poll_fn(|cx| {
             self.drive(cx);
             match answer.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(NotSent(error.take_message()))),
-                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(error
+                    .take_message()
+                    .map_or(NotSent::Seen, |unseen| NotSent::Unseen(Box::new(unseen))))),
+                Poll::Pending => self.alarm.poll_due(cx).map(|()| Err(NotSent::Late)),
             }
         })
         .await
@@ -124,6 +155,25 @@ impl Line {
     fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.over && self.sender.is_ready()
+    }
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self { due: Instant::now(), sleep: Box::pin(tokio::time::sleep(Duration::ZERO)) }
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let due = tokio::time::Instant::from_std(self.due);
+            if self.sleep.is_elapsed() || self.sleep.deadline() > due {
+                self.sleep.as_mut().reset(due);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            if Instant::now() >= self.due {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -36,7 +37,7 @@ pub struct Errand<'a, A> {
     /// The name that was addressed, as configured.
     pub name: &'a str,
     /// Path and query, checked.
-    pub target: String,
+    pub target: PathAndQuery,
     pub trace: TraceId,
     pub stream: Option<Stream>,
     pub upgrade: Option<Upgrade>,
@@ -71,7 +72,7 @@ pub async fn forward<A: Admitted>(
     }
     let bare = upload.is_end_stream();
     let patience = if bare { HEAD_MAX } else { UPLOAD_MAX };
-    let target: Uri = errand.target.parse().map_err(|_| malformed())?;
+    let target = Uri::from(errand.target.clone());
     let mut headers = forwarded.headers;
     address(&mut headers, &errand)?;
     let compose = |headers, target, body| {
@@ -86,7 +87,7 @@ pub async fn forward<A: Admitted>(
     let again = || {
         let repeatable =
             bare && errand.upgrade.is_none() && matches!(parts.method, Method::GET | Method::HEAD);
-        let target = repeatable.then(|| errand.target.parse().ok()).flatten()?;
+        let target = repeatable.then(|| Uri::from(errand.target.clone()))?;
         let mut headers = forward_request(&parts.headers, false).headers;
         address(&mut headers, &errand).ok()?;
         Some(compose(headers, target, Upload::nothing()))
@@ -94,7 +95,7 @@ pub async fn forward<A: Admitted>(
     let request = compose(headers, target, upload);
     let behind = errand.passage.behind();
     let ended = errand.stream.as_ref().map(|stream| stream.end().clone());
-    let sending = tokio::time::timeout(patience, send(lines, behind, request, again));
+    let sending = send(lines, behind, request, patience, again);
     let sent = match ended {
         None => sending.await,
         Some(ended) => tokio::select! {
@@ -104,14 +105,13 @@ pub async fn forward<A: Admitted>(
         },
     };
     match sent {
-        Ok(Ok((response, line))) => answer(response, line, errand.stream, errand.upgrade),
-        Ok(Err(failure)) => Err(match fate.get() {
+        Ok((response, line)) => answer(response, line, errand.stream, errand.upgrade),
+        Err(failure) => Err(match fate.get() {
             Some(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge),
             Some(BodyError::Trailers) => malformed(),
             Some(BodyError::Broken | BodyError::Ended) => (StatusCode::REQUEST_TIMEOUT, Message::BodyStalled),
             None => failure,
         }),
-        Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, Message::UpstreamBroken)),
     }
 }
 
@@ -132,13 +132,15 @@ async fn send(
     lines: &Arc<Lines>,
     behind: Behind,
     mut request: Request<Upload>,
+    patience: Duration,
     again: impl Fn() -> Option<Request<Upload>>,
 ) -> Result<(Response<Incoming>, Box<Line>), Failure> {
     while let Some(mut line) = lines.idle(behind) {
-        match line.send(request).await {
+        match line.send(request, patience).await {
             Ok(response) => return Ok((response, line)),
-            Err(NotSent(Some(unseen))) => request = unseen,
-            Err(NotSent(None)) => {
+            Err(NotSent::Late) => return Err(late()),
+            Err(NotSent::Unseen(unseen)) => request = *unseen,
+            Err(NotSent::Seen) => {
                 // On a new line: another kept one may be of the same room that went away.
                 request = again().ok_or_else(broken)?;
                 break;
@@ -153,9 +155,10 @@ async fn send(
         }
         Err(_) => return Err(down()),
     };
-    match line.send(request).await {
+    match line.send(request, patience).await {
         Ok(response) => Ok((response, line)),
-        Err(_) => Err(broken()),
+        Err(NotSent::Late) => Err(late()),
+        Err(NotSent::Unseen(_) | NotSent::Seen) => Err(broken()),
     }
 }
 
@@ -203,6 +206,10 @@ fn is_events(headers: &HeaderMap) -> bool {
 
 fn down() -> Failure {
     (StatusCode::SERVICE_UNAVAILABLE, Message::UpstreamDown)
+}
+
+fn late() -> Failure {
+    (StatusCode::GATEWAY_TIMEOUT, Message::UpstreamBroken)
 }
 
 fn broken() -> Failure {

@@ -3,6 +3,7 @@
 
 use http::header::HOST;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 
 use crate::messages::Message;
@@ -16,7 +17,7 @@ const TARGET_MAX: usize = 4096;
 pub struct Checked<N> {
     pub name: N,
     /// Path and query, as they came.
-    pub target: String,
+    pub target: PathAndQuery,
     /// Changes something: anything but GET and HEAD.
     pub unsafe_method: bool,
     /// A WebSocket is asked for.
@@ -25,7 +26,7 @@ pub struct Checked<N> {
 
 impl<N> Checked<N> {
     pub fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or("")
+        self.target.path()
     }
 }
 
@@ -104,9 +105,9 @@ pub fn check<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> R
     };
     let upgrade = wish(&parts.method, parts.version, &parts.headers).map_err(|_| Fault::Upgrade)?;
     let name = addressed(parts, scheme, names)?;
-    let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or("");
-    plain(target)?;
-    Ok(Checked { name, target: target.to_owned(), unsafe_method, upgrade })
+    let target = parts.uri.path_and_query().ok_or(Fault::Target)?;
+    plain(target.as_str())?;
+    Ok(Checked { name, target: target.clone(), unsafe_method, upgrade })
 }
 
 fn addressed<N: Copy>(parts: &Parts, scheme: Scheme, names: &[(String, N)]) -> Result<N, Fault> {
@@ -159,10 +160,21 @@ fn plain(target: &str) -> Result<(), Fault> {
     if !escapes_are_whole(target) || hides_a_separator(path) {
         return Err(Fault::Target);
     }
-    let lower = path.to_ascii_lowercase().replace("%2e", ".");
-    // `..;x` is a dot segment to some readers.
-    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    if lower.split('/').any(dots) { Err(Fault::DotSegment) } else { Ok(()) }
+    if path.split('/').any(is_dots) { Err(Fault::DotSegment) } else { Ok(()) }
+}
+
+/// One dot or two, in any spelling; `..;x` is a dot segment to some readers.
+fn is_dots(segment: &str) -> bool {
+    let mut rest = segment.split(';').next().unwrap_or("").as_bytes();
+    let mut dots = 0;
+    loop {
+        rest = match rest {
+            [] => return matches!(dots, 1 | 2),
+            [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
+            _ => return false,
+        };
+        dots += 1;
+    }
 }
 
 fn escapes_are_whole(target: &str) -> bool {
@@ -173,10 +185,10 @@ fn escapes_are_whole(target: &str) -> bool {
 
 /// An encoded slash, backslash, percent or control character in a path is read differently by every server.
 fn hides_a_separator(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    lower.split('%').skip(1).any(|part| {
+    path.split('%').skip(1).any(|part| {
         let code = part.get(..2).unwrap_or("");
-        matches!(code, "2f" | "5c" | "25" | "7f") || code.starts_with(['0', '1'])
+        let separators = ["2f", "5c", "25", "7f"];
+        separators.iter().any(|one| code.eq_ignore_ascii_case(one)) || code.starts_with(['0', '1'])
     })
 }
 
@@ -203,7 +215,7 @@ mod tests {
     #[test]
     fn plain_requests_pass_with_their_target_unchanged() {
         for target in ["/", "/api/teams?x=1&y=%E3%81%82", "/a.b/..c/%20", "/a?b=/../c"] {
-            assert_eq!(ask("GET", target, &[OURS]).unwrap().target, target);
+            assert_eq!(ask("GET", target, &[OURS]).unwrap().target.as_str(), target);
         }
         assert_eq!(ask("GET", "/", &[("host", "OFFICE.example.jp:443")]).unwrap().name, 2);
         let absolute = ask("POST", "https://sns.example.jp/x?y", &[OURS]).unwrap();
