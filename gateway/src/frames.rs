@@ -55,6 +55,7 @@ pub enum FrameFault {
 
 /// One connection.
 pub struct Frames {
+    /// How much of the preface has come; one more with the settings that end it.
     preface: usize,
     inbound: Reader,
     outbound: Reader,
@@ -237,6 +238,13 @@ impl Frames {
     fn frame_in(&mut self, head: Head, now: u64) -> Result<(), FrameFault> {
         if head.length > FRAME_MAX {
             return Err(FrameFault::TooLarge);
+        }
+        // The preface ends with the peer's settings (RFC 9113, 3.4).
+        if self.preface == PREFACE.len() {
+            if head.kind != SETTINGS || head.flags & ACK != 0 {
+                return Err(FrameFault::Preface);
+            }
+            self.preface += 1;
         }
         let flood = |within: bool, kind| if within { Ok(()) } else { Err(FrameFault::Flood(kind)) };
         let budgets = &mut self.budgets;

@@ -12,6 +12,7 @@ mod postgres_server;
 mod sqlite {
     mod admitting;
     mod carrying;
+    mod conforming;
     mod cutting;
     mod keeping;
     mod leaving;
