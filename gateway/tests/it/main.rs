@@ -19,6 +19,7 @@ mod sqlite {
     mod opening;
     mod probing;
     mod reloading;
+    mod replaying;
     mod restarting;
     mod signing;
     mod speaking;
