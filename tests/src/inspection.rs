@@ -62,6 +62,10 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step(
             "an independent WireGuard client claims its certificate through the tunnel, and is admitted over mutual TLS",
         );
+        restarted(&machine, &device)?;
+        step(
+            "a planned restart of the vpn room hands its tunnels to the next process; a stop leaves the firewall shut",
+        );
         stray_port(world, &device)?;
         step("a port that somebody opens is reached from inside the machine, and from nowhere else");
         ssh(&machine, &engineer, &device)?;
@@ -268,6 +272,37 @@ pub fn admitted(device: &Device) -> Told<()> {
         Ok((answer.status == 200).then_some(()))
     })?;
     holds!(device.last_handshake()? > 0, "admitted without a tunnel");
+    Ok(())
+}
+
+/// The descriptor store of a real systemd between two processes of the vpn room; and a stop for good, after which
+/// nobody comes for what was left.
+fn restarted(machine: &Machine, device: &Device) -> Told<()> {
+    let unit = "mimamori-vpn.service";
+    let show =
+        |what: &str| Ok::<_, Fault>(machine.ok(&["systemctl", "show", "-P", what, unit])?.trim().to_owned());
+    let said = |what: &str| {
+        let log = machine.ok(&["journalctl", "--no-pager", "-b", "-o", "cat", "-u", unit])?;
+        Ok::<_, Fault>(log.lines().filter(|line| line.contains(what)).count())
+    };
+    let before = show("MainPID")?;
+    machine.ok(&["systemctl", "restart", unit])?;
+    holds!(show("MainPID")? != before, "the vpn room was not restarted");
+    admitted(device)?;
+    let (left, taken) = (said("left to the next process")?, said("tunnels are taken up")?);
+    holds!(left == 1 && taken == 1, "left {left} times, taken up {taken} times");
+    // A crash later must not bring back sessions that are older than their counters.
+    let kept = show("NFileDescriptorStore")?;
+    holds!(kept == "0", "systemd still keeps {kept} descriptors");
+
+    machine.ok(&["systemctl", "stop", unit])?;
+    let links = machine.ok(&["ip", "-o", "link"])?;
+    holds!(!links.contains(": mimamori0"), "a tunnel is left of the stopped room: {links}");
+    machine.ok(&["nft", "list", "table", "inet", "mimamori"])?;
+    machine.ok(&["systemctl", "start", unit])?;
+    all_up(machine)?;
+    admitted(device)?;
+    holds!(said("tunnels are taken up")? == 1, "what a stopped room left was taken up");
     Ok(())
 }
 

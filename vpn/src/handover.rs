@@ -85,6 +85,10 @@ impl Handover {
 }
 
 impl Heirloom {
+    pub fn tunnels(&self) -> usize {
+        self.kept.tunnels.len()
+    }
+
     /// The seats must sit already: sessions go to whoever still has a seat.
     pub fn resume(self, plane: &mut Plane, shaker: &mut Shaker) -> (TunDevice, Vec<UdpListener>) {
         plane.resume(server::now(), self.kept.tunnels);

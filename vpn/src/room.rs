@@ -116,7 +116,9 @@ pub fn open_from(
     restore(&mut plane, &config);
     let admitted = plane.gates().into_iter().filter_map(|(address, gate)| Some((address, gate?))).collect();
     admit(&admitted).map_err(OpenError::Firewall)?;
+    let tunnels = heirloom.tunnels();
     let (tun, sockets) = heirloom.resume(&mut plane, &mut shaker);
+    log::info!(tunnels = tunnels; "the predecessor's tunnels are taken up");
     let firewall = Firewall::new(&config.nft, &config.plan, &config.interface);
     Ok(Opened { config, firewall, tun, sockets, plane, shaker })
 }
@@ -277,7 +279,7 @@ impl Room {
     }
 
     /// Ends as `stop` does, but leaves TUN, sockets, sessions and the firewall's table to a successor. When
-    /// it fails nothing is left, as after `stop`.
+    /// it fails nothing is left, as after `stop`. When nobody comes for it the table alone stays, and lets nobody in.
     pub async fn release(&self) -> Result<Handover, String> {
         let handover = self.let_go().await;
         self.settle(if handover.is_ok() { Ending::Left } else { Ending::Removed }).await;

@@ -41,7 +41,7 @@ impl Device {
     pub fn up(world: &World, server: &Server, seated: &Seated, interface: &str, folder: &Path) -> Self {
         let device = Self::begin(world, Hand::WireguardGo, interface);
         device.configure(world, &seated.conf(server, &world.endpoint, ""), folder);
-        device.raise(world, server, seated, 0);
+        device.raise(world, server, seated, 100);
         device
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use super::device::Scene;
-use super::world::{DEVICE, Server, World, must_be_root, until};
+use super::world::{DEVICE, SERVER, Server, World, must_be_root, until};
 
 /// A stream from the device that is echoed, block after block, until it is told to stop.
 struct Stream {
@@ -89,6 +89,37 @@ fn what_is_left_for_another_configuration_is_not_taken_up() {
     let server = Server::begin(&world, folder.path(), Some(left), true);
     assert!(server.status().seats.is_empty(), "opened anew, with what the snapshot says");
     server.stop();
+}
+
+/// A service manager drops what nobody comes for: then a firewall stands that lets nobody in (fail closed), and
+/// whoever is started later begins anew.
+#[test]
+fn what_nobody_comes_for_ends_and_the_firewall_stays_shut() {
+    let scene = Scene::new("mmtl1");
+    let gateway = scene.gateway();
+    let Scene { folder, world, server, device: _device } = scene;
+    assert!(world.reaches(gateway, 443));
+    drop(server.release());
+    assert!(
+        until(|| !world.server(&["ip", "-o", "link"]).contains("mmt0")),
+        "the TUN goes with its last owner"
+    );
+    // The listeners' address outlives the tunnels on some other link, and whoever is outside knows a way to it.
+    world.server(&["ip", "address", "add", &format!("{gateway}/32"), "dev", "lo"]);
+    world.echo(gateway, 443);
+    assert!(world.server(&["nft", "list", "tables"]).contains("mimamori"));
+    world.device(&["ip", "route", "replace", &format!("{gateway}/32"), "via", &SERVER.to_string()]);
+    assert!(!world.reaches(gateway, 443), "past the tunnels");
+    world.server(&["nft", "delete", "table", "inet", "mimamori"]);
+    assert!(until(|| world.reaches(gateway, 443)), "nothing but the firewall stood before it");
+    world.server(&["ip", "address", "delete", &format!("{gateway}/32"), "dev", "lo"]);
+    world.device(&["ip", "route", "delete", &format!("{gateway}/32"), "via", &SERVER.to_string()]);
+
+    let server = Server::begin(&world, folder.path(), None, false);
+    assert_eq!(server.status().seats.len(), 1);
+    assert!(until(|| world.reaches(gateway, 443)), "the device comes back by itself: {:?}", server.status());
+    server.stop();
+    assert!(!world.server(&["nft", "list", "tables"]).contains("mimamori"), "a clean stop leaves no table");
 }
 
 /// Roaming (issue: 1,000 changes of the outer address under a running stream, nothing lost).
