@@ -37,20 +37,21 @@ pub fn keep(handover: &Handover) -> io::Result<()> {
 
 /// Gives systemd the listening sockets that it does not have yet, for as long as the service is not stopped.
 pub fn keep_listeners(listeners: &Listeners) {
-    let given = manager().and_then(|manager| {
-        let Some(manager) = manager else { return Ok(()) };
-        for (name, socket, was_kept) in listeners.names() {
-            if !was_kept {
-                // One that stood elsewhere is of no use any more.
-                forget(name);
-                send(&manager, name, socket)?;
-            }
-        }
-        Ok(())
-    });
-    if let Err(error) = given {
+    let kept = manager().and_then(|manager| manager.map_or(Ok(()), |manager| store(listeners, &manager)));
+    if let Err(error) = kept {
         log::warn!("the listeners are not kept for a restart: {error}");
     }
+}
+
+fn store(listeners: &Listeners, manager: &UnixDatagram) -> io::Result<()> {
+    for (name, socket, was_kept) in listeners.names() {
+        if !was_kept {
+            // One that stood elsewhere is of no use any more.
+            manager.send(forgotten(name).as_bytes())?;
+            send(manager, name, socket)?;
+        }
+    }
+    Ok(())
 }
 
 fn manager() -> io::Result<Option<UnixDatagram>> {
@@ -60,11 +61,8 @@ fn manager() -> io::Result<Option<UnixDatagram>> {
     Ok(Some(manager))
 }
 
-fn forget(name: &str) {
-    if is_possible() {
-        let forget = format!("FDSTOREREMOVE=1\nFDNAME={name}");
-        let _ = sd_notify::notify(&[NotifyState::Custom(&forget)]);
-    }
+fn forgotten(name: &str) -> String {
+    format!("FDSTOREREMOVE=1\nFDNAME={name}")
 }
 
 /// The state goes last: who finds it finds the rest.
@@ -97,7 +95,9 @@ pub fn take(mut find: impl FnMut(&str) -> Option<OwnedFd>) -> Option<Handover> {
     let sockets: Vec<OwnedFd> = (0..).map_while(|number| find(&format!("{SOCKET}{number}"))).collect();
     let names = (0..sockets.len()).map(|number| format!("{SOCKET}{number}"));
     for name in names.chain([STATE.to_owned(), TUN.to_owned()]) {
-        forget(&name);
+        if is_possible() {
+            let _ = sd_notify::notify(&[NotifyState::Custom(&forgotten(&name))]);
+        }
     }
     let (state, tun) = (state?, tun?);
     match read(state) {
@@ -130,6 +130,9 @@ pub fn adopt(number: RawFd) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use gateway::{Kept, Listen};
 
     use super::*;
 
@@ -161,27 +164,65 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_descriptor_reaches_the_manager_under_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        let client = UnixDatagram::unbound().unwrap();
-        client.connect(folder.path().join("notify")).unwrap();
-        send(&client, "vpn-tun", handover().tun.as_fd()).unwrap();
-        let mut text = [0; 64];
+    /// One datagram of whoever notifies: its text and its descriptors.
+    fn heard(manager: &UnixDatagram) -> (String, Vec<OwnedFd>) {
+        let mut text = [0; 128];
         let mut room = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut rights = rustix::net::RecvAncillaryBuffer::new(&mut room);
         let mut pieces = [io::IoSliceMut::new(&mut text)];
         let flags = rustix::net::RecvFlags::CMSG_CLOEXEC;
-        let got = rustix::net::recvmsg(&manager, &mut pieces, &mut rights, flags).unwrap();
-        assert_eq!(&text[..got.bytes], b"FDSTORE=1\nFDPOLL=0\nFDNAME=vpn-tun\n");
-        let received: usize = rights
-            .drain()
-            .map(|message| match message {
-                rustix::net::RecvAncillaryMessage::ScmRights(descriptors) => descriptors.count(),
-                _ => 0,
-            })
-            .sum();
-        assert_eq!(received, 1);
+        let got = rustix::net::recvmsg(manager, &mut pieces, &mut rights, flags).unwrap();
+        let descriptors = rights.drain().flat_map(|message| match message {
+            rustix::net::RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect::<Vec<_>>(),
+            _ => Vec::new(),
+        });
+        (String::from_utf8(text[..got.bytes].to_vec()).unwrap(), descriptors.collect())
+    }
+
+    fn pair() -> (tempfile::TempDir, UnixDatagram, UnixDatagram) {
+        let folder = tempfile::tempdir().unwrap();
+        let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        let client = UnixDatagram::unbound().unwrap();
+        client.connect(folder.path().join("notify")).unwrap();
+        (folder, manager, client)
+    }
+
+    #[test]
+    fn a_descriptor_reaches_the_manager_under_its_name() {
+        let (_folder, manager, client) = pair();
+        send(&client, "vpn-tun", handover().tun.as_fd()).unwrap();
+        let (text, descriptors) = heard(&manager);
+        assert_eq!((text.as_str(), descriptors.len()), ("FDSTORE=1\nFDPOLL=0\nFDNAME=vpn-tun\n", 1));
+    }
+
+    #[test]
+    fn between_two_gateways_the_kept_listeners_refuse_nobody() {
+        let (_folder, manager, client) = pair();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listen = Listen { mutual: anywhere, open_tls: anywhere, open_http: anywhere };
+        let first = Listeners::open(&listen, Kept::default()).unwrap();
+        store(&first, &client).unwrap();
+        let mut kept: BTreeMap<String, TcpListener> = BTreeMap::new();
+        for name in ["gateway-mutual", "gateway-claim", "gateway-plain"] {
+            assert_eq!(heard(&manager).0, format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+            let (text, mut descriptors) = heard(&manager);
+            assert_eq!(text, format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}\n"));
+            kept.insert(name.to_owned(), descriptors.pop().unwrap().into());
+        }
+        // The first gateway is gone, killed or not; nobody accepts, and nobody is refused.
+        drop(first);
+        let stands = |name: &str| kept[name].local_addr().unwrap();
+        let listen = Listen {
+            mutual: stands("gateway-mutual"),
+            open_tls: stands("gateway-claim"),
+            open_http: stands("gateway-plain"),
+        };
+        let waiting = TcpStream::connect(listen.mutual).unwrap();
+        let taken = Kept::find(|name| Ok::<_, io::Error>(kept.remove(name))).unwrap();
+        let second = Listeners::open(&listen, taken).unwrap();
+        assert!(second.names().all(|(_, _, was_kept)| was_kept));
+        let (_, mutual) = second.into_sockets().next().unwrap();
+        mutual.set_nonblocking(false).unwrap();
+        assert_eq!(mutual.accept().unwrap().1, waiting.local_addr().unwrap());
     }
 }
