@@ -195,3 +195,57 @@ fn random() -> Option<Ephemeral> {
     let mut random = Zeroizing::new([0; KEY_LEN]);
     getrandom::fill(&mut *random).ok().map(|()| random)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use boringtun::noise::{Tunn, TunnResult};
+
+    use super::*;
+    use crate::address::SeatIndex;
+    use crate::batch::Path;
+    use crate::key::{PresharedKey, TunnelKey};
+    use crate::protocol::INITIATION_LEN;
+    use crate::receiver::Receivers;
+
+    /// More at once than are kept: who bears a proof is not among those who are lost, though he came first.
+    #[test]
+    fn attacker_a_full_inbox_loses_nobody_who_bears_a_proof() {
+        let (server, device) = (TunnelKey::generate([3; 32]), TunnelKey::generate([7; 32]));
+        let receivers = Receivers::new([9; 16]);
+        let shaker = Shaker::new(&server, receivers, Instant::now(), [4; 32]).ok().unwrap();
+        let (done, shaken) = mpsc::channel();
+        let (desk, thread) = Desk::start(shaker, Vec::new(), move |all| done.send(all).is_ok()).unwrap();
+
+        let theirs = (*server.public().as_bytes()).into();
+        let mut tunn = Tunn::new(device.expose(), theirs, Some([5; 32]), None, 1, None);
+        let mut room = [0; 256];
+        let TunnResult::WriteToNetwork(message) = tunn.format_handshake_initiation(&mut room, true) else {
+            panic!("no initiation")
+        };
+        let mut message: [u8; INITIATION_LEN] = message.try_into().unwrap();
+        message[INITIATION_LEN - 1] = 1;
+        let path = |port| Path { socket: 0, peer: ([192, 0, 2, 1], port).into(), local: None };
+        let nobody = (0..20_000).map(|port| Arrival { path: path(port), message: [1; INITIATION_LEN] });
+        let nobody = nobody.map(|mut arrival| {
+            arrival.message[INITIATION_LEN - 16..].fill(0);
+            arrival
+        });
+        let mut arrivals: Vec<Arrival> =
+            std::iter::once(Arrival { path: path(60_000), message }).chain(nobody).collect();
+        let seated = Change::Seated {
+            key: device.public(),
+            psk: PresharedKey::from_bytes([5; 32]),
+            seat: SeatIndex::new(42),
+            epoch: 1,
+        };
+        desk.hand_over(vec![seated], &mut arrivals);
+        let shaken = shaken.recv_timeout(Duration::from_secs(120)).expect("the device is answered");
+        assert_eq!(shaken.first().map(|shaken| shaken.seat), Some(SeatIndex::new(42)));
+        assert_eq!(desk.report().1.of(DropReason::InitiationsFull), 20_000 - INBOX_MAX as u64);
+        drop(desk);
+        assert_eq!(thread.join().unwrap().drops().of(DropReason::UnknownKey), 0);
+    }
+}
