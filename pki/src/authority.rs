@@ -15,12 +15,13 @@ mod renewing; // edge: randomness, tokio
 mod revoking; // edge: tokio
 mod vouching; // edge: randomness, tokio
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::answers::Answers;
 use crate::ca::CaCertificate;
+use crate::chain::Hash;
 use crate::checkpoint::{self, Checkpoint};
 use crate::door::IssuingRefusal;
 use crate::entry::{Abandon, Entry};
@@ -52,6 +53,8 @@ pub struct Authority {
     ledger: Ledger,
     snapshot: Snapshot,
     holders: Mutex<Holders>,
+    /// Tokens that may have given a certificate; one that is not here certainly has not.
+    tokens: Mutex<HashSet<Hash>>,
     lists: Mutex<Lists>,
     answers: Answers,
     delegate: RwLock<Option<Arc<Delegate>>>,
@@ -100,8 +103,9 @@ impl Authority {
         let committed = writing.commit().await?;
         let current = ledger.lists().await?.into_iter().map(|list| (list.shard, list)).collect();
         let late = ledger.late_shards().await?.into_iter().collect();
-        let mut holders = Holders::default();
+        let (mut holders, mut tokens) = (Holders::default(), HashSet::new());
         for held in ledger.holdings().await? {
+            tokens.insert(held.token);
             if held.revoked {
                 holders.revoked_key(held.key);
             } else {
@@ -111,6 +115,7 @@ impl Authority {
         let authority = Self {
             snapshot: Snapshot::new(committed.head.entries, ledger.living().await?),
             holders: Mutex::new(holders),
+            tokens: Mutex::new(tokens),
             lists: Mutex::new(Lists { current, late }),
             answers: Answers::new(IssuerNames::of(&ca)),
             delegate: RwLock::default(),
@@ -185,6 +190,10 @@ impl Authority {
         } else {
             Err(SignError::Key("its signature does not verify".into()))
         }
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashSet<Hash>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn holders(&self) -> MutexGuard<'_, Holders> {

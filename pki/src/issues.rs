@@ -138,6 +138,7 @@ pub struct Known {
 /// Whom a key serves; for the authority's memory.
 pub struct Holding {
     pub serial: CertificateSerial,
+    pub token: Hash,
     pub slot: SlotNumber,
     pub key: Hash,
     pub not_after: i64,
@@ -156,11 +157,22 @@ struct KnownRow {
     der: Option<String>,
 }
 
+#[derive(FromRow)]
+struct HoldingRow {
+    serial: String,
+    token_hash: String,
+    slot: String,
+    key_hash: String,
+    not_after: i64,
+    state: String,
+    planned_entry: i64,
+}
+
 const ENDED: Forms = forms!(
-    "INSERT INTO certificate (serial, token_hash, slot, kind, key_hash, not_before, not_after, planned_at, \
-     planned_entry, tbs, state, der, signed_entry) VALUES ",
+    "INSERT OR FAIL INTO certificate (serial, token_hash, slot, kind, key_hash, not_before, not_after, planned_at, \
+     planned_entry, tbs, state, der, signed_entry) SELECT * FROM (VALUES ",
     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    ""
+    ") WHERE column1 IS NOT NULL"
 );
 const SIGNED_LINES: Forms = forms!(
     "SELECT c.serial, l.number, l.body FROM certificate c JOIN ledger l ON l.number = c.signed_entry \
@@ -185,20 +197,17 @@ impl Writing {
     }
 
     /// Records what is about to be signed.
-    pub async fn plan(&mut self, at: i64, plans: &[Plan]) -> Result<Group, LedgerError> {
+    pub fn plan(&mut self, at: i64, plans: &[Plan]) -> Group {
         let rows: Vec<Row> = plans.iter().map(|plan| plan.row(self.append(at, &plan.entry()), at)).collect();
-        let Some(first) = rows.first().map(|row| row.entry) else { return Ok(Group(rows)) };
+        let Some(first) = rows.first().map(|row| row.entry) else { return Group(rows) };
         let lines: String = rows.iter().map(Row::line).collect();
-        sqlx::query("INSERT INTO planned (entry, lines) VALUES ($1, $2)")
-            .bind(first as i64)
-            .bind(lines)
-            .execute(self.rows().await?)
-            .await?;
-        Ok(Group(rows))
+        let plan = "INSERT INTO planned (entry, lines) VALUES (?, ?)";
+        self.later().statement(plan).bind(first as i64).bind(lines);
+        Group(rows)
     }
 
     /// Records how each of the group ended, in its order; one that is not named was never signed.
-    pub async fn ended(&mut self, at: i64, group: Group, ends: Vec<Ended>) -> Result<(), LedgerError> {
+    pub fn ended(&mut self, at: i64, group: Group, ends: Vec<Ended>) -> Result<(), LedgerError> {
         let Group(rows) = group;
         let Some(first) = rows.first().map(|row| row.entry) else { return Ok(()) };
         let mut ends = ends.into_iter();
@@ -216,8 +225,9 @@ impl Writing {
                 }
             });
         }
-        rows::write(self.rows().await?, &ENDED, settled, |query, (row, state, der, signed)| {
-            query
+        let later = self.later();
+        later.rows(&ENDED, 13, settled, |bundle, (row, state, der, signed)| {
+            bundle
                 .bind(row.serial)
                 .bind(row.token)
                 .bind(row.slot)
@@ -230,13 +240,9 @@ impl Writing {
                 .bind(row.tbs)
                 .bind(state)
                 .bind(der)
-                .bind(signed)
-        })
-        .await?;
-        sqlx::query("DELETE FROM planned WHERE entry = $1")
-            .bind(first as i64)
-            .execute(self.rows().await?)
-            .await?;
+                .bind(signed);
+        });
+        later.statement("DELETE FROM planned WHERE entry = ?").bind(first as i64);
         Ok(())
     }
 
@@ -251,7 +257,7 @@ impl Writing {
             for row in &rows {
                 serials.push(serial(row)?);
             }
-            self.ended(at, Group(rows), Vec::new()).await?;
+            self.ended(at, Group(rows), Vec::new())?;
         }
         Ok(serials)
     }
@@ -305,23 +311,23 @@ impl Ledger {
 
     /// Every key that serves a slot, and every key that was revoked.
     pub async fn holdings(&self) -> Result<Vec<Holding>, LedgerError> {
-        let found: Vec<(String, String, String, i64, String, i64)> = sqlx::query_as(
-            "SELECT serial, slot, key_hash, not_after, state, planned_entry FROM certificate \
+        let found: Vec<HoldingRow> = sqlx::query_as(
+            "SELECT serial, token_hash, slot, key_hash, not_after, state, planned_entry FROM certificate \
              WHERE state IN ('living', 'revoked')",
         )
         .fetch_all(self.pool())
         .await?;
-        let read =
-            |(serial, slot, key, not_after, state, entry): (String, String, String, i64, String, i64)| {
-                let bad = || broken(entry as u64, "its certificate cannot be read");
-                Ok(Holding {
-                    serial: serial.parse().map_err(|_| bad())?,
-                    slot: slot.parse().map_err(|_| bad())?,
-                    key: key.parse().map_err(|_| bad())?,
-                    not_after,
-                    revoked: state == "revoked",
-                })
-            };
+        let read = |row: HoldingRow| {
+            let bad = || broken(row.planned_entry as u64, "its certificate cannot be read");
+            Ok(Holding {
+                serial: row.serial.parse().map_err(|_| bad())?,
+                token: row.token_hash.parse().map_err(|_| bad())?,
+                slot: row.slot.parse().map_err(|_| bad())?,
+                key: row.key_hash.parse().map_err(|_| bad())?,
+                not_after: row.not_after,
+                revoked: row.state == "revoked",
+            })
+        };
         found.into_iter().map(read).collect()
     }
 }

@@ -16,14 +16,15 @@ use sqlx::{Connection, Sqlite, Transaction};
 use crate::chain::{Hash, Head};
 use crate::door::Attestation;
 use crate::entry::{Entry, kind_of};
-use crate::rows::{self, Forms, forms};
+use crate::rows::{Bundle, Forms, forms};
 use crate::tiles::{Growing, Lent, TreeHead};
 use crate::tlog::{self, Levels, TILE};
 
 /// Another process may hold the file for a backup.
 const BUSY: Duration = Duration::from_secs(5);
-/// One writer, and readers for the operator and the gateway's questions.
-const CONNECTIONS: u32 = 4;
+/// Readers for the operator and the gateway's questions. The one writer has a connection of its own: it alone
+/// changes the file, so that its cache stays true, and its statements are prepared once.
+const READERS: u32 = 3;
 /// 64 MiB: the indexes of a hundred thousand certificates, whose keys are random, stay in memory.
 const CACHE: &str = "-65536";
 /// 32 MiB of log before it is copied back, so that a page that changes in every group is copied once.
@@ -45,14 +46,22 @@ pub enum LedgerError {
     Broken { entry: u64, why: String },
 }
 
-const LINES: Forms = forms!("INSERT INTO ledger (number, body, hash) VALUES ", "(?, ?, ?)", "");
-
-const TILES: Forms =
-    forms!("INSERT INTO tile (number, root) VALUES ", "(?, ?)", " ON CONFLICT (number) DO NOTHING");
+/// `OR FAIL`: a failed statement ends its transaction anyway, so that no journal of its own is kept for it.
+const LINES: Forms = forms!(
+    "INSERT OR FAIL INTO ledger (number, body, hash) SELECT * FROM (VALUES ",
+    "(?, ?, ?)",
+    ") WHERE column1 IS NOT NULL"
+);
+const TILES: Forms = forms!(
+    "INSERT INTO tile (number, root) SELECT * FROM (VALUES ",
+    "(?, ?)",
+    ") WHERE column1 IS NOT NULL ON CONFLICT (number) DO NOTHING"
+);
 
 #[derive(Clone)]
 pub struct Ledger {
     pool: SqlitePool,
+    writer: SqlitePool,
     growing: Arc<Mutex<Growing>>,
     /// The head as the last writing left it; nothing while one writes, or after one that did not end well.
     known_head: Arc<Mutex<Option<Head>>>,
@@ -93,8 +102,10 @@ pub struct Writing {
     ledger: Ledger,
     head: Head,
     recorded: Vec<Recorded>,
-    /// Appended, and not yet handed to the database.
+    /// Appended, and not yet in `later`.
     lines: Vec<(u64, String, Hash)>,
+    /// Not yet handed to the database.
+    later: Bundle,
     /// The hashes of all lines of this transaction, for the tree.
     leaves: Vec<Hash>,
 }
@@ -130,29 +141,32 @@ impl Ledger {
 
     async fn connect(options: SqliteConnectOptions) -> Result<Self, LedgerError> {
         // A full disk ends a transaction behind the driver's back; such a connection would refuse every other.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            // A connection is a thread of ours and a file: there is nobody to hang up on it.
-            .test_before_acquire(false)
-            .after_release(|conn, _| {
-                Box::pin(async {
-                    // Nothing to ask of one that ended its transaction.
-                    if !conn.is_in_transaction() {
-                        return Ok(true);
-                    }
-                    conn.ping().await.map(|()| !conn.is_in_transaction())
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                // A connection is a thread of ours and a file: there is nobody to hang up on it.
+                .test_before_acquire(false)
+                .after_release(|conn, _| {
+                    Box::pin(async {
+                        // Nothing to ask of one that ended its transaction.
+                        if !conn.is_in_transaction() {
+                            return Ok(true);
+                        }
+                        conn.ping().await.map(|()| !conn.is_in_transaction())
+                    })
                 })
-            });
-        let pool = pool.connect_with(options).await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool, growing: Arc::default(), known_head: Arc::default() })
+        };
+        let writer = pool(1).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let pool = pool(READERS).connect_lazy_with(options);
+        Ok(Self { pool, writer, growing: Arc::default(), known_head: Arc::default() })
     }
 
     /// Takes up the tree: the roots of whole tiles from their table (made now if an older version wrote
     /// the lines), the rest from the lines.
     async fn plant(&self) -> Result<(), LedgerError> {
         let kept: Vec<(i64, String)> =
-            sqlx::query_as("SELECT number, root FROM tile ORDER BY number").fetch_all(&self.pool).await?;
+            sqlx::query_as("SELECT number, root FROM tile ORDER BY number").fetch_all(&self.writer).await?;
         let mut roots = Vec::with_capacity(kept.len());
         for (number, root) in kept {
             let missing = || broken(roots.len() as u64 * TILE, "a tile of the log is missing");
@@ -161,10 +175,12 @@ impl Ledger {
             }
             roots.push(root.parse().map_err(|_| missing())?);
         }
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.writer.acquire().await?;
         let entries = head(&mut connection).await?.entries;
         let (growing, new) = grown(Growing::of(roots), &mut connection, entries).await?;
-        keep_tiles(&mut connection, new).await?;
+        let mut bundle = Bundle::default();
+        tiled(&mut bundle, new);
+        bundle.send(&mut connection).await?;
         *self.growing() = growing;
         Ok(())
     }
@@ -230,7 +246,7 @@ impl Ledger {
 
     /// Begins to write; waits for whoever writes now.
     pub async fn begin(&self) -> Result<Writing, LedgerError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         // Taken away until this writing is on disk: whoever went away in between may have written or not.
         let known = self.known_head().take();
         let head = match known {
@@ -244,7 +260,15 @@ impl Ledger {
             *self.growing() = growing;
         }
         let ledger = self.clone();
-        Ok(Writing { transaction, ledger, head, recorded: Vec::new(), lines: Vec::new(), leaves: Vec::new() })
+        Ok(Writing {
+            transaction,
+            ledger,
+            head,
+            recorded: Vec::new(),
+            lines: Vec::new(),
+            later: Bundle::default(),
+            leaves: Vec::new(),
+        })
     }
 
     pub async fn head(&self) -> Result<Head, LedgerError> {
@@ -295,6 +319,7 @@ impl Ledger {
 
     pub async fn close(&self) {
         self.pool.close().await;
+        self.writer.close().await;
     }
 }
 
@@ -333,19 +358,24 @@ impl Writing {
         number
     }
 
-    /// Where the rows are; the lines that they point at are there, too.
-    pub async fn rows(&mut self) -> Result<&mut SqliteConnection, LedgerError> {
+    /// What is sent with the next question or the commit; the lines that it points at stand before it.
+    pub fn later(&mut self) -> &mut Bundle {
         let lines = std::mem::take(&mut self.lines);
-        rows::write(&mut self.transaction, &LINES, lines, |query, (number, body, hash)| {
-            query.bind(number as i64).bind(body).bind(hash.to_string())
-        })
-        .await?;
+        self.later.rows(&LINES, 3, lines, |bundle, (number, body, hash)| {
+            bundle.bind(number as i64).bind(body).bind(hash.to_string());
+        });
+        &mut self.later
+    }
+
+    /// Where the rows are; all that was to be sent later is there, too.
+    pub async fn rows(&mut self) -> Result<&mut SqliteConnection, LedgerError> {
+        self.later();
+        std::mem::take(&mut self.later).send(&mut self.transaction).await?;
         Ok(&mut self.transaction)
     }
 
     /// On disk when this returns. Gives what may be signed now.
     pub async fn commit(mut self) -> Result<Committed, LedgerError> {
-        self.rows().await?;
         // Whoever writes is alone, so that nobody pushes between this copy and the commit.
         let mut growing = self.ledger.growing().clone();
         let mut tiles = Vec::new();
@@ -353,7 +383,8 @@ impl Writing {
             let number = growing.whole_tiles();
             tiles.extend(growing.push(*leaf).map(|root| (number, root)));
         }
-        keep_tiles(&mut self.transaction, tiles).await?;
+        tiled(self.later(), tiles);
+        self.rows().await?;
         self.transaction.commit().await?;
         let tree = growing.head();
         *self.ledger.growing() = growing;
@@ -386,12 +417,10 @@ async fn grown(
     }
 }
 
-async fn keep_tiles(connection: &mut SqliteConnection, tiles: Vec<(u64, Hash)>) -> Result<(), LedgerError> {
-    rows::write(connection, &TILES, tiles, |query, (number, root)| {
-        query.bind(number as i64).bind(root.to_string())
-    })
-    .await?;
-    Ok(())
+fn tiled(bundle: &mut Bundle, tiles: Vec<(u64, Hash)>) {
+    bundle.rows(&TILES, 2, tiles, |bundle, (number, root)| {
+        bundle.bind(number as i64).bind(root.to_string());
+    });
 }
 
 async fn bodies(

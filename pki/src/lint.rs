@@ -2,8 +2,6 @@
 //! Pure. It reads the bytes anew and believes neither the encoder nor the profile alone:
 //! what the bytes say must be what was meant, and what was meant must be allowed.
 
-use std::collections::BTreeMap;
-
 use x509_parser::certificate::TbsCertificate;
 use x509_parser::extensions::{
     AccessDescription, AuthorityInfoAccess, CRLDistributionPoint, DistributionPointName, ExtendedKeyUsage,
@@ -141,16 +139,18 @@ fn names(
 ) -> Result<(), LintFault> {
     let expected = issuer.map_or(tbs.subject.as_raw(), CaCertificate::subject);
     demand("issuer", tbs.issuer.as_raw() == expected, || tbs.issuer.to_string())?;
-    let text = |oid: &str| -> Vec<&str> {
-        let parts = tbs.subject.iter_attributes().filter(|part| part.attr_type().to_id_string() == oid);
+    // id-at is 2.5.4.
+    let text = |last: u8| -> Vec<&str> {
+        let parts =
+            tbs.subject.iter_attributes().filter(|part| part.attr_type().as_bytes() == [0x55, 4, last]);
         parts.map(|part| part.as_str().unwrap_or("?")).collect()
     };
     let subject = &profile.subject;
     let unit: Vec<&str> = subject.unit.as_deref().into_iter().collect();
-    let right = text("2.5.4.6") == ["JP"]
-        && text("2.5.4.10") == [subject.organization.as_str()]
-        && text("2.5.4.11") == unit
-        && text("2.5.4.3") == [subject.common_name.as_str()]
+    let right = text(6) == ["JP"]
+        && text(10) == [subject.organization.as_str()]
+        && text(11) == unit
+        && text(3) == [subject.common_name.as_str()]
         && tbs.subject.iter_attributes().count() == 3 + unit.len();
     demand("subject", right, || tbs.subject.to_string())?;
     let longest = [&subject.organization, &subject.common_name].map(|part| part.chars().count());
@@ -174,56 +174,42 @@ fn validity(
     demand("issuer-lifetime", within, shown)
 }
 
-/// Which extensions there are, and whether critical: exactly these.
-fn allowed(class: Class) -> BTreeMap<String, bool> {
-    let ids: &[(&str, bool)] = match class {
+/// An extension's identifier (content octets), and whether it is critical.
+type Extension = (&'static [u8], bool);
+
+/// authorityInfoAccess and ocsp-nocheck; id-ce is 2.5.29.
+const ACCESS: Extension = (&[0x2b, 6, 1, 5, 5, 7, 1, 1], false);
+const NO_CHECK: Extension = (&[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5], false);
+const SUBJECT_KEY: Extension = (&[0x55, 0x1d, 14], false);
+const KEY_USAGE: Extension = (&[0x55, 0x1d, 15], true);
+const ALTERNATIVE_NAME: Extension = (&[0x55, 0x1d, 17], false);
+const BASIC: Extension = (&[0x55, 0x1d, 19], true);
+const CONSTRAINTS: Extension = (&[0x55, 0x1d, 30], true);
+const DISTRIBUTION: Extension = (&[0x55, 0x1d, 31], false);
+const POLICIES: Extension = (&[0x55, 0x1d, 32], false);
+const ISSUER_KEY: Extension = (&[0x55, 0x1d, 35], false);
+const PURPOSES: Extension = (&[0x55, 0x1d, 37], false);
+
+/// Which extensions there are, and whether critical: exactly these, in the order of their identifiers.
+fn allowed(class: Class) -> &'static [Extension] {
+    match class {
         Class::Device(_) => &[
-            ("1.3.6.1.5.5.7.1.1", false),
-            ("2.5.29.14", false),
-            ("2.5.29.15", true),
-            ("2.5.29.17", false),
-            ("2.5.29.19", true),
-            ("2.5.29.31", false),
-            ("2.5.29.32", false),
-            ("2.5.29.35", false),
-            ("2.5.29.37", false),
+            ACCESS,
+            SUBJECT_KEY,
+            KEY_USAGE,
+            ALTERNATIVE_NAME,
+            BASIC,
+            DISTRIBUTION,
+            POLICIES,
+            ISSUER_KEY,
+            PURPOSES,
         ],
-        Class::Gateway => &[
-            ("2.5.29.14", false),
-            ("2.5.29.15", true),
-            ("2.5.29.17", false),
-            ("2.5.29.19", true),
-            ("2.5.29.35", false),
-            ("2.5.29.37", false),
-        ],
-        Class::OcspDelegate => &[
-            ("1.3.6.1.5.5.7.48.1.5", false),
-            ("2.5.29.14", false),
-            ("2.5.29.15", true),
-            ("2.5.29.19", true),
-            ("2.5.29.35", false),
-            ("2.5.29.37", false),
-        ],
-        Class::DeviceCa => &[
-            ("2.5.29.14", false),
-            ("2.5.29.15", true),
-            ("2.5.29.19", true),
-            ("2.5.29.30", true),
-            ("2.5.29.32", false),
-            ("2.5.29.35", false),
-            ("2.5.29.37", false),
-        ],
-        Class::ServerCa => &[
-            ("2.5.29.14", false),
-            ("2.5.29.15", true),
-            ("2.5.29.19", true),
-            ("2.5.29.30", true),
-            ("2.5.29.35", false),
-            ("2.5.29.37", false),
-        ],
-        Class::Root => &[("2.5.29.14", false), ("2.5.29.15", true), ("2.5.29.19", true), ("2.5.29.30", true)],
-    };
-    ids.iter().map(|(id, critical)| ((*id).to_owned(), *critical)).collect()
+        Class::Gateway => &[SUBJECT_KEY, KEY_USAGE, ALTERNATIVE_NAME, BASIC, ISSUER_KEY, PURPOSES],
+        Class::OcspDelegate => &[NO_CHECK, SUBJECT_KEY, KEY_USAGE, BASIC, ISSUER_KEY, PURPOSES],
+        Class::DeviceCa => &[SUBJECT_KEY, KEY_USAGE, BASIC, CONSTRAINTS, POLICIES, ISSUER_KEY, PURPOSES],
+        Class::ServerCa => &[SUBJECT_KEY, KEY_USAGE, BASIC, CONSTRAINTS, ISSUER_KEY, PURPOSES],
+        Class::Root => &[SUBJECT_KEY, KEY_USAGE, BASIC, CONSTRAINTS],
+    }
 }
 
 fn extensions(
@@ -231,10 +217,15 @@ fn extensions(
     profile: &Profile,
     issuer: Option<&CaCertificate>,
 ) -> Result<(), LintFault> {
-    let found: BTreeMap<String, bool> =
-        tbs.extensions().iter().map(|extension| (extension.oid.to_id_string(), extension.critical)).collect();
-    demand("extensions-once", found.len() == tbs.extensions().len(), || format!("{found:?}"))?;
-    demand("extensions", found == allowed(profile.class), || format!("{found:?}"))?;
+    let mut found: Vec<(&[u8], bool)> =
+        tbs.extensions().iter().map(|extension| (extension.oid.as_bytes(), extension.critical)).collect();
+    found.sort_unstable();
+    let told = || {
+        let told = tbs.extensions().iter().map(|one| (one.oid.to_id_string(), one.critical));
+        format!("{:?}", told.collect::<Vec<_>>())
+    };
+    demand("extensions-once", found.windows(2).all(|two| two[0].0 != two[1].0), told)?;
+    demand("extensions", found == allowed(profile.class), told)?;
     for extension in tbs.extensions() {
         let (lint, right) = content(extension.parsed_extension(), profile, issuer);
         demand(lint, right, || format!("{:?}", extension.parsed_extension()))?;
@@ -318,11 +309,12 @@ fn purposes(usage: &ExtendedKeyUsage<'_>, class: Class) -> bool {
 }
 
 fn addresses(access: &AuthorityInfoAccess<'_>, profile: &Profile) -> bool {
-    let method = |one: &AccessDescription<'_>| one.access_method.as_bytes().to_vec();
-    let found: Vec<_> = access.iter().map(|one| (method(one), uri(&one.access_location))).collect();
+    let found = access
+        .iter()
+        .map(|one: &AccessDescription<'_>| (one.access_method.as_bytes(), uri(&one.access_location)));
     profile.access.as_ref().is_some_and(|Access { ocsp, issuer }| {
-        found
-            == [(ACCESS_OCSP.to_vec(), Some(ocsp.as_str())), (ACCESS_ISSUERS.to_vec(), Some(issuer.as_str()))]
+        let meant = [(&ACCESS_OCSP[..], Some(ocsp.as_str())), (&ACCESS_ISSUERS[..], Some(issuer.as_str()))];
+        found.eq(meant)
     })
 }
 

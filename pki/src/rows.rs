@@ -1,11 +1,11 @@
-//! Many rows in one statement: what makes a group commit cheap. An edge file: SQL.
-//! A few fixed sizes, so that each statement is prepared once and kept.
+//! Many rows in one statement, and many statements in one sending: what makes a group commit cheap, because the
+//! connection is a thread, and each sending wakes it and is woken by it. An edge file: SQL.
+//! A few fixed sizes, filled up with empty rows, so that each text is prepared once and kept.
 
-use sqlx::Sqlite;
-use sqlx::query::{Query, QueryAs};
+use sqlx::query::QueryAs;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
-pub type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 pub type BoundAs<'q, O> = QueryAs<'q, Sqlite, O, SqliteArguments>;
 
 /// A statement for this many rows, and its text; largest first, the last for one.
@@ -59,22 +59,55 @@ macro_rules! forms {
 
 pub(crate) use {forms, twice};
 
-/// Executes a statement over all items.
-pub async fn write<T>(
-    connection: &mut SqliteConnection,
-    forms: &Forms,
-    items: Vec<T>,
-    bind: impl for<'q> Fn(Bound<'q>, T) -> Bound<'q>,
-) -> Result<(), sqlx::Error> {
-    let mut left = items.len();
-    let mut items = items.into_iter();
-    while left > 0 {
-        let (size, text) = fitting(forms, left);
-        let query = items.by_ref().take(size).fold(sqlx::query(text), &bind);
-        query.execute(&mut *connection).await?;
-        left -= size;
+/// Statements that are sent together, in this order.
+#[derive(Default)]
+pub struct Bundle {
+    text: String,
+    values: SqliteArguments,
+    failed: Option<sqlx::Error>,
+}
+
+impl Bundle {
+    /// A statement with `?` for each value that is bound next.
+    pub fn statement(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self.text.push(';');
+        self
     }
-    Ok(())
+
+    pub fn bind<'q, T: Encode<'q, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
+        if let Err(error) = self.values.add(value) {
+            self.failed.get_or_insert(sqlx::Error::Encode(error));
+        }
+        self
+    }
+
+    /// A statement over all items; its form passes over rows that begin with NULL, `columns` wide.
+    pub fn rows<T>(&mut self, forms: &Forms, columns: usize, items: Vec<T>, bind: impl Fn(&mut Self, T)) {
+        let mut left = items.len();
+        let mut items = items.into_iter();
+        while left > 0 {
+            let (size, text) = fitting(forms, left);
+            self.statement(text);
+            let before = self.values.len();
+            items.by_ref().take(size).for_each(|item| bind(self, item));
+            while self.values.len() < before + size * columns {
+                self.bind(None::<String>);
+            }
+            left = left.saturating_sub(size);
+        }
+    }
+
+    pub async fn send(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        // Put together of constant texts; everything else is bound.
+        sqlx::query_with(AssertSqlSafe(self.text), self.values).execute(connection).await.map(drop)
+    }
 }
 
 /// Reads what a statement finds for all items.
@@ -88,16 +121,19 @@ where
     O: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
 {
     let (mut rest, mut found) = (items, Vec::new());
-    while !rest.is_empty() {
+    while let Some(last) = rest.last() {
         let (size, text) = fitting(forms, rest.len());
-        let (now, later) = rest.split_at(size);
-        let query = now.iter().fold(sqlx::query_as(text), &bind);
+        let (now, later) = rest.split_at(size.min(rest.len()));
+        // The last one again finds nothing more.
+        let filled = now.iter().chain(std::iter::repeat_n(last, size - now.len()));
+        let query = filled.fold(sqlx::query_as(text), &bind);
         found.extend(query.fetch_all(&mut *connection).await?);
         rest = later;
     }
     Ok(found)
 }
 
+/// The smallest that holds all that is left, or the largest.
 fn fitting(forms: &Forms, left: usize) -> (usize, &'static str) {
-    forms.iter().copied().find(|(size, _)| *size <= left).unwrap_or(forms[6])
+    forms.iter().rev().copied().find(|(size, _)| *size >= left).unwrap_or(forms[0])
 }

@@ -123,7 +123,8 @@ impl Authority {
         let (plans, rest): (Vec<Plan>, Vec<(usize, Profile)>) =
             planned.into_iter().map(|(wish, plan, profile)| (plan, (wish, profile))).unzip();
         self.unsettled.store(true, Ordering::Relaxed);
-        let group = writing.plan(now, &plans).await.map_err(unavailable)?;
+        self.tokens().extend(plans.iter().map(|plan| plan.token));
+        let group = writing.plan(now, &plans);
         let recorded = writing.commit().await.map_err(unavailable)?.recorded;
         let planned = plans.into_iter().zip(rest);
         let planned = planned.map(|(plan, (wish, profile))| Planned { wish, plan, profile }).collect();
@@ -138,7 +139,10 @@ impl Authority {
         batch: &[usize],
         outcomes: &mut [Option<Outcome>],
     ) -> Result<(), IssuingRefusal> {
-        let tokens: Vec<Hash> = batch.iter().map(|wish| wishes[*wish].token).collect();
+        let tokens: Vec<Hash> = {
+            let used = self.tokens();
+            batch.iter().map(|wish| wishes[*wish].token).filter(|token| used.contains(token)).collect()
+        };
         for known in writing.of_tokens(&tokens).await.map_err(unavailable)? {
             let Some(wish) = batch.iter().copied().find(|wish| wishes[*wish].token == known.token) else {
                 continue;
@@ -200,7 +204,7 @@ impl Authority {
         let settled = async {
             let mut writing = self.ledger.begin().await?;
             // If this fails they stay planned, and the next act or start abandons them.
-            writing.ended(now, group, ends).await?;
+            writing.ended(now, group, ends)?;
             self.committed(writing).await
         };
         let committed = settled.await.map_err(unavailable)?;
