@@ -144,3 +144,55 @@ fn give(path: &Path, row: &Process) -> io::Result<()> {
 fn failed(what: &str, error: &io::Error) -> Message {
     Message::Settle { what: what.to_owned(), why: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `init` leaves in its stage of the root: the safe's folder, and what opens the key.
+    fn settled(opens: &[&str]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = dir.path().join("stage");
+        fs::create_dir_all(stage.join("root")).unwrap();
+        fs::write(stage.join("root/root.key.sealed"), "sealed").unwrap();
+        for file in opens {
+            let file = stage.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "opens it").unwrap();
+        }
+        let places = Places { root: &dir.path().join("machine") };
+        places.root(&stage).unwrap();
+        for file in opens {
+            assert!(!stage.join(file).exists(), "{file} is moved, not copied");
+        }
+        let safe = places.at(machine::ROOT);
+        (dir, safe)
+    }
+
+    /// Issue 5: the sheets of several, or the passphrase of one, lie in the folder that is carried to the safe.
+    #[test]
+    fn what_opens_the_roots_key_goes_where_the_root_goes_and_stays_in_no_second_place() {
+        let sheets = ["root-shares/share-1.html", "root-shares/share-2.html"];
+        let (_dir, safe) = settled(&sheets);
+        for file in sheets.iter().chain(&["root.key.sealed"]) {
+            assert!(safe.join(file).is_file(), "{file}");
+        }
+        assert!(!safe.join(ROOT_PASSPHRASE).exists());
+        assert_eq!(fs::metadata(&safe).unwrap().permissions().mode() & 0o777, 0o700);
+
+        let (_dir, safe) = settled(&[ROOT_PASSPHRASE]);
+        assert!(safe.join(ROOT_PASSPHRASE).is_file() && !safe.join(ROOT_SHARES).exists());
+    }
+
+    #[test]
+    fn a_root_that_lies_there_already_is_not_mixed_with_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (stage, places) = (dir.path().join("stage"), Places { root: &dir.path().join("machine") });
+        fs::create_dir_all(stage.join("root")).unwrap();
+        fs::create_dir_all(stage.join(ROOT_SHARES)).unwrap();
+        fs::create_dir_all(places.at(machine::ROOT)).unwrap();
+        fs::write(places.at(machine::ROOT).join("root.key.sealed"), "another").unwrap();
+        assert_eq!(places.root(&stage).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(stage.join(ROOT_SHARES).is_dir(), "nothing was moved");
+    }
+}
