@@ -2,7 +2,7 @@
 //! change anything. Pure. Ruling 4; issue 2: a cross-origin unsafe request is refused.
 
 use http::HeaderMap;
-use http::header::ORIGIN;
+use http::header::{CONTENT_TYPE, ORIGIN};
 
 use crate::messages::Message;
 
@@ -23,6 +23,16 @@ pub fn same_origin(headers: &HeaderMap, origin: &str) -> Result<(), Message> {
     }
 }
 
+/// Enrolment over secure transport (RFC 7030): its clients are no browsers and send neither header, which a browser
+/// does with every unsafe request. No form makes its media type either.
+pub fn is_machine(path: &str, headers: &HeaderMap) -> bool {
+    let media: Vec<_> = headers.get_all(CONTENT_TYPE).iter().collect();
+    path.starts_with("/.well-known/est/")
+        && matches!(media.as_slice(), [one] if one.as_bytes() == b"application/pkcs10")
+        && !headers.contains_key(ORIGIN)
+        && !headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
+}
+
 /// Does whoever asks want a page rather than data?
 pub fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
@@ -32,6 +42,32 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Issue 5: what enrols without a hand is let past this check, and nothing that a page could send.
+    #[test]
+    fn only_what_no_browser_sends_is_a_machines() {
+        let est = "/.well-known/est/simplereenroll";
+        let pkcs10 = ("content-type", "application/pkcs10");
+        for (path, given, machine) in [
+            (est, vec![pkcs10], true),
+            (est, vec![], false),
+            (est, vec![("content-type", "text/plain")], false),
+            (est, vec![("content-type", "application/pkcs10; charset=utf-8")], false),
+            (est, vec![pkcs10, pkcs10], false),
+            (est, vec![pkcs10, ("origin", "https://evil.example")], false),
+            (est, vec![pkcs10, ("origin", "https://claim.example.jp")], false),
+            (est, vec![pkcs10, ("sec-fetch-site", "same-origin")], false),
+            (est, vec![pkcs10, ("sec-fetch-mode", "no-cors")], false),
+            ("/claim", vec![pkcs10], false),
+            ("/.well-known/estate", vec![pkcs10], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &given {
+                headers.append(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_machine(path, &headers), machine, "{path} {given:?}");
+        }
+    }
 
     #[test]
     fn only_our_own_page_may_change_anything() {

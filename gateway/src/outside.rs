@@ -30,6 +30,9 @@ const OCSP_REQUEST_MAX: usize = 2 * 1024;
 /// The same in base64, with every fourth character escaped.
 const OCSP_PATH_MAX: usize = 4 * 1024;
 
+/// Who signs devices (RFC 7030 4.1): published bytes like those of port 80, over TLS.
+const EST_CAS: &str = "/.well-known/est/cacerts";
+
 /// A visitor on the claim listener.
 pub async fn claim(
     hall: Arc<Hall>,
@@ -64,7 +67,11 @@ async fn visit(
     if !hall.takes(Turn::Request, visitor.slot()) {
         return teller.problem(StatusCode::TOO_MANY_REQUESTS, Message::TooManyRequests);
     }
+    if checked.path() == EST_CAS && parts.method == Method::GET {
+        return published(hall, teller, PublishedQuestion::Get { path: "est/cacerts".to_owned() }).await;
+    }
     if checked.unsafe_method
+        && !browser::is_machine(checked.path(), &parts.headers)
         && let Err(message) = browser::same_origin(&parts.headers, &hall.names.origin(Host::Claim))
     {
         return teller.problem(StatusCode::FORBIDDEN, message);

@@ -34,7 +34,7 @@ use crate::signer::{Order, SignError, Signer};
 use crate::snapshot::Snapshot;
 use crate::tiles::TreeHead;
 
-pub use issuing::{BATCH_MAX, Wish};
+pub use issuing::{BATCH_MAX, Renewal, Wish};
 use vouching::Delegate;
 
 /// What did not succeed because of us, not because of the asker.

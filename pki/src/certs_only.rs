@@ -3,6 +3,9 @@
 
 use crate::der::{INTEGER, OID, SEQUENCE, SET, tlv};
 
+/// How EST names it (RFC 7030 4.1.3, 4.2.3).
+pub const MEDIA_TYPE: &str = "application/pkcs7-mime; smime-type=certs-only";
+
 /// id-data and id-signedData, content octets.
 const DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 const SIGNED_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];

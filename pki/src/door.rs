@@ -62,6 +62,9 @@ pub enum IssuingQuestion {
     /// Only the public key is taken from the request (PKCS #10, DER), after its proof of possession.
     /// `token` makes it idempotent: the same token, slot and key give the same certificate again.
     Issue { slot: SlotNumber, kind: DeviceKind, request: Vec<u8>, token: String },
+    /// The next certificate of a key that the slot has; from two thirds of the last one's life on, and for a while
+    /// after its end. Asked for earlier, it is the last one again.
+    Renew { slot: SlotNumber, request: Vec<u8> },
     /// Durable before it is acknowledged; revoking what is revoked is acknowledged too.
     Revoke { what: Revoke, reason: RevocationReason },
     /// Puts a hash (an audit head, a receipt) into the ledger and signs the entry.
@@ -182,6 +185,8 @@ pub enum IssuingRefusal {
     },
     /// This token was used for another request.
     TokenReused,
+    /// The slot has no certificate of this key, or none that may be followed.
+    NotRenewable,
     /// The authority cannot record or sign now.
     Unavailable {
         why: String,
@@ -219,7 +224,7 @@ pub struct LivingCertificate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PublishedQuestion {
     /// By path below `/`: `ca/root.crt`, `ca/device.crt`, `ca/server.crt`, `crl/00.crl` … `crl/63.crl`,
-    /// `ocsp/<request, base64>`, `log/checkpoint`, `log/proof/<serial>`, `log/tile/<0 or 1>/<place>[.p/<width>]`.
+    /// `est/cacerts`, `ocsp/<request, base64>`, `log/checkpoint`, `log/proof/<serial>`, `log/tile/<0 or 1>/<place>[.p/<width>]`.
     Get { path: String },
     /// An OCSP request (DER) that was posted.
     Ocsp { request: Vec<u8> },

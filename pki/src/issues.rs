@@ -290,7 +290,40 @@ fn serial(row: &Row) -> Result<CertificateSerial, LedgerError> {
     row.serial.parse().map_err(|_| broken(row.entry, "its serial is no serial"))
 }
 
+/// A key's latest certificate in a slot.
+pub struct Latest {
+    pub serial: CertificateSerial,
+    pub kind: DeviceKind,
+    pub not_before: i64,
+    pub not_after: i64,
+    pub entry: u64,
+    pub der: Vec<u8>,
+}
+
 impl Ledger {
+    /// What a key may be certified anew for: its certificate in this slot that ends last and was not revoked.
+    pub async fn latest(&self, slot: SlotNumber, key: Hash) -> Result<Option<Latest>, LedgerError> {
+        let row: Option<(String, String, i64, i64, i64, String)> = sqlx::query_as(
+            "SELECT serial, kind, not_before, not_after, planned_entry, der FROM certificate \
+             WHERE slot = $1 AND key_hash = $2 AND state = 'living' AND der IS NOT NULL \
+             ORDER BY not_after DESC, planned_entry DESC LIMIT 1",
+        )
+        .bind(slot.to_string())
+        .bind(key.to_string())
+        .fetch_optional(self.pool())
+        .await?;
+        let Some((serial, kind, not_before, not_after, entry, der)) = row else { return Ok(None) };
+        let bad = || broken(entry as u64, "its certificate cannot be read");
+        Ok(Some(Latest {
+            serial: serial.parse().map_err(|_| bad())?,
+            kind: DeviceKind::parse(&kind).ok_or_else(bad)?,
+            not_before,
+            not_after,
+            entry: entry as u64,
+            der: BASE64.decode(der.as_bytes()).map_err(|_| bad())?,
+        }))
+    }
+
     /// The lines that say that these were signed, in no order; who was never signed has none.
     pub async fn signed_lines(
         &self,

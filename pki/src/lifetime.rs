@@ -61,6 +61,32 @@ impl Life {
     }
 }
 
+/// How long after its end a certificate may still be followed by the same key in the same slot: a device that lay in a
+/// drawer over the summer comes back by itself.
+pub const GRACE_SECONDS: i64 = 90 * 24 * 60 * 60;
+
+/// Whether a certificate may be followed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewable {
+    /// It is good for a while yet.
+    Early,
+    Now,
+    /// It ended too long ago.
+    Over,
+}
+
+/// From two thirds of the life on (issue 5), until the grace ends.
+pub fn renewable(not_before: i64, not_after: i64, now: i64) -> Renewable {
+    let life = not_after.saturating_sub(not_before).max(0);
+    if now < not_after.saturating_sub(life / 3) {
+        Renewable::Early
+    } else if now < not_after.saturating_add(GRACE_SECONDS) {
+        Renewable::Now
+    } else {
+        Renewable::Over
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
     #[error("{0} is no time the calendar knows; check the machine's clock")]

@@ -17,6 +17,29 @@ pub struct Words {
     pub remedy_en: &'static str,
 }
 
+// Refusals that say the same every time: code, Japanese, English, and what to do in both.
+const REVOKED_KEY: [&str; 5] = [
+    "MM-2006",
+    "この鍵は失効済みのため、証明書を発行できません。",
+    "This key was revoked and is never certified again.",
+    "端末で鍵を作り直してください。",
+    "Make a new key on the device.",
+];
+const TOKEN_REUSED: [&str; 5] = [
+    "MM-2008",
+    "この受付は別の発行要求で使われています。",
+    "This token was used for another request.",
+    "本登録を初めからやり直してください。",
+    "Begin the claim again.",
+];
+const NOT_RENEWABLE: [&str; 5] = [
+    "MM-2010",
+    "この鍵の証明書は、このVPN番号では更新できません。",
+    "This slot has no certificate of this key that may be renewed.",
+    "本登録をやり直してください。用紙がないときは事務局へお電話ください。",
+    "Claim the slot again; without a sheet, call the secretariat.",
+];
+
 impl IssuingRefusal {
     pub fn code(&self) -> &'static str {
         self.words().code
@@ -75,13 +98,7 @@ impl IssuingRefusal {
                 "シリアル番号を一覧で確かめてください。",
                 "Check the serial in the list.",
             ),
-            Self::RevokedKey => words(
-                "MM-2006",
-                "この鍵は失効済みのため、証明書を発行できません。".into(),
-                "This key was revoked and is never certified again.".into(),
-                "端末で鍵を作り直してください。",
-                "Make a new key on the device.",
-            ),
+            Self::RevokedKey => fixed(&REVOKED_KEY),
             Self::Lint { why } => words(
                 "MM-2007",
                 format!("発行前の検査で証明書に誤りが見つかりました（{why}）。署名はしていません。"),
@@ -89,13 +106,8 @@ impl IssuingRefusal {
                 "事務局のシステム担当者へ、このコードと時刻をお知らせください。",
                 "Tell the engineer this code and the time.",
             ),
-            Self::TokenReused => words(
-                "MM-2008",
-                "この受付は別の発行要求で使われています。".into(),
-                "This token was used for another request.".into(),
-                "本登録を初めからやり直してください。",
-                "Begin the claim again.",
-            ),
+            Self::TokenReused => fixed(&TOKEN_REUSED),
+            Self::NotRenewable => fixed(&NOT_RENEWABLE),
             Self::Unavailable { why } => words(
                 "MM-2009",
                 format!("認証局が記録または署名できません（{why}）。"),
@@ -173,6 +185,10 @@ impl fmt::Display for VerifyError {
 
 impl std::error::Error for IssuingRefusal {}
 impl std::error::Error for VerifyError {}
+
+fn fixed([code, ja, en, remedy_ja, remedy_en]: &[&'static str; 5]) -> Words {
+    words(code, (*ja).to_owned(), (*en).to_owned(), remedy_ja, remedy_en)
+}
 
 fn words(
     code: &'static str,

@@ -2,8 +2,11 @@
 //! lines are read from the ledger. Nothing here says who owns which slot: tiles are hashes, a proof is given
 //! to whoever knows the certificate's serial, and lines are only in the operator's export.
 
+use data_encoding::BASE64;
+
 use crate::authority::Authority;
 use crate::ca::CaCertificate;
+use crate::certs_only;
 use crate::door::PublishedAnswer;
 use crate::ledger::LedgerError;
 use crate::pem;
@@ -31,6 +34,14 @@ impl Published {
             "root.pem" => bytes("application/x-pem-file", pem::certificate(self.root.der()).into_bytes()),
             _ => PublishedAnswer::NotFound,
         }
+    }
+}
+
+impl Published {
+    /// `est/cacerts` (RFC 7030 4.1): who signs devices, and the root, in base64.
+    pub fn est(&self) -> PublishedAnswer {
+        let envelope = certs_only::envelope(&[self.device_ca.der(), self.root.der()]);
+        bytes(certs_only::MEDIA_TYPE, BASE64.encode(&envelope).into_bytes())
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::authority::{Authority, BATCH_MAX, Wish};
+use crate::authority::{Authority, BATCH_MAX, Renewal, Wish};
 use crate::ca::{CaCertificate, CaError};
 use crate::ceremony::{DEVICE_CA_KEY, SERVER_CA_KEY};
 use crate::chain::Hash;
@@ -189,6 +189,14 @@ impl Room {
                 };
                 return issued.map_or_else(IssuingAnswer::Refused, IssuingAnswer::Issued);
             }
+            IssuingQuestion::Renew { slot, request } => {
+                let issued = match self.0.authority.renewal(slot, &request, now()).await {
+                    Ok(Renewal::Wish(wish)) => self.wish(wish).await,
+                    Ok(Renewal::Again(issued)) => Ok(issued),
+                    Err(refusal) => Err(refusal),
+                };
+                return issued.map_or_else(IssuingAnswer::Refused, IssuingAnswer::Issued);
+            }
             other => other,
         };
         let authority = Arc::clone(&self.0.authority);
@@ -231,6 +239,7 @@ impl Room {
                         Ok(request) => self.ocsp(&request),
                         Err(unanswered) => bytes(OCSP_RESPONSE, unanswered.der()),
                     },
+                    Some(("est", "cacerts")) => self.0.published.est(),
                     Some(("log", rest)) => published::log(authority, rest).await,
                     _ => PublishedAnswer::NotFound,
                 }
@@ -349,8 +358,9 @@ async fn issue_together(authority: Arc<Authority>, mut wished: mpsc::Receiver<Wi
 async fn act(authority: &Authority, question: IssuingQuestion) -> IssuingAnswer {
     let now = now();
     let answer = match question {
-        IssuingQuestion::Issue { slot, kind, request, token } => {
-            authority.issue(slot, kind, &request, &token, now).await.map(IssuingAnswer::Issued)
+        // The room takes these to whoever gathers wishes.
+        IssuingQuestion::Issue { .. } | IssuingQuestion::Renew { .. } => {
+            Err(IssuingRefusal::Unavailable { why: "nobody gathers wishes here".into() })
         }
         IssuingQuestion::Revoke { what, reason } => authority
             .revoke(what, reason, now)

@@ -14,7 +14,7 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    claim_http, confirm_pages, console, device_pages, facility_pages, fee_account_pages, fee_pages,
+    claim_http, confirm_pages, console, device_pages, est_http, facility_pages, fee_account_pages, fee_pages,
     flow_new_pages, flow_pages, letter_pages, office_pages, patient_pages, person_pages, renewal_pages,
     search_pages,
 };
@@ -27,6 +27,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(first_page))
         .merge(claim_http::router())
+        .merge(est_http::router())
         .merge(console::router())
         .merge(office_pages::router())
         .merge(facility_pages::router())

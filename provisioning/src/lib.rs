@@ -129,6 +129,7 @@ mod confirmation; // edge: SQL
 // the two listeners
 mod problem; // edge, border: HTTP, JSON
 mod claim_http; // edge, border: HTTP, JSON
+mod est_http; // edge, border: HTTP, SQL
 mod console; // edge, border: HTTP, JSON
 mod desk; // edge: SQL
 mod find_rows; // edge: SQL

@@ -99,6 +99,10 @@ catalogue! {
         "このページは、登録用の接続からだけ開けます。", "This page opens only through the tunnel.",
         "お届けした接続設定で接続してから開いてください。", "Connect with the profile you received, then open it."
     }
+    RenewFirst => "MM-5415" 403 {
+        "このVPN番号は、まだ使い始めていないか、使えなくなっています。", "This slot is not in use yet, or no longer.",
+        "登録用の用紙で本登録をしてください。用紙がないときは事務局にお電話ください。", "Claim it with its sheet; without one, call the secretariat."
+    }
     // 549x: said by the claim page itself (assets/problem.js), where no server can be asked
     PageInsecure => "MM-5491" 400 {
         "このブラウザでは、鍵を作れません。", "This browser cannot make keys on this page.",

@@ -81,7 +81,7 @@ pub fn refused(refusal: &pki::door::IssuingRefusal) -> Failure {
     let exit = match refusal {
         R::BadRequest { .. } | R::NoProof | R::WrongKey => crate::exit::Exit::Usage,
         R::TooMany { .. } | R::RevokedKey | R::TokenReused => crate::exit::Exit::Conflict,
-        R::Unknown { .. } => crate::exit::Exit::NotFound,
+        R::Unknown { .. } | R::NotRenewable => crate::exit::Exit::NotFound,
         R::Lint { .. } => crate::exit::Exit::Failed,
         R::Unavailable { .. } => crate::exit::Exit::TryLater,
     };

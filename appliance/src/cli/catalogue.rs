@@ -110,6 +110,7 @@ fn pki_entries() -> Vec<Words> {
         IssuingRefusal::RevokedKey,
         IssuingRefusal::Lint { why: why() },
         IssuingRefusal::TokenReused,
+        IssuingRefusal::NotRenewable,
         IssuingRefusal::Unavailable { why: why() },
     ];
     let verdicts = [

@@ -101,6 +101,35 @@ async fn an_enrolling_seat_reaches_the_claim_host_and_nothing_else() {
     assert_eq!(enrolling.claim(foreign).await.unwrap().status, StatusCode::FORBIDDEN);
 }
 
+/// Issue 5: who renews without a hand is no browser; a browser that pretends to is refused as ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_renews_over_est_and_no_page_does_it_for_it() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    let est = |path: &str| {
+        let mut request = client.request(Method::POST, "claim", path, "MIIB");
+        let headers = request.headers_mut();
+        headers.remove("origin");
+        headers.insert("content-type", "application/pkcs10".parse().unwrap());
+        request
+    };
+    let path = "/.well-known/est/simplereenroll";
+    assert_eq!(client.claim(est(path)).await.unwrap().status, StatusCode::OK);
+    let seen = world.upstream.last();
+    assert_eq!(seen.headers["mimamori-visitor"], "v1;slot=18-0001;class=active");
+    assert_eq!(seen.headers["content-type"], "application/pkcs10");
+    for (name, value) in
+        [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("content-type", "text/plain")]
+    {
+        let mut foreign = est(path);
+        foreign.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(client.claim(foreign).await.unwrap().status, StatusCode::FORBIDDEN, "{name}");
+    }
+    assert_eq!(client.claim(est("/claim")).await.unwrap().status, StatusCode::FORBIDDEN);
+    let cas = client.request(Method::GET, "claim", "/.well-known/est/cacerts", "");
+    assert_eq!(client.claim(cas).await.unwrap().status, StatusCode::OK);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seat_that_nobody_holds_does_not_even_see_the_claim_page() {
     let world = World::new().await;

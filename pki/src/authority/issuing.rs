@@ -14,6 +14,7 @@ use crate::entry::Abandon;
 use crate::holders::Sharing;
 use crate::issues::{Ended, Group, Known, Plan};
 use crate::ledger::{Recorded, Writing};
+use crate::lifetime::{self, Renewable};
 use crate::lint;
 use crate::profile::Profile;
 use crate::request::{self, ProvenKey};
@@ -51,6 +52,14 @@ impl Wish {
     }
 }
 
+/// What somebody who renews gets.
+pub enum Renewal {
+    /// A certificate that follows his last one.
+    Wish(Wish),
+    /// His last one, which is good for a while yet.
+    Again(IssuedCertificate),
+}
+
 pub type Outcome = Result<IssuedCertificate, IssuingRefusal>;
 
 /// What is recorded, and not signed yet.
@@ -74,6 +83,31 @@ impl Authority {
         let wish = Wish::new(slot, kind, request, token, Sharing::OneSlotPerKey)?;
         let mut outcomes = self.issue_many(&[wish], now).await;
         outcomes.pop().unwrap_or_else(|| Err(unavailable("nothing was answered")))
+    }
+
+    /// What follows the latest certificate of the request's key in this slot. One certificate is followed by one: its
+    /// serial is the token.
+    pub async fn renewal(
+        &self,
+        slot: SlotNumber,
+        request: &[u8],
+        now: i64,
+    ) -> Result<Renewal, IssuingRefusal> {
+        let key = request::prove(request)?;
+        let latest = self.ledger.latest(slot, key.key().hash()).await.map_err(unavailable)?;
+        let latest = latest.ok_or(IssuingRefusal::NotRenewable)?;
+        match lifetime::renewable(latest.not_before, latest.not_after, now) {
+            Renewable::Early => {
+                let living = LivingCertificate { serial: latest.serial, slot, not_after: latest.not_after };
+                Ok(Renewal::Again(self.issued(living, latest.der, latest.entry)))
+            }
+            Renewable::Now => {
+                let token = Hash::of(format!("renewal of {}", latest.serial).as_bytes());
+                let (kind, sharing) = (latest.kind, Sharing::OneSlotPerKey);
+                Ok(Renewal::Wish(Wish { slot, kind, key, token, sharing }))
+            }
+            Renewable::Over => Err(IssuingRefusal::NotRenewable),
+        }
     }
 
     /// All of them, in their order; each has its own outcome.

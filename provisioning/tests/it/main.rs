@@ -18,6 +18,7 @@ mod sqlite {
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
+    mod est; // renewal without a hand (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod console; // the office over HTTP
@@ -49,6 +50,7 @@ mod postgres {
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
+    mod est; // renewal without a hand (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod console; // the office over HTTP

@@ -95,7 +95,7 @@ const ROUTES: &[Route] = &[
 ];
 
 /// The claim listener's; nobody of the office comes there.
-const VISITORS: [&str; 2] = ["/claim", "/claim/{file}"];
+const VISITORS: [&str; 3] = ["/claim", "/claim/{file}", "/.well-known/est/simplereenroll"];
 
 /// Whose ids stand in a path.
 #[derive(Clone, Debug)]

@@ -265,7 +265,7 @@ impl PublishedDoor for Published {
                     media_type: "application/ocsp-response".into(),
                     bytes: path.as_bytes().to_vec(),
                 },
-                "ca/root.crt" | "crl/07.crl" => PublishedAnswer::Bytes {
+                "ca/root.crt" | "crl/07.crl" | "est/cacerts" => PublishedAnswer::Bytes {
                     media_type: "application/pkix-cert".into(),
                     bytes: path.into_bytes(),
                 },

@@ -177,3 +177,99 @@ async fn nothing_but_our_gateways_certificate_is_renewed() {
     assert_eq!(refused.code(), "MM-2009", "its key is in the safe");
     assert_eq!(authority.ledger().head().await.unwrap().entries, before, "nothing was recorded");
 }
+
+/// Renews, and issues what follows; whether it is a new one.
+async fn next(
+    authority: &Authority,
+    place: &str,
+    request: &[u8],
+    now: i64,
+) -> Result<(IssuedCertificate, bool), IssuingRefusal> {
+    match authority.renewal(slot(place), request, now).await? {
+        Renewal::Again(issued) => Ok((issued, false)),
+        Renewal::Wish(wish) => {
+            let mut outcomes = authority.issue_many(&[wish], now).await;
+            outcomes.pop().unwrap().map(|issued| (issued, true))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_renews_from_two_thirds_of_its_life_to_three_months_after_its_end() {
+    let world = World::new().await;
+    let authority = world.open().await;
+    let key = KeyPair::generate().unwrap();
+    let asked = || request_by(&key);
+    let kind = DeviceKind::FacilityAdmin;
+    let first = authority.issue(slot("18-0042"), kind, &asked(), "claim", NOW).await.unwrap();
+    let life = first.not_after - NOW;
+    // Early: the same again, however often.
+    for now in [NOW, NOW + life / 2, NOW + life * 2 / 3 - DAY] {
+        let (again, new) = next(&authority, "18-0042", &asked(), now).await.unwrap();
+        assert!(!new && again == first);
+    }
+    // In time: one successor, however often it is asked for (a request is never the same bytes twice).
+    let due = NOW + life * 2 / 3 + DAY;
+    let (second, new) = next(&authority, "18-0042", &asked(), due).await.unwrap();
+    assert!(new && second.serial != first.serial && second.not_after > first.not_after);
+    let (again, new) = next(&authority, "18-0042", &asked(), due + 60).await.unwrap();
+    assert!(!new && again.serial == second.serial && again.chain == second.chain);
+    let rows = authority.ledger().rows(Some(slot("18-0042")), due).await.unwrap();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.kind == kind && row.revoked.is_none()), "both live");
+    // Late, but in the grace; and too late.
+    let lain = KeyPair::generate().unwrap();
+    let asked = || request_by(&lain);
+    let ended = authority.issue(slot("18-0043"), kind, &asked(), "drawer", NOW).await.unwrap().not_after;
+    assert_eq!(code(next(&authority, "18-0043", &asked(), ended + 91 * DAY).await), "MM-2010");
+    let (back, new) = next(&authority, "18-0043", &asked(), ended + 80 * DAY).await.unwrap();
+    assert!(new && back.not_after > ended + 90 * DAY);
+    authority.ledger().verify_all().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_who_renew_at_once_get_one_successor() {
+    let world = World::new().await;
+    let authority = world.open().await;
+    let key = KeyPair::generate().unwrap();
+    let first =
+        authority.issue(slot("18-0042"), DeviceKind::Facility, &request_by(&key), "c", NOW).await.unwrap();
+    let due = first.not_after - DAY;
+    let mut wishes = Vec::new();
+    for _ in 0..3 {
+        match authority.renewal(slot("18-0042"), &request_by(&key), due).await.unwrap() {
+            Renewal::Wish(wish) => wishes.push(wish),
+            Renewal::Again(_) => panic!("nobody has renewed yet"),
+        }
+    }
+    let issued = authority.issue_many(&wishes, due).await;
+    let serials: BTreeSet<_> = issued.into_iter().map(|issued| issued.unwrap().serial).collect();
+    assert_eq!(serials.len(), 1, "one certificate is followed by one");
+}
+
+/// The attacker's table: only the slot and the key together renew.
+#[tokio::test]
+async fn nobody_renews_what_is_not_his() {
+    let world = World::new().await;
+    let authority = world.open().await;
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let kind = DeviceKind::Facility;
+    let first = authority.issue(slot("18-0042"), kind, &request_by(&key), "a", NOW).await.unwrap();
+    authority.issue(slot("18-0043"), kind, &request_by(&other), "b", NOW).await.unwrap();
+    let due = first.not_after - DAY;
+    let before = authority.ledger().head().await.unwrap().entries;
+    let mut unproved = request_by(&key);
+    *unproved.last_mut().unwrap() ^= 1;
+    for (name, place, request, expected) in [
+        ("another slot", "18-0043", request_by(&key), "MM-2010"),
+        ("another key", "18-0042", request_by(&other), "MM-2010"),
+        ("a slot that nobody has", "18-9999", request_by(&key), "MM-2010"),
+        ("no proof", "18-0042", unproved, "MM-2002"),
+        ("garbage", "18-0042", vec![0x30; 300], "MM-2001"),
+    ] {
+        assert_eq!(code(next(&authority, place, &request, due).await), expected, "{name}");
+    }
+    assert_eq!(authority.ledger().head().await.unwrap().entries, before, "nothing was recorded");
+    // Revoked is over, for the key as for the slot.
+    authority.revoke(Revoke::Slot(slot("18-0042")), RevocationReason::KeyCompromise, due).await.unwrap();
+    assert_eq!(code(next(&authority, "18-0042", &request_by(&key), due).await), "MM-2010");
+}
