@@ -127,6 +127,8 @@ fn cell(place: usize, row: &Row, heading: &str) -> Told<String> {
         "管理画面ログイン用メールアドレス" if *name == MISTYPED.0 => MISTYPED.1.to_owned(),
         "管理画面ログイン用メールアドレス" => admin_address(name),
         "VPN申請数" => (*vpn).to_owned(),
+        // Told later, by telephone, as most do.
+        "事業所名ふりがな" => String::new(),
         // All on one day: cases, and with them numbers, go by the year of their receipt.
         "受付日" => "R6.2.15".to_owned(),
         "ふくいメディカルネット参加" => {
