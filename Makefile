@@ -102,6 +102,7 @@ image-run:
 image-test: image
 	@cargo build --locked --workspace --bins
 	@echo 'the root under a real systemd'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" inspect "$(IMAGE)"
+	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" "$(IMAGE_KEPT)/base" "$(IMAGE)-next" next >/dev/null
 	@echo 'the disk in an emulated machine'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" boot "$(IMAGE)"
 	@umask 077; $(SUDO) env TZ=Asia/Tokyo "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" \
 	  "$(IMAGE_KEPT)/base" "$(IMAGE_KEPT)/again" >/dev/null

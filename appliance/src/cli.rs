@@ -8,6 +8,7 @@ pub mod args_keys;
 pub mod args_machine;
 pub mod args_person;
 pub mod pki_args;
+pub mod args_update;
 pub mod args_vpn;
 pub mod args;
 pub mod width;
@@ -42,6 +43,7 @@ pub mod keys; // edge: files, randomness
 pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl
+pub mod update; // edge, border: root's socket, the stick, systemctl
 pub mod first; // edge: files, the stick, systemctl
 pub mod machine; // edge: through `applied`
 pub mod line;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod process;
 pub mod machine;
 pub mod wall;
+pub mod update;
 pub mod history; // border: the state's file
 pub mod wire; // edge, border: channels and framed Unix sockets
 pub mod adapters;
@@ -27,6 +28,7 @@ pub mod apart; // edge, border: Unix sockets, tokio
 pub mod init; // edge: files, clock, randomness
 pub mod kept; // edge: files, the clock since boot
 pub mod settle; // edge: files and their owners
+pub mod slots; // edge: block devices, the boot partition, veritysetup
 pub mod applied; // edge: files, nft
 pub mod loopback; // edge: tokio, sockets
 pub mod running; // edge: tokio, signals, systemd

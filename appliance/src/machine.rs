@@ -25,5 +25,7 @@ pub const APPLIED: &str = "/run/mimamori-machine";
 pub const SSH_CA: &str = "ssh-user-ca.pub";
 /// The user to whom a certificate of that authority leads, and the program that is its shell.
 pub const OPERATOR_SHELL: &str = "/usr/bin/mimamori-shell";
+/// Where root's service takes a new version.
+pub const UPDATE_SOCKET: &str = "/run/mimamori-update.sock";
 /// Where root's service hears what the engineer commits.
 pub const CONFIG_SOCKET: &str = "/run/mimamori-config.sock";

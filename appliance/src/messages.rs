@@ -210,6 +210,16 @@ catalogue! {
     NothingThere { what } "MM-6080", NotFound,
         "`{what}` について分かることはありません", "nothing is known about `{what}`",
         "番号を確かめてください。「つながらないとき」の番号は10分で消えます", "check the number; a help code lives ten minutes";
+    UpdateBad { why_ja, why_en } "MM-6085", Denied,
+        "この更新ファイルは使えません: {why_ja}", "this update cannot be used: {why_en}",
+        "もう一度受け取り、署名した人に確かめてください", "fetch it again, and ask who signed it";
+    UpdateRefused { why_ja, why_en } "MM-6086", Conflict,
+        "いまは更新できません: {why_ja}", "it cannot be updated now: {why_en}",
+        "起動し直して落ち着いてから、または新しい版で、もう一度実行してください",
+        "run it again once the machine has settled after a restart, or with a newer version";
+    UpdateFailed { what, why } "MM-6087", Failed,
+        "更新が止まりました（{what}）: {why}", "the update stopped at {what}: {why}",
+        "いまの版はそのまま動きます。もう一度実行してください", "what runs is untouched; run it again";
     EscrowNothing { why } "MM-6070", NotFound,
         "写す鍵がまだありません: {why}", "there is no key to copy yet: {why}",
         "SNSを一度起動してから、もう一度実行してください", "start the SNS once, then run it again";

@@ -19,6 +19,7 @@ pub mod initrd; // edge: files of the root, programs of Debian
 pub mod tree; // edge: programs of Debian, files
 pub mod seal; // edge: programs of Debian, files
 pub mod disk; // edge: programs of Debian, files
+pub mod package; // edge: programs of Debian, files
 
 pub use outside::Outside;
 pub use render::{Form, Rendered, files, write};

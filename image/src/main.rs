@@ -1,6 +1,6 @@
 //! `image ROOT [--together] [--config FILE]`: renders the process table below ROOT and names what it wrote. With a
 //! realm's configuration also what its mail and its database's server add to the units.
-//! `image build BINARY CACHE OUT`: makes the image's root, seals it, and says how large it became.
+//! `image build BINARY CACHE OUT [LABEL]`: makes the image's root, seals it, and says how large it became.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,10 +13,12 @@ use image::tools::BuildError;
 fn main() -> ExitCode {
     let mut err = std::io::stderr();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if let [verb, binary, cache, out] = words.as_slice()
+    if let [verb, binary, cache, out, more @ ..] = words.as_slice()
         && verb == "build"
+        && more.len() <= 1
     {
-        return match build(Path::new(binary), Path::new(cache), Path::new(out)) {
+        let label = more.first().map(|label| label.to_string_lossy()).unwrap_or_default();
+        return match build(Path::new(binary), Path::new(cache), Path::new(out), &label) {
             Ok(text) => {
                 let _ = writeln!(std::io::stdout(), "{text}");
                 ExitCode::SUCCESS
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
     let Some((root, form, config)) = wanted(&words) else {
         let _ = writeln!(
             err,
-            "使い方 / usage: image ROOT [--together] [--config FILE]\n              image build BINARY CACHE OUT"
+            "使い方 / usage: image ROOT [--together] [--config FILE]\n              image build BINARY CACHE OUT [LABEL]"
         );
         return ExitCode::from(2);
     };
@@ -49,10 +51,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn build(binary: &Path, cache: &Path, out: &Path) -> Result<String, BuildError> {
-    let root = image::tree::make(binary, cache, out)?;
+fn build(binary: &Path, cache: &Path, out: &Path, label: &str) -> Result<String, BuildError> {
+    let keys = cache.join("keys");
+    let update_keys = image::package::public_key(&keys)?;
+    let root = image::tree::make(binary, cache, out, &update_keys, label)?;
     let sealed = image::seal::seal(&root, out)?;
-    let booted = image::disk::make(&sealed, &cache.join("keys"), out)?;
+    let booted = image::disk::make(&sealed, &keys, out)?;
+    image::package::make(&sealed, &booted, &keys, out)?;
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len() >> 20);
     let (erofs, verity, kernel) = (size(&sealed.erofs), size(&sealed.verity), size(&booted.kernel));
     Ok(format!(

@@ -1,7 +1,7 @@
 //! The files of the root that are the same on every machine: SSH, the wall's unit, the host's key, the network,
 //! the kernel's switches. Pure text; what depends on the process table is rendered beside it.
 
-use appliance::machine::{APPLIED, CONFIG_SOCKET, ETC, KEPT, RUN, SSH_CA};
+use appliance::machine::{APPLIED, CONFIG_SOCKET, ETC, KEPT, RUN, SSH_CA, UPDATE_SOCKET};
 
 use crate::render::Rendered;
 use crate::unit::{BINARY, TARGET};
@@ -11,6 +11,7 @@ const OPERATOR: &str = "mm-operator";
 const UNITS: &str = "usr/lib/systemd/system";
 pub const WALL_UNIT: &str = "mimamori-wall.service";
 pub const CONFIG_UNIT: &str = "mimamori-config.service";
+pub const BLESS_UNIT: &str = "mimamori-bless.service";
 pub const FIRST_UNIT: &str = "mimamori-first.service";
 pub const HOST_KEY_UNIT: &str = "mimamori-host-key.service";
 
@@ -25,6 +26,10 @@ pub fn files() -> Vec<Rendered> {
         file(&format!("{UNITS}/mimamori-config.socket"), config_socket()),
         file(&format!("{UNITS}/mimamori-config@.service"), config_answer()),
         file(&format!("{UNITS}/{FIRST_UNIT}"), first()),
+        file(&format!("{UNITS}/efi.mount"), BOOT_PARTITION.to_owned()),
+        file(&format!("{UNITS}/mimamori-update.socket"), update_socket()),
+        file(&format!("{UNITS}/mimamori-update@.service"), update_answer()),
+        file(&format!("{UNITS}/{BLESS_UNIT}"), bless()),
         file(&format!("{UNITS}/run-stick.mount"), STICK.to_owned()),
         file(&format!("{UNITS}/systemd-networkd.service.d/50-wall.conf"), behind_the_wall()),
         file(&format!("{UNITS}/{TARGET}.d/50-wall.conf"), behind_the_wall()),
@@ -154,6 +159,48 @@ const STICK: &str = "[Unit]\nDescription=mimamori: the stick of the first boot\n
     [Mount]\nWhat=/dev/disk/by-label/MIMAMORI\nWhere=/run/stick\nType=vfat\n\
     Options=umask=0077,nosuid,nodev,noexec,nosymfollow,utf8=1\n";
 
+/// Only root's updater has business there.
+const BOOT_PARTITION: &str = "[Unit]\nDescription=mimamori: loader and kernels\n\n\
+    [Mount]\nWhat=/dev/disk/by-partlabel/mimamori-esp\nWhere=/efi\nType=vfat\n\
+    Options=umask=0077,nosuid,nodev,noexec,nosymfollow\n";
+
+/// Root without capabilities, with the disks and the boot partition.
+const UPDATE_HARDENING: &str = "CapabilityBoundingSet=\nNoNewPrivileges=yes\nProtectSystem=strict\n\
+    ReadWritePaths=/efi\nProtectHome=yes\nPrivateTmp=yes\nDevicePolicy=closed\nDeviceAllow=block-* rw\n\
+    PrivateNetwork=yes\nProtectKernelTunables=yes\nProtectKernelModules=yes\nProtectKernelLogs=yes\n\
+    ProtectControlGroups=yes\nProtectClock=yes\nProtectHostname=yes\nLockPersonality=yes\nMemoryDenyWriteExecute=yes\n\
+    RestrictRealtime=yes\nRestrictSUIDSGID=yes\nRestrictNamespaces=yes\nRestrictAddressFamilies=AF_UNIX\n\
+    SystemCallArchitectures=native\nSystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources\n\
+    SystemCallErrorNumber=EPERM\nKeyringMode=private\nUMask=0077\n";
+
+fn update_socket() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: where the engineer brings a new version\n\n\
+         [Socket]\nListenStream={UPDATE_SOCKET}\nSocketUser=root\nSocketGroup={OPERATOR}\nSocketMode=0660\n\
+         Accept=yes\nMaxConnections=1\n\n[Install]\nWantedBy=sockets.target\n"
+    )
+}
+
+fn update_answer() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: one update of the engineer\nCollectMode=inactive-or-failed\n\
+         RequiresMountsFor=/efi\n\n\
+         [Service]\nExecStart={BINARY} machine update\nStandardInput=socket\nStandardOutput=journal\n\
+         RuntimeMaxSec=3600\n{UPDATE_HARDENING}"
+    )
+}
+
+/// What is on trial stays when it is healthy; otherwise the machine starts anew, and the loader counts.
+fn bless() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: the trial of a new version\nConditionVirtualization=!container\n\
+         RequiresMountsFor=/efi\nAfter={TARGET}\n\n\
+         [Service]\nType=exec\nExecStart={BINARY} machine bless\n{UPDATE_HARDENING}\
+         # It knocks at every room's door, as the operator does.\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    )
+}
+
 /// What makes a realm of a blank machine. It writes the rooms' folders and gives them away, and nothing else.
 fn first() -> String {
     format!(
@@ -211,7 +258,7 @@ fn network() -> String {
 
 fn preset() -> String {
     format!(
-        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable {TARGET}\nenable ssh.service\n\
+        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable {BLESS_UNIT}\nenable {TARGET}\nenable ssh.service\n\
          enable systemd-networkd.service\nenable systemd-timesyncd.service\ndisable *\n"
     )
 }

@@ -38,7 +38,14 @@ const TOOLS: [(&str, &str); 15] = [
 ];
 
 /// Makes `out`/root anew from the base kept in `cache` and the program at `binary`.
-pub fn make(binary: &Path, cache: &Path, out: &Path) -> Result<PathBuf, BuildError> {
+/// `label` tells two builds of one version apart; `update_keys` is whose updates it takes.
+pub fn make(
+    binary: &Path,
+    cache: &Path,
+    out: &Path,
+    update_keys: &str,
+    label: &str,
+) -> Result<PathBuf, BuildError> {
     ready()?;
     let base = download(cache)?;
     let root = out.join("root");
@@ -57,6 +64,10 @@ pub fn make(binary: &Path, cache: &Path, out: &Path) -> Result<PathBuf, BuildErr
     users(&root)?;
     links(&root)?;
     partitions(&root)?;
+    put(&root.join("usr/share/mimamori/update-keys"), update_keys)?;
+    put(&root.join("usr/share/mimamori/label"), &format!("{label}\n"))?;
+    let efi = root.join("efi");
+    fs::create_dir_all(&efi).map_err(at(&efi))?;
     packages(&root, out)?;
     remove(&root)?;
     no_set_id(&root)?;

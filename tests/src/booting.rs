@@ -43,6 +43,7 @@ pub fn raise(world: &mut World, out: &Path) -> Told<Up> {
     Ok(Up { vm, drives, engineer, device })
 }
 
+/// The directory beside `out` holds another build, whose update is brought; see the Makefile.
 pub fn play(world: &mut World, out: &Path, held: &mut dyn FnMut(&str)) -> Told<usize> {
     let mut steps = 0;
     let mut step = |what: &str| {
@@ -70,6 +71,7 @@ pub fn play(world: &mut World, out: &Path, held: &mut dyn FnMut(&str)) -> Told<u
     vm.cut()?;
     verify(&drives, out)?;
     step("nothing has changed in the root: its hashes hold over the whole slot");
+    updates(world, &engineer, &device, &drives, &out.with_file_name("image-next"), &mut step)?;
     tampered(world, out)?;
     step("a root with flipped bits is not started");
     Ok(steps)
@@ -91,6 +93,38 @@ fn ssh(engineer: &Engineer, device: &Device) -> Told<()> {
         let done = engineer.ssh(&device.space, with, &[&host, "status"])?;
         holds!(done.code == Some(255), "`{with}` led in: {:?} {}", done.code, done.text());
     }
+    Ok(())
+}
+
+/// A new version into the other slot, its trial, and the way back when it breaks.
+fn updates(
+    world: &World,
+    engineer: &Engineer,
+    device: &Device,
+    drives: &Drives,
+    next: &Path,
+    step: &mut dyn FnMut(&str),
+) -> Told<()> {
+    let host = format!("mm-operator@{APPLIANCE_OUTER}");
+    let admitted_again = |vm: &Vm| {
+        shell::until("the device to be admitted again", BOOT, || Ok(admitted(device).ok()))
+            .map_err(|fault| said(&fault, vm))
+    };
+    drives.write_update(&next.join("mimamori.update"))?;
+    let mut vm = Vm::boot(drives, &world.net.app, true)?;
+    admitted_again(&vm)?;
+    let told = engineer.ssh(&device.space, "good", &[&host, "update --stick --restart -o json"])?;
+    holds!(told.code == Some(0), "update: {:?} {}{}", told.code, told.text(), told.stderr);
+    vm.ends()?;
+    holds!(drives.kernels()?.contains("_0002+3"), "the new kernel is not on trial: {}", drives.kernels()?);
+    let vm = Vm::boot(drives, &world.net.app, false)?;
+    admitted_again(&vm)?;
+    shell::until("the new version to be kept", BOOT, || {
+        Ok((drives.kernels()?.contains("_0002.efi")).then_some(()))
+    })
+    .map_err(|fault| said(&fault, &vm))?;
+    vm.cut()?;
+    step("an update from a stick is written into the other slot, tried, and kept once every room answers");
     Ok(())
 }
 

@@ -15,7 +15,8 @@ use crate::shell;
 pub const BOOT: Duration = Duration::from_secs(900);
 /// Room for the other slot and the data; the file is sparse.
 const DISK: u64 = 4 << 30;
-const STICK: u64 = 16 << 20;
+/// Room for an update.
+const STICK: u64 = 256 << 20;
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const NETWORK: &str = "[Match]\nType=ether\n\n[Network]\nAddress=192.0.2.1/24\nLinkLocalAddressing=no\n\
@@ -61,6 +62,26 @@ impl Drives {
         copy.args(["first.toml", "network", "user-ca.pub"].map(|name| texts.join(name))).arg("::/");
         shell::run(copy)?.ok("mcopy")?;
         Ok(())
+    }
+
+    /// A stick with an update, in place of the first one.
+    pub fn write_update(&self, update: &Path) -> Told<()> {
+        File::create(&self.stick)?.set_len(STICK)?;
+        let mut make = Command::new("mkfs.fat");
+        make.args(["-n", "MIMAMORI"]).arg(&self.stick);
+        shell::run(make)?.ok("mkfs.fat")?;
+        let mut copy = Command::new("mcopy");
+        copy.arg("-i").arg(&self.stick).arg(update).arg("::/mimamori.update");
+        shell::run(copy)?.ok("mcopy")?;
+        Ok(())
+    }
+
+    /// The kernels on the boot partition.
+    pub fn kernels(&self) -> Told<String> {
+        let (_, start, _) = self.partition("mimamori-esp")?;
+        let mut list = Command::new("mdir");
+        list.arg("-b").arg("-i").arg(format!("{}@@{start}", self.disk.display())).arg("::/EFI/Linux");
+        Ok(shell::run(list)?.ok("mdir")?.text())
     }
 
     /// Everything that the machine left on the stick, in a folder here.
@@ -197,6 +218,12 @@ impl Vm {
             }
         })
         .map_err(|fault| Fault::new(format!("{fault}\n{}", self.last_words())))
+    }
+
+    /// Until it starts anew: the emulator ends instead.
+    pub fn ends(&mut self) -> Told<()> {
+        shell::until("the machine to start anew", BOOT, || Ok(self.emulator.try_wait()?.map(|_| ())))
+            .map_err(|fault| Fault::new(format!("{fault}\n{}", self.last_words())))
     }
 
     /// Until it gives up by itself.

@@ -13,6 +13,7 @@ use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_person::PersonCommand;
+use super::args_update::UpdateArgs;
 use super::args_vpn::VpnArgs;
 use super::pki_args::PkiCommand;
 use crate::process::Name;
@@ -110,6 +111,8 @@ pub enum Command {
     /// イメージの機械: 設定の反映 / a machine of our image: apply what follows from the configuration
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 新しい版をもう一つの区画に書く / write a new version into the slot that does not run
+    Update(UpdateArgs),
     /// 保守の画面（SSHの先はこれだけです） / the engineer's shell, the only one there is
     Shell(ShellArgs),
     /// コードの意味と対処 / what a code means and what to do

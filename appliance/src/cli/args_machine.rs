@@ -13,6 +13,12 @@ pub enum MachineCommand {
     /// 領域のない機械が媒体を待ち、領域を作る（systemdのunitから） / a blank machine becomes a realm from a stick (its unit)
     #[command(hide = true)]
     First,
+    /// 技術者の update を受ける（systemdのunitから） / hear one `update` of the engineer (from its unit)
+    #[command(hide = true)]
+    Update,
+    /// 試されている版を確かめて残す（systemdのunitから） / the health gate of a version on trial (from its unit)
+    #[command(hide = true)]
+    Bless,
     /// 技術者の config を受ける（systemdのunitから） / hear one `config` of the engineer (from its unit)
     #[command(hide = true)]
     Answer,

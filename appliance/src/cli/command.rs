@@ -16,7 +16,7 @@ use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
     audit, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages, person,
-    pki, realm, shell, slot, status, tunnels,
+    pki, realm, shell, slot, status, tunnels, update,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -88,6 +88,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Pki(command) => pki::pki(&config, credentials, command, out),
         Command::Config(command) => config::config(&config, command, out),
         Command::Machine(command) => machine::machine(&config, command, out),
+        Command::Update(args) => update::update(args, out),
         Command::Shell(args) => shell::shell(args, run, out),
         Command::Explain { code } => explain::explain(&code, out),
         Command::Completions { shell } => pages::print_completions(shell, out),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, first, realm};
+use super::{config, first, realm, update};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
@@ -16,6 +16,8 @@ pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, 
     let dry_run = match command {
         MachineCommand::Apply { dry_run } => dry_run,
         MachineCommand::Answer => return config::answer(path),
+        MachineCommand::Update => return update::answer(),
+        MachineCommand::Bless => return update::bless(path),
         MachineCommand::First => return first::first(out),
     };
     // A blank machine has none yet; one that cannot be read is a fault.
