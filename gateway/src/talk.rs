@@ -133,11 +133,9 @@ where
                 return connection.await;
             }
         };
-        // Between two requests nothing is under way in the library; bytes that it holds all the same are
-        // nobody's, and the connection ends with them.
-        let parts = if rested { connection.into_parts() } else { None };
-        let Some(parts) = parts.filter(|parts| parts.read_buf.is_empty()) else { return Ok(()) };
-        (gate, service) = (parts.io.into_inner(), parts.service);
+        // Nothing is under way; bytes that the library holds all the same are nobody's, and end the connection.
+        let Some(away) = rested.then(|| put_away(connection)).flatten() else { return Ok(()) };
+        (gate, service) = away;
         let stirred = tokio::select! {
             stirred = std::future::poll_fn(|cx| gate.poll_stirs(cx)) => stirred,
             () = &mut leaving => {
@@ -149,6 +147,17 @@ where
             return Ok(());
         }
     }
+}
+
+/// What goes on of a connection that rests; the rest is gone, with every buffer.
+#[allow(clippy::boxed_local, reason = "its place on the heap goes too")]
+fn put_away<S, V>(connection: Box<Serving<S, V>>) -> Option<(Gate<S>, V)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    V: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
+    let parts = connection.into_parts().filter(|parts| parts.read_buf.is_empty())?;
+    Some((parts.io.into_inner(), parts.service))
 }
 
 /// Serves; says whether it did so until the connection rests, or to its end.
@@ -251,6 +260,7 @@ where
     .await
 }
 
+type Serving<S, V> = http1::UpgradeableConnection<TokioIo<Gate<S>>, V>;
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The streams that have begun and wait to be run by their connection.
