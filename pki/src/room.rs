@@ -283,7 +283,10 @@ impl Room {
             worker.abort();
             worker.await.ok();
         }
-        drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(lock) = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Given back by word: a program that is just being started may still hold a copy of the descriptor.
+            lock.unlock().ok();
+        }
     }
 
     /// What the room's operator and its bench ask beyond the doors.
