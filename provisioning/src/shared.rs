@@ -15,7 +15,7 @@ use vpn::slot::Series;
 
 use crate::engine::Database;
 use crate::hashing::Hasher;
-use crate::need::{Cuts, Teams, Why};
+use crate::need::{Cut, Cuts, NeedUnmet, Teams, Why};
 use crate::post::MailConfig;
 use crate::store::Store;
 
@@ -102,6 +102,13 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Ends what is live at the gateway and in the SNS; gives what could not be told. The feed has told the gateway
+    /// already: this only makes it sooner.
+    pub async fn end_live(&self, cut: Cut) -> Vec<NeedUnmet> {
+        let (gate, streams) = tokio::join!(self.needs.cuts.cut(cut.clone()), self.needs.teams.end(cut));
+        [gate.err(), streams.err()].into_iter().flatten().collect()
+    }
+
     pub fn new(config: Config, store: Store, needs: Needs, hasher: Hasher, grants_version: u64) -> Arc<Self> {
         Arc::new(Self {
             config,

@@ -358,16 +358,15 @@ pub async fn new_password(
     Ok(FirstPassword { person: person.clone(), name, login, password: Some(password.to_string()) })
 }
 
-/// Ends what is open now. The feed has told the gateway already; this only makes it sooner.
+/// Whoever is in is out; a neighbour that hangs is told by the feed.
 async fn out(shared: &Shared, cut: Cut) {
-    let hurry = async {
-        let (gate, streams) = tokio::join!(shared.needs.cuts.cut(cut.clone()), shared.needs.teams.end(cut));
-        for unmet in [gate.err(), streams.err()].into_iter().flatten() {
-            log::warn!("live connections of a person end by the feed: {unmet}");
+    match tokio::time::timeout(ANSWER_WAIT, shared.end_live(cut)).await {
+        Ok(unmet) => {
+            for unmet in unmet {
+                log::warn!("live connections of a person end by the feed: {unmet}");
+            }
         }
-    };
-    if tokio::time::timeout(ANSWER_WAIT, hurry).await.is_err() {
-        log::warn!("the gateway did not answer a cut of a person in time; the feed tells it");
+        Err(_) => log::warn!("the gateway did not answer a cut of a person in time; the feed tells it"),
     }
 }
 

@@ -61,11 +61,7 @@ async fn turn(
             shared.bells.seats.notify_one();
         }
         if !resume {
-            let cut = Cut::Slot { slot, generation };
-            // The feed has told the gateway already; this only makes it sooner.
-            let (gate, streams) =
-                tokio::join!(shared.needs.cuts.cut(cut.clone()), shared.needs.teams.end(cut));
-            for unmet in [gate.err(), streams.err()].into_iter().flatten() {
+            for unmet in shared.end_live(Cut::Slot { slot, generation }).await {
                 log::warn!(SLOT = slot.to_string().as_str(); "live connections end by the feed: {unmet}");
             }
         }

@@ -46,6 +46,12 @@ impl Engineer {
 
     /// OpenSSH from a place outside; the machine's key is taken as it comes.
     pub fn ssh(&self, from: &Namespace, with: &str, words: &[&str]) -> Told<shell::Finished> {
+        let mut ssh = self.command(from, with);
+        ssh.args(words);
+        shell::run(ssh)
+    }
+
+    fn command(&self, from: &Namespace, with: &str) -> Command {
         let mut ssh = from.command("ssh");
         ssh.args([
             "-F",
@@ -58,8 +64,8 @@ impl Engineer {
             "ConnectTimeout=20",
         ]);
         ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
-        ssh.arg("-i").arg(self.folder.join(with)).args(words);
-        shell::run(ssh)
+        ssh.arg("-i").arg(self.folder.join(with));
+        ssh
     }
 }
 
@@ -71,19 +77,7 @@ impl Engineer {
 
     /// The text travels on standard input; nothing is a file over there.
     pub fn commit(&self, device: &Device, text: &str, words: &str) -> Told<shell::Finished> {
-        let mut ssh = device.space.command("ssh");
-        ssh.args([
-            "-F",
-            "none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "ConnectTimeout=20",
-        ]);
-        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"]);
-        ssh.arg("-i").arg(self.folder.join("good"));
+        let mut ssh = self.command(&device.space, "good");
         ssh.arg(format!("mm-operator@{APPLIANCE_OUTER}")).arg(format!("config commit - {words}"));
         shell::run_with(ssh, text.as_bytes())
     }

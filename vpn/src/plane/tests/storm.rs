@@ -20,6 +20,11 @@ fn forged(world: &World, count: usize) -> Vec<Arrival> {
     (0..count).map(make).collect()
 }
 
+fn take_cookie(world: &mut World, device: &mut Device) {
+    let cookies = world.arrive(vec![arrival(device)]);
+    device.tunn.decapsulate(None, &cookies[0].1, &mut [0; 256]);
+}
+
 fn arrival(device: &mut Device) -> Arrival {
     let path = Path { socket: 0, peer: device.endpoint.parse().unwrap(), local: None };
     Arrival { path, message: device.initiation().try_into().unwrap() }
@@ -91,10 +96,7 @@ fn attacker_who_has_proved_himself_is_not_buried_among_those_who_pretend_to() {
     let mut world = World::new();
     let mut device = seated(&mut world, 42, 7);
     world.load();
-    let first = arrival(&mut device);
-    let cookies = world.arrive(vec![first]);
-    let mut out = [0; 256];
-    device.tunn.decapsulate(None, &cookies[0].1, &mut out);
+    take_cookie(&mut world, &mut device);
     let proven = arrival(&mut device);
     let mut pretenders = forged(&world, 300);
     pretenders.iter_mut().for_each(|arrival| arrival.message[INITIATION_LEN - 1] = 1);
@@ -127,10 +129,7 @@ fn attacker_a_stolen_cookie_is_worth_nothing_elsewhere() {
     let mut world = World::new();
     let mut device = seated(&mut world, 42, 7);
     world.load();
-    let first = arrival(&mut device);
-    let cookies = world.arrive(vec![first]);
-    let mut out = [0; 256];
-    device.tunn.decapsulate(None, &cookies[0].1, &mut out);
+    take_cookie(&mut world, &mut device);
     let mut elsewhere = arrival(&mut device);
     elsewhere.path.peer = "203.0.113.9:1".parse().unwrap();
     assert_eq!(world.arrive(vec![elsewhere]).len(), 1, "asked to prove that address");
