@@ -15,7 +15,7 @@ mod renewing; // edge: randomness, tokio
 mod revoking; // edge: tokio
 mod vouching; // edge: randomness, tokio
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -30,6 +30,7 @@ use crate::ledger::{Committed, Ledger, LedgerError, Writing};
 use crate::ocsp::IssuerNames;
 use crate::realm::Realm;
 use crate::register::StoredList;
+use crate::serial::CertificateSerial;
 use crate::signer::{Order, SignError, Signer};
 use crate::snapshot::Snapshot;
 use crate::tiles::TreeHead;
@@ -53,8 +54,9 @@ pub struct Authority {
     ledger: Ledger,
     snapshot: Snapshot,
     holders: Mutex<Holders>,
-    /// Tokens that may have given a certificate; one that is not here certainly has not.
-    tokens: Mutex<HashSet<Hash>>,
+    /// Tokens that may have given a certificate, and which; one that is not here certainly has not. The register
+    /// has no index of them: it would be a page to write for every certificate.
+    tokens: Mutex<HashMap<Hash, CertificateSerial>>,
     lists: Mutex<Lists>,
     answers: Answers,
     delegate: RwLock<Option<Arc<Delegate>>>,
@@ -103,9 +105,9 @@ impl Authority {
         let committed = writing.commit().await?;
         let current = ledger.lists().await?.into_iter().map(|list| (list.shard, list)).collect();
         let late = ledger.late_shards().await?.into_iter().collect();
-        let (mut holders, mut tokens) = (Holders::default(), HashSet::new());
+        let (mut holders, mut tokens) = (Holders::default(), HashMap::new());
         for held in ledger.holdings().await? {
-            tokens.insert(held.token);
+            tokens.insert(held.token, held.serial);
             if held.revoked {
                 holders.revoked_key(held.key);
             } else {
@@ -192,7 +194,7 @@ impl Authority {
         }
     }
 
-    fn tokens(&self) -> MutexGuard<'_, HashSet<Hash>> {
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Hash, CertificateSerial>> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -182,16 +182,16 @@ const SIGNED_LINES: Forms = forms!(
 );
 const KNOWN: Forms = forms!(
     "SELECT token_hash, serial, slot, key_hash, not_after, state, planned_entry, der FROM certificate \
-     WHERE state <> 'abandoned' AND token_hash IN (VALUES ",
+     WHERE state <> 'abandoned' AND serial IN (VALUES ",
     "(?)",
     ")"
 );
 
 impl Writing {
-    /// The certificates of these tokens, unless they were abandoned.
-    pub async fn of_tokens(&mut self, tokens: &[Hash]) -> Result<Vec<Known>, LedgerError> {
+    /// What these tokens gave, unless it was abandoned.
+    pub async fn given(&mut self, serials: &[CertificateSerial]) -> Result<Vec<Known>, LedgerError> {
         let found: Vec<KnownRow> =
-            rows::read(self.rows().await?, &KNOWN, tokens, |query, token| query.bind(token.to_string()))
+            rows::read(self.rows().await?, &KNOWN, serials, |query, serial| query.bind(serial.to_string()))
                 .await?;
         found.into_iter().map(known).collect()
     }
@@ -237,7 +237,8 @@ impl Writing {
                 .bind(row.not_after)
                 .bind(row.at)
                 .bind(row.entry as i64)
-                .bind(row.tbs)
+                // What was signed holds it.
+                .bind(if der.is_some() { String::new() } else { row.tbs })
                 .bind(state)
                 .bind(der)
                 .bind(signed);

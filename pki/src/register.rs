@@ -19,6 +19,7 @@ use crate::serial::CertificateSerial;
 #[derive(Clone, FromRow)]
 pub(crate) struct Row {
     pub serial: String,
+    pub token_hash: String,
     pub slot: String,
     pub kind: String,
     pub key_hash: String,
@@ -46,7 +47,7 @@ pub struct SignedOne {
 macro_rules! certificates {
     ($which:literal) => {
         concat!(
-            "SELECT c.serial, c.slot, c.kind, c.key_hash, c.not_before, c.not_after, c.state, c.planned_at, ",
+            "SELECT c.serial, c.token_hash, c.slot, c.kind, c.key_hash, c.not_before, c.not_after, c.state, c.planned_at, ",
             "c.planned_entry, c.tbs, c.der, c.signed_entry, r.at AS revoked_at, r.reason, r.entry AS revoked_entry ",
             "FROM certificate c LEFT JOIN revocation r ON r.serial = c.serial ",
             $which

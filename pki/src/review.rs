@@ -2,6 +2,8 @@
 //! certificate and revocation says what its line says. An edge file: SQL. Changes nothing; it may be asked while
 //! others write, because it reads one moment.
 
+use std::collections::HashSet;
+
 use data_encoding::BASE64;
 use sqlx::sqlite::SqliteConnection;
 
@@ -11,6 +13,7 @@ use crate::entry::Entry;
 use crate::issues;
 use crate::ledger::{Counted, Ledger, LedgerError, broken};
 use crate::register::{self, Row, body, parsed, state};
+use crate::witness::to_be_signed;
 
 impl Ledger {
     /// The chain, and that every certificate and revocation says what its line says. One reading of one moment:
@@ -20,8 +23,12 @@ impl Ledger {
         let counted = self.verify_by(&mut reading).await?;
         let rows = register::all(&mut reading).await?;
         let revoked = rows.iter().filter(|row| row.revoked_at.is_some()).count() as u64;
+        let mut tokens = HashSet::new();
         for row in &rows {
             compare(&mut reading, row).await?;
+            if row.state != "abandoned" && !tokens.insert(&row.token_hash) {
+                return Err(broken(row.planned_entry as u64, "its token gave another certificate, too"));
+            }
         }
         // Recorded, and not signed yet: they have lines, and no rows of their own.
         let underway = issues::underway(&mut reading).await?;
@@ -39,7 +46,11 @@ async fn compare(connection: &mut SqliteConnection, row: &Row) -> Result<(), Led
     let number = row.planned_entry as u64;
     let bad = || broken(number, "its certificate in the register is another one");
     let serial = parsed(&row.serial, row.planned_entry)?;
-    let tbs = BASE64.decode(row.tbs.as_bytes()).map_err(|_| bad())?;
+    let mut tbs = BASE64.decode(row.tbs.as_bytes()).map_err(|_| bad())?;
+    if let (true, Some(der)) = (tbs.is_empty(), &row.der) {
+        let der = BASE64.decode(der.as_bytes()).map_err(|_| bad())?;
+        tbs = to_be_signed(&der).ok_or_else(bad)?.to_vec();
+    }
     let planned = Entry::Planned {
         serial,
         slot: row.slot.parse().map_err(|_| bad())?,

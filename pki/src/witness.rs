@@ -129,7 +129,7 @@ fn certificates(lines: &[&str], text: &str) -> Result<u64, WitnessError> {
         let record = usize::try_from(entry).ok().and_then(|entry| lines.get(entry));
         let record = record.filter(|line| kind(line) == "planned");
         let record = record.ok_or_else(|| wrong("a certificate that was never recorded"))?;
-        let tbs = tbs(&der).ok_or_else(|| wrong("its certificate is no certificate"))?;
+        let tbs = to_be_signed(&der).ok_or_else(|| wrong("its certificate is no certificate"))?;
         if field(record, "tbs") != Some(Hash::of(tbs).to_string().as_str()) {
             return Err(wrong("its certificate is not the one that was recorded"));
         }
@@ -145,7 +145,8 @@ fn certificates(lines: &[&str], text: &str) -> Result<u64, WitnessError> {
     }
 }
 
-fn tbs(der: &[u8]) -> Option<&[u8]> {
+/// What a certificate or a list signs.
+pub(crate) fn to_be_signed(der: &[u8]) -> Option<&[u8]> {
     let mut outer = Reader::new(der);
     let mut inner = outer.inside(SEQUENCE).ok()?;
     outer.end().ok()?;

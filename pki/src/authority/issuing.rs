@@ -157,7 +157,7 @@ impl Authority {
         let (plans, rest): (Vec<Plan>, Vec<(usize, Profile)>) =
             planned.into_iter().map(|(wish, plan, profile)| (plan, (wish, profile))).unzip();
         self.unsettled.store(true, Ordering::Relaxed);
-        self.tokens().extend(plans.iter().map(|plan| plan.token));
+        self.tokens().extend(plans.iter().map(|plan| (plan.token, plan.serial)));
         let group = writing.plan(now, &plans);
         let recorded = writing.commit().await.map_err(unavailable)?.recorded;
         let planned = plans.into_iter().zip(rest);
@@ -173,11 +173,11 @@ impl Authority {
         batch: &[usize],
         outcomes: &mut [Option<Outcome>],
     ) -> Result<(), IssuingRefusal> {
-        let tokens: Vec<Hash> = {
+        let given: Vec<CertificateSerial> = {
             let used = self.tokens();
-            batch.iter().map(|wish| wishes[*wish].token).filter(|token| used.contains(token)).collect()
+            batch.iter().filter_map(|wish| used.get(&wishes[*wish].token)).copied().collect()
         };
-        for known in writing.of_tokens(&tokens).await.map_err(unavailable)? {
+        for known in writing.given(&given).await.map_err(unavailable)? {
             let Some(wish) = batch.iter().copied().find(|wish| wishes[*wish].token == known.token) else {
                 continue;
             };

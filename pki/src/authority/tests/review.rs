@@ -1,6 +1,9 @@
 //! Whether the ledger tells the truth, asked while it is being written (issue 5: `pki log verify` beside issuing).
 
+use data_encoding::BASE64;
+
 use super::*;
+use crate::witness::to_be_signed;
 
 /// Looks at the whole ledger, as another process would, before each signature.
 struct Looking {
@@ -68,8 +71,10 @@ async fn looking_while_others_issue_finds_nothing_missing() {
 async fn a_changed_plan_is_found() {
     let world = World::new().await;
     let authority = world.open().await;
-    issue(&authority, "18-0042", "a").await.unwrap();
+    let issued = issue(&authority, "18-0042", "a").await.unwrap();
     authority.close().await;
+    let tbs = BASE64.encode(to_be_signed(&issued.chain[0]).unwrap());
+    world.tamper(&format!("UPDATE certificate SET tbs = '{tbs}'")).await;
     // As if it had been planned and the machine had stopped: the row of `planned` as `issues` writes it.
     world
         .tamper(
