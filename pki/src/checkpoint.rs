@@ -121,6 +121,14 @@ impl LineProof {
         text
     }
 
+    /// Several, one after the other, as they are written for a folder of requests.
+    pub fn each(text: &str) -> impl Iterator<Item = Result<Self, ProofError>> {
+        let begins = text.match_indices(PROOF_FORM).map(|(at, _)| at);
+        let begins: Vec<usize> = begins.filter(|at| *at == 0 || text[..*at].ends_with('\n')).collect();
+        let ends: Vec<usize> = begins.iter().skip(1).copied().chain([text.len()]).collect();
+        begins.into_iter().zip(ends).map(|(begin, end)| Self::read(&text[begin..end]))
+    }
+
     pub fn read(text: &str) -> Result<Self, ProofError> {
         if text.len() > TEXT_MAX {
             return Err(ProofError::Form);
@@ -219,6 +227,19 @@ mod tests {
         assert_eq!(moved.verify(ORIGIN, &key.public_key()), Err(ProofError::Path));
         let reworded = LineProof { line: read.line.replace("now", "then"), ..read };
         assert_eq!(reworded.verify(ORIGIN, &key.public_key()), Err(ProofError::Path));
+    }
+
+    #[test]
+    fn proofs_that_follow_one_another_are_told_apart() {
+        let (key, _) = MemoryKey::generate().unwrap();
+        let one = proof(&key);
+        let other = LineProof { line: format!("a line that names {PROOF_FORM}"), index: 4, ..one.clone() };
+        let text = [&one, &other, &one].map(LineProof::text).concat();
+        let read: Result<Vec<_>, _> = LineProof::each(&text).collect();
+        assert_eq!(read.unwrap(), [one.clone(), other, one]);
+        assert_eq!(LineProof::each("").count(), 0);
+        assert_eq!(LineProof::each("nothing of ours").count(), 0);
+        assert!(LineProof::each(PROOF_FORM).all(|one| one == Err(ProofError::Form)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whom `mimamori pki` asks: the authority that runs, by its door; or, when none runs, the one in the realm's
 //! folder, opened for this command alone (its lock keeps two from writing). Touches files, tokio.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pki::door::{PkiAct, PkiAnswer, PkiQuestion};
@@ -103,6 +104,11 @@ pub fn new_folder(path: &Path) -> Result<PathBuf, Failure> {
 
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(path, bytes).map_err(|error| written(path, &error))
+}
+
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|error| written(path, &error))
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {

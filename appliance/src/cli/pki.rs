@@ -8,7 +8,7 @@ use pki::{inspect, lint, pem};
 use serde_json::{Value, json};
 
 use super::ask::odd_kind;
-use super::authority::{Authority, new_folder, read, refused, write};
+use super::authority::{Authority, append, new_folder, read, refused, write};
 use super::failure::Failure;
 use super::out::Out;
 use super::pki_args::{IssueArgs, PkiCommand, RenewArgs, RevokeArgs};
@@ -17,6 +17,9 @@ use super::table::Table;
 use crate::exit::Exit;
 use crate::messages::Message;
 
+/// The proofs of a folder's certificates, in one file: as many files again would cost more than the certificates.
+/// Each begins with the name of its form, so that they are told apart.
+const PROOFS: &str = "proofs.txt";
 /// Certificates of one page when all are wanted.
 const ALL: u64 = 0;
 
@@ -132,7 +135,7 @@ fn issue(authority: &Authority, args: &IssueArgs, out: &Out) -> Result<Exit, Fai
     if args.csr_dir.is_some() && !args.out.is_dir() {
         new_folder(&args.out)?;
     }
-    let (mut issued, mut refusals) = (0usize, Vec::new());
+    let (mut issued, mut refusals, mut first) = (0usize, Vec::new(), true);
     for some in filed.chunks(WISHES_MAX) {
         let wishes = some.iter().map(|one| one.wish.clone()).collect();
         let PkiAnswer::Issued(outcomes) = authority.act(PkiAct::Issue { wishes })? else {
@@ -142,15 +145,18 @@ fn issue(authority: &Authority, args: &IssueArgs, out: &Out) -> Result<Exit, Fai
         let PkiAnswer::Proofs(proofs) = authority.ask(PkiQuestion::Proofs { serials })? else {
             return Err(odd_kind("pki"));
         };
-        let mut proofs = proofs.into_iter();
+        let proofs: String = proofs.into_iter().flatten().collect();
+        match &args.csr_dir {
+            None => write(&args.out.with_extension("proof"), proofs.as_bytes())?,
+            Some(_) if first => write(&args.out.join(PROOFS), proofs.as_bytes())?,
+            Some(_) => append(&args.out.join(PROOFS), proofs.as_bytes())?,
+        }
+        first = false;
         for (one, outcome) in some.iter().zip(outcomes) {
             match outcome {
                 Ok(certificate) => {
                     let chain: String = certificate.chain.iter().map(|der| pem::certificate(der)).collect();
                     write(&one.certificate, chain.as_bytes())?;
-                    if let Some(proof) = proofs.next().flatten() {
-                        write(&one.certificate.with_extension("proof"), proof.as_bytes())?;
-                    }
                     issued += 1;
                 }
                 Err(refusal) if filed.len() == 1 => return Err(refused(&refusal)),

@@ -92,7 +92,7 @@ pub struct IssueArgs {
     /// フォルダーの系列 / series of a folder's numbers
     #[arg(long, default_value = "18")]
     pub series: Series,
-    /// 証明書を書き出す先 / file, or folder for `42.crt` and `42.proof`
+    /// 証明書を書き出す先 / file (its proof beside it), or folder for `42.crt` and `proofs.txt`
     #[arg(long, value_name = "PATH")]
     pub out: PathBuf,
     /// 種類 / profile

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use pki::ca::CaCertificate;
-use pki::checkpoint::{LineProof, origin};
+use pki::checkpoint::{LineProof, ProofError, origin};
 use pki::door::{PkiAnswer, PkiQuestion};
 use pki::ledger::Ledger;
 use pki::witness::{self, CERTIFICATES, CHECKPOINT, DEVICE_CA, Export, LINES};
-use pki::{folders, pem, restore};
+use pki::{CertificateSerial, folders, pem, restore};
 use serde_json::json;
 
 use super::ask::odd_kind;
@@ -148,14 +148,28 @@ fn proven(proof: &Path, certificate: &Path, issuer: &Path) -> Result<serde_json:
     let zone = ca.device_zone().map_err(|error| error.to_string())?;
     let der = pem::der_of(&file(certificate)?);
     let text = String::from_utf8_lossy(&file(proof)?).into_owned();
-    let proof = LineProof::read(&text).map_err(|error| error.to_string())?;
-    let checkpoint = proof.verify(&origin(&zone), ca.key()).map_err(|error| error.to_string())?;
     let serial = pki::inspect::inspect(&der)
         .and_then(|found| found.fields.into_iter().find(|(name, _)| *name == "serial"))
         .and_then(|(_, serial)| serial.parse().ok())
         .ok_or("not a certificate of ours")?;
-    proof.speaks_of(&serial, &der).map_err(|error| error.to_string())?;
+    let proof = one_of(&text, &serial, &der)?;
+    let checkpoint = proof.verify(&origin(&zone), ca.key()).map_err(|error| error.to_string())?;
     Ok(json!({ "index": proof.index, "size": checkpoint.size, "root": checkpoint.root, "line": proof.line }))
+}
+
+/// The proof of this certificate among those of a file.
+fn one_of(text: &str, serial: &CertificateSerial, der: &[u8]) -> Result<LineProof, String> {
+    let mut why = ProofError::Form.to_string();
+    for proof in LineProof::each(text) {
+        let spoken = proof.map_err(|error| error.to_string()).and_then(|proof| {
+            proof.speaks_of(serial, der).map_err(|error| error.to_string()).map(|()| proof)
+        });
+        match spoken {
+            Ok(proof) => return Ok(proof),
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
 }
 
 fn import(folder: &Path) -> Result<Export, Failure> {
