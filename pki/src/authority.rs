@@ -23,6 +23,7 @@ use crate::answers::Answers;
 use crate::ca::CaCertificate;
 use crate::chain::Hash;
 use crate::checkpoint::{self, Checkpoint};
+use crate::crl::RevokedEntry;
 use crate::door::IssuingRefusal;
 use crate::entry::{Abandon, Entry};
 use crate::holders::Holders;
@@ -80,6 +81,10 @@ struct Lists {
     current: BTreeMap<u8, StoredList>,
     /// Shards whose list is behind the ledger.
     late: BTreeSet<u8>,
+    /// What the lists say, of those shards that were read: a revocation adds one to it, and reads none.
+    revoked: BTreeMap<u8, BTreeMap<CertificateSerial, (RevokedEntry, i64)>>,
+    /// How often a shard was read from the ledger.
+    read: u64,
 }
 
 impl Authority {
@@ -118,7 +123,7 @@ impl Authority {
             snapshot: Snapshot::new(committed.head.entries, ledger.living().await?),
             holders: Mutex::new(holders),
             tokens: Mutex::new(tokens),
-            lists: Mutex::new(Lists { current, late }),
+            lists: Mutex::new(Lists { current, late, ..Lists::default() }),
             answers: Answers::new(IssuerNames::of(&ca)),
             delegate: RwLock::default(),
             checkpoint: RwLock::default(),
@@ -186,7 +191,11 @@ impl Authority {
 
     /// A signature; looked at when it must be, so that a faulty key store leaves no wrong one in the world.
     fn signature(&self, order: &Order<'_>, look: bool) -> Result<Vec<u8>, SignError> {
-        let signature = self.signer.sign(order)?;
+        let signature = if self.signer.is_foreign() {
+            patiently(|| self.signer.sign(order))
+        } else {
+            self.signer.sign(order)
+        }?;
         if !(look || self.signer.is_foreign()) || self.ca.key().verifies(order.bytes(), &signature) {
             Ok(signature)
         } else {
@@ -201,6 +210,15 @@ impl Authority {
     fn holders(&self) -> MutexGuard<'_, Holders> {
         // Every change leaves them whole, even one that panicked.
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A token or a TPM may take its time: meanwhile another thread takes over what else this one has to do.
+fn patiently<T>(act: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(act),
+        _ => act(),
     }
 }
 

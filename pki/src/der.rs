@@ -34,6 +34,24 @@ pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// An ECDSA signature of P-256 as X.509 wants it, out of r and s side by side, as PKCS #11 gives it.
+pub fn ecdsa_signature(raw: &[u8]) -> Option<Vec<u8>> {
+    const HALF: usize = 32;
+    if raw.len() != 2 * HALF {
+        return None;
+    }
+    let (r, s) = raw.split_at(HALF);
+    Some(tlv(SEQUENCE, &[&positive(r)?, &positive(s)?]))
+}
+
+/// A whole INTEGER: the shortest form, with a zero in front of a first bit that would mean less than nothing. Never zero.
+pub fn positive(bytes: &[u8]) -> Option<Vec<u8>> {
+    let skip = bytes.iter().take_while(|byte| **byte == 0).count();
+    let (first, rest) = (bytes.get(skip)?, &bytes[skip..]);
+    let sign: &[u8] = if first & 0x80 == 0 { &[] } else { &[0] };
+    Some(tlv(INTEGER, &[sign, rest]))
+}
+
 /// Reads elements one after the other; what is left over is an error at `end`.
 #[derive(Clone, Copy)]
 pub struct Reader<'a>(&'a [u8]);
@@ -127,6 +145,24 @@ mod tests {
         ] {
             assert!(Reader::new(bad).any().is_err(), "{bad:02x?}");
         }
+    }
+
+    #[test]
+    fn a_raw_signature_has_one_der_form_however_short_its_halves_are() {
+        let halves = |r: &[u8], s: &[u8]| {
+            let mut raw = [0; 64];
+            raw[32 - r.len()..32].copy_from_slice(r);
+            raw[64 - s.len()..].copy_from_slice(s);
+            ecdsa_signature(&raw)
+        };
+        assert_eq!(halves(&[1], &[0x7f]).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 0x7f]);
+        assert_eq!(halves(&[0x80], &[1, 0]).unwrap(), [0x30, 8, 2, 2, 0, 0x80, 2, 2, 1, 0]);
+        let longest = ecdsa_signature(&[0xff; 64]).unwrap();
+        assert_eq!((longest.len(), &longest[..5]), (72, [0x30, 70, 2, 33, 0].as_slice()));
+        for bad in [&[0; 64][..], &[1; 63], &[1; 65], &[]] {
+            assert_eq!(ecdsa_signature(bad), None);
+        }
+        assert_eq!(halves(&[1], &[]), None, "s is never zero");
     }
 
     proptest! {

@@ -7,19 +7,17 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CrlIssuingDistributionPoint, CrlScope, CustomExtension, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, NameConstraints,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
-    SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, CustomExtension, DistinguishedName, DnType,
+    DnValue, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyUsagePurpose, NameConstraints,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
+    date_time_ymd,
 };
 use rustls_pki_types::CertificateDer;
 
 use crate::ca::CaCertificate;
 use crate::chain::Hash;
-use crate::crl::{RevokedEntry, ShardList};
+use crate::crl::ShardList;
 use crate::der::{BIT_STRING, NULL, OID, SEQUENCE, tlv};
-use crate::door::RevocationReason;
 use crate::key::PublicKey;
 use crate::profile::{Access, Class, Profile, Subject};
 use crate::stencil::{self, ACCESS_ISSUERS, ACCESS_OCSP, ECDSA_SHA256, policy_oid};
@@ -68,21 +66,8 @@ impl Draft {
     }
 
     pub fn revocation_list(list: &ShardList, issuer: &CaCertificate) -> Result<Self, DraftError> {
-        let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(1970, 1, 1) + since_epoch(list.this_update)?,
-            next_update: date_time_ymd(1970, 1, 1) + since_epoch(list.next_update)?,
-            crl_number: SerialNumber::from(list.number),
-            issuing_distribution_point: Some(CrlIssuingDistributionPoint {
-                distribution_point: CrlDistributionPoint { uris: vec![list.url.clone()] },
-                scope: Some(CrlScope::UserCertsOnly),
-            }),
-            revoked_certs: list.revoked.iter().map(revoked).collect::<Result<_, _>>()?,
-            key_identifier_method: KeyIdMethod::PreSpecified(issuer.key_id().to_vec()),
-        };
-        Self::catch(issuer.key(), |catcher| {
-            let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(issuer.der()), catcher)?;
-            params.signed_by(&issuer).map(drop)
-        })
+        let bytes = stencil::revocation_list(list, issuer);
+        bytes.map(Self).ok_or_else(|| DraftError("a time that no list can have".into()))
     }
 
     /// Bytes that were recorded before.
@@ -226,35 +211,79 @@ fn since_epoch(seconds: i64) -> Result<Duration, DraftError> {
         .ok_or_else(|| DraftError(format!("{seconds} is no time for a certificate")))
 }
 
-fn revoked(entry: &RevokedEntry) -> Result<RevokedCertParams, DraftError> {
-    Ok(RevokedCertParams {
-        serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
-        revocation_time: date_time_ymd(1970, 1, 1) + since_epoch(entry.at)?,
-        reason_code: match entry.reason {
-            RevocationReason::Unspecified => None,
-            RevocationReason::KeyCompromise => Some(rcgen::RevocationReason::KeyCompromise),
-            RevocationReason::AffiliationChanged => Some(rcgen::RevocationReason::AffiliationChanged),
-            RevocationReason::Superseded => Some(rcgen::RevocationReason::Superseded),
-            RevocationReason::CessationOfOperation => Some(rcgen::RevocationReason::CessationOfOperation),
-        },
-        invalidity_date: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rcgen::{
+        CertificateRevocationListParams, CrlIssuingDistributionPoint, CrlScope, KeyIdMethod,
+        RevokedCertParams,
+    };
     use vpn::slot::SlotNumber;
 
     use super::*;
     use crate::ceremony::tests::{NOW, ceremony, device_key};
-    use crate::door::DeviceKind;
+    use crate::crl::RevokedEntry;
+    use crate::door::{DeviceKind, RevocationReason};
     use crate::realm::Realm;
     use crate::serial::CertificateSerial;
     use crate::signer::Signer;
 
+    /// What the list is held against.
+    fn list_by_rcgen(list: &ShardList, issuer: &CaCertificate) -> Result<Draft, DraftError> {
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(1970, 1, 1) + since_epoch(list.this_update)?,
+            next_update: date_time_ymd(1970, 1, 1) + since_epoch(list.next_update)?,
+            crl_number: SerialNumber::from(list.number),
+            issuing_distribution_point: Some(CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![list.url.clone()] },
+                scope: Some(CrlScope::UserCertsOnly),
+            }),
+            revoked_certs: list.revoked.iter().map(revoked).collect::<Result<_, _>>()?,
+            key_identifier_method: KeyIdMethod::PreSpecified(issuer.key_id().to_vec()),
+        };
+        Draft::catch(issuer.key(), |catcher| {
+            let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(issuer.der()), catcher)?;
+            params.signed_by(&issuer).map(drop)
+        })
+    }
+
+    fn revoked(entry: &RevokedEntry) -> Result<RevokedCertParams, DraftError> {
+        Ok(RevokedCertParams {
+            serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
+            revocation_time: date_time_ymd(1970, 1, 1) + since_epoch(entry.at)?,
+            reason_code: match entry.reason {
+                RevocationReason::Unspecified => None,
+                RevocationReason::KeyCompromise => Some(rcgen::RevocationReason::KeyCompromise),
+                RevocationReason::AffiliationChanged => Some(rcgen::RevocationReason::AffiliationChanged),
+                RevocationReason::Superseded => Some(rcgen::RevocationReason::Superseded),
+                RevocationReason::CessationOfOperation => Some(rcgen::RevocationReason::CessationOfOperation),
+            },
+            invalidity_date: None,
+        })
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+        #[test]
+        fn every_octet_of_a_list_is_the_one_that_rcgen_writes(
+            revoked in proptest::collection::vec((any::<[u8; 16]>(), 0i64..5_000_000_000, 0usize..5), 0..40),
+            now in 0i64..5_000_000_000,
+            last in prop::option::of(0u64..=u64::MAX),
+            shard in 0u8..64,
+        ) {
+            let ca = CaCertificate::parse(&ceremony().device_ca_der).unwrap();
+            let realm = Realm::new("m.example.jp", "x", "http://10.18.255.2").unwrap();
+            let one = |(random, at, reason): ([u8; 16], i64, usize)| RevokedEntry {
+                serial: CertificateSerial::from_random(random),
+                at,
+                reason: RevocationReason::ALL[reason],
+            };
+            let list = ShardList::new(&realm, shard, last, now, revoked.into_iter().map(one).collect());
+            let ours = Draft::revocation_list(&list, &ca).unwrap();
+            let theirs = list_by_rcgen(&list, &ca).unwrap();
+            prop_assert_eq!(ours.bytes(), theirs.bytes());
+        }
+
         #[test]
         fn every_octet_that_we_write_is_the_one_that_rcgen_writes(
             random: [u8; 16],

@@ -41,6 +41,7 @@ pub struct SignedOne {
     pub serial: CertificateSerial,
     pub slot: SlotNumber,
     pub revoked: bool,
+    pub not_after: i64,
 }
 
 /// One text for every reading of whole certificates.
@@ -85,8 +86,8 @@ impl Writing {
             Revoke::Slot(slot) => (None, Some(slot.to_string()), None),
             Revoke::Key(key) => (None, None, Some(key.to_string())),
         };
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT serial, slot, state, planned_entry FROM certificate \
+        let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
+            "SELECT serial, slot, state, planned_entry, not_after FROM certificate \
              WHERE (serial = $1 OR slot = $2 OR key_hash = $3) AND state IN ('living', 'revoked') \
              ORDER BY planned_entry",
         )
@@ -95,9 +96,9 @@ impl Writing {
         .bind(key)
         .fetch_all(self.rows().await?)
         .await?;
-        let read = |(serial, slot, state, entry): (String, String, String, i64)| {
+        let read = |(serial, slot, state, entry, not_after): (String, String, String, i64, i64)| {
             let slot = slot.parse().map_err(|_| broken(entry as u64, "its slot is no slot"))?;
-            Ok(SignedOne { serial: parsed(&serial, entry)?, slot, revoked: state == "revoked" })
+            Ok(SignedOne { serial: parsed(&serial, entry)?, slot, revoked: state == "revoked", not_after })
         };
         rows.into_iter().map(read).collect()
     }
@@ -125,16 +126,19 @@ impl Writing {
     }
 
     /// What a shard's list must hold: revoked, and not expired since.
-    pub async fn revoked_in(&mut self, shard: u8, now: i64) -> Result<Vec<RevokedEntry>, LedgerError> {
-        let rows: Vec<(String, i64, String, i64)> = sqlx::query_as(
-            "SELECT r.serial, r.at, r.reason, r.entry FROM revocation r \
-             JOIN certificate c ON c.serial = r.serial WHERE r.shard = $1 AND c.not_after > $2 ORDER BY r.serial",
+    /// All that were ever revoked in a shard, each with its certificate's end.
+    pub async fn revoked_in(&mut self, shard: u8) -> Result<Vec<(RevokedEntry, i64)>, LedgerError> {
+        let rows: Vec<(String, i64, String, i64, i64)> = sqlx::query_as(
+            "SELECT r.serial, r.at, r.reason, r.entry, c.not_after FROM revocation r \
+             JOIN certificate c ON c.serial = r.serial WHERE r.shard = $1 ORDER BY r.serial",
         )
         .bind(i64::from(shard))
-        .bind(now)
         .fetch_all(self.rows().await?)
         .await?;
-        rows.into_iter().map(entry_of_list).collect()
+        let read = |(serial, at, reason, entry, not_after)| {
+            Ok((entry_of_list((serial, at, reason, entry))?, not_after))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     pub async fn list_number(&mut self, shard: u8) -> Result<Option<u64>, LedgerError> {

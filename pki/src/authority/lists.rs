@@ -1,14 +1,15 @@
 //! The 64 revocation lists: signed when one of theirs is revoked, and before they end. A list that fails
 //! stays late and is tried again, because the revocation itself stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::{ActError, Authority, Lists};
-use crate::crl::{self, ShardList};
+use crate::crl::{self, RevokedEntry, ShardList};
 use crate::draft::Draft;
 use crate::entry::Entry;
-use crate::realm::SHARDS;
+use crate::ledger::{LedgerError, Writing};
+use crate::realm::{SHARDS, shard_of};
 use crate::register::StoredList;
 use crate::signer::{Order, SignError};
 
@@ -23,6 +24,27 @@ impl Authority {
         let lists = self.lists();
         let until = lists.current.values().map(|list| list.next_update).min().unwrap_or(0);
         (until, u32::try_from(lists.late.len()).unwrap_or(u32::MAX))
+    }
+
+    /// How often a shard was read whole from the ledger since the start: work that a revocation does not do.
+    pub fn shards_read(&self) -> u64 {
+        self.lists().read
+    }
+
+    /// For the next list of their shards; they are in the ledger.
+    pub(super) fn remember(&self, revoked: impl IntoIterator<Item = (RevokedEntry, i64)>) {
+        let mut lists = self.lists();
+        for (entry, not_after) in revoked {
+            // A shard that was never read is read when it is signed.
+            if let Some(shard) = lists.revoked.get_mut(&shard_of(&entry.serial)) {
+                shard.insert(entry.serial, (entry, not_after));
+            }
+        }
+    }
+
+    /// The ledger knows better: what may or may not have been recorded is read anew.
+    pub(super) fn forget_shards(&self) {
+        self.lists().revoked.clear();
     }
 
     /// Signs what is missing, late or half over. Cheap when there is nothing to do.
@@ -63,7 +85,7 @@ impl Authority {
         let mut writing = self.ledger.begin().await?;
         let mut drafts = Vec::new();
         for shard in shards {
-            let revoked = writing.revoked_in(*shard, now).await?;
+            let revoked = self.revoked_in(*shard, &mut writing, now).await?;
             let last = writing.list_number(*shard).await?;
             let list = ShardList::new(&self.realm, *shard, last, now, revoked);
             let draft =
@@ -89,6 +111,25 @@ impl Authority {
         }
         writing.commit().await?;
         Ok(signed)
+    }
+
+    /// What the shard's list says now: nobody asks about a certificate that has ended.
+    async fn revoked_in(
+        &self,
+        shard: u8,
+        writing: &mut Writing,
+        now: i64,
+    ) -> Result<Vec<RevokedEntry>, LedgerError> {
+        let known = self.lists().revoked.contains_key(&shard);
+        if !known {
+            let read = writing.revoked_in(shard).await?;
+            let mut lists = self.lists();
+            lists.read += 1;
+            lists.revoked.insert(shard, read.into_iter().map(|one| (one.0.serial, one)).collect());
+        }
+        let lists = self.lists();
+        let revoked = lists.revoked.get(&shard).into_iter().flat_map(BTreeMap::values);
+        Ok(revoked.filter(|(_, not_after)| *not_after > now).map(|(entry, _)| *entry).collect())
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {

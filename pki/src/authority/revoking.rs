@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{Authority, unavailable};
 use crate::chain::Hash;
+use crate::crl::RevokedEntry;
 use crate::door::{Attestation, IssuingRefusal, RevocationReason, Revoke};
 use crate::entry::{Entry, SUBJECT_MAX, subject_fits};
 use crate::realm::shard_of;
+use crate::register::SignedOne;
 use crate::serial::CertificateSerial;
 use crate::signer::{Order, SignError};
 
@@ -29,7 +31,15 @@ impl Authority {
         for one in &fresh {
             writing.revoke(now, one.serial, reason).await.map_err(unavailable)?;
         }
-        let committed = self.committed(writing).await.map_err(unavailable)?;
+        let committed = match self.committed(writing).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.forget_shards();
+                return Err(unavailable(error));
+            }
+        };
+        let listed = |one: &&SignedOne| (RevokedEntry { serial: one.serial, at: now, reason }, one.not_after);
+        self.remember(fresh.iter().map(listed));
         let fresh_serials: Vec<_> = fresh.iter().map(|one| one.serial).collect();
         // From here on nobody is told "good".
         self.answers.withdraw(&fresh_serials);
