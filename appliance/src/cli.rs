@@ -8,6 +8,7 @@ pub mod args_keys;
 pub mod args_machine;
 pub mod args_person;
 pub mod pki_args;
+pub mod args_token;
 pub mod args_update;
 pub mod args_vpn;
 pub mod args;

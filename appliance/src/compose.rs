@@ -35,7 +35,7 @@ pub fn rooms(config: &Config, secrets: Opened, credentials: Option<&Path>) -> Re
     let root_der = certificate(&config.paths.room("gateway").join(pki::folders::ROOT_DER))?;
     publish(config, public_key, &root_der)?;
     Ok(Rooms {
-        pki: pki(config, &pki_passphrase)?,
+        pki: pki(config, &pki_passphrase, credentials)?,
         sns: sns(config, &sns_epoch, database)?,
         gateway: gateway(config, &gateway_key, database)?,
         provisioning: mailing(config, provisioning(config, public_key, &root_der, database)?, credentials)?,
@@ -54,11 +54,20 @@ pub fn vpn(config: &Config, key: &Secret) -> Result<vpn::Config, Message> {
     })
 }
 
-pub fn pki(config: &Config, passphrase: &Secret) -> Result<pki::Config, Message> {
+pub fn pki(config: &Config, passphrase: &Secret, credentials: Option<&Path>) -> Result<pki::Config, Message> {
+    let token = match &config.token {
+        Some(token) => Some(pki::token::TokenConfig {
+            module: token.module.clone(),
+            label: token.label.clone(),
+            pin: pki::token::Pin::new(secrets::open_pin(token, credentials)?.expose()),
+        }),
+        None => None,
+    };
     Ok(pki::Config {
         dir: config.paths.room("pki"),
         secret: pki::Secret::new(passphrase.expose().as_bytes().to_vec())
             .map_err(|error| passphrase.misformed(&error.to_string()))?,
+        token,
         published_base: published_base(config),
     })
 }

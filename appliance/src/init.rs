@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use pki::ceremony::CeremonyConfig;
+use pki::ceremony::{CeremonyConfig, TokenKeys};
 use pki::folders::{Folders, GATEWAY_KEY, Held};
 use pki::shares::{Share, Terms};
 use provisioning::facility::{self, MailAddress};
@@ -24,6 +24,7 @@ use crate::messages::Message;
 use crate::operator::door::now_ms;
 use crate::secrets::{self, Secret};
 use crate::sheets::{self, Heading, shared};
+use crate::token::{PIN_CREDENTIAL, PIN_FILE, TokenWishes};
 
 const CONFIG: &str = "mimamori.toml";
 /// Present from the first file to the last.
@@ -56,6 +57,8 @@ pub struct Wishes {
     pub ssh_ca: Option<String>,
     /// The root's passphrase is never written down, but shared.
     pub root_shares: Option<Terms>,
+    /// The authorities' keys live in a token.
+    pub token: Option<TokenWishes>,
 }
 
 /// What stands now.
@@ -140,10 +143,11 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
         progress("データベースを確かめています", "looking at the database");
         database::fit_and_free(&database::parse(url)?)?;
     }
+    let (token, pin) = token(wishes, progress)?;
     begin(&places)?;
 
     progress("秘密を作っています", "making the secrets");
-    let secrets = make_secrets(&places, database, wishes.root_shares.is_none())?;
+    let secrets = make_secrets(&places, database, pin, wishes.root_shares.is_none())?;
     let passphrase = secrets.root_passphrase.trim_end().as_bytes();
     let shares = wishes.root_shares.map_or(Ok(Vec::new()), |terms| shared(passphrase, terms))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -160,7 +164,7 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
         pki: config.paths.room("pki"),
         gateway: config.paths.room("gateway"),
     };
-    let held = hold(wishes, &config, &folders, (&secrets, &shares), &runtime)?;
+    let held = hold(wishes, &config, &folders, (&secrets, &shares, token), &runtime)?;
     let fingerprint = held.root_fingerprint.to_string();
     let root_sheets = print_sheets(&dir, &shares, &wishes.realm_name, &fingerprint)?;
     drop(shares);
@@ -184,12 +188,23 @@ pub fn init(wishes: &Wishes, by: &str, progress: &mut dyn FnMut(&str, &str)) -> 
     })
 }
 
+/// The token and its PIN, looked at before anything is made.
+fn token(
+    wishes: &Wishes,
+    progress: &mut dyn FnMut(&str, &str),
+) -> Result<(Option<TokenKeys>, Option<Secret>), InitFault> {
+    let Some(token) = &wishes.token else { return Ok((None, None)) };
+    progress("鍵の装置を確かめています", "looking at the token");
+    let pin = token.pin()?;
+    Ok((Some(token.open(&pin)?), Some(pin)))
+}
+
 /// The ceremony; its transcript names the shares.
 fn hold(
     wishes: &Wishes,
     config: &Config,
     folders: &Folders,
-    (secrets, shares): (&Fresh, &[Share]),
+    (secrets, shares, token): (&Fresh, &[Share], Option<TokenKeys>),
     runtime: &tokio::runtime::Runtime,
 ) -> Result<Held, InitFault> {
     let ceremony = CeremonyConfig {
@@ -199,6 +214,7 @@ fn hold(
         root_secret: sealing(&secrets.root_passphrase)?,
         pki_secret: sealing(&secrets.pki_passphrase)?,
         shares: (!shares.is_empty()).then(|| sheets::told(shares)),
+        token,
     };
     runtime
         .block_on(pki::folders::hold(&ceremony, folders, now_ms() / 1000))
@@ -227,6 +243,9 @@ fn configuration(wishes: &Wishes, places: &Places) -> Result<String, InitFault> 
     if wishes.database_url_file.is_some() {
         given.insert("database.url_file", secret(DATABASE_URL)?);
     }
+    if let Some(token) = &wishes.token {
+        token.write(&mut given, ("token.pin_file", secret(PIN_FILE)?));
+    }
     add_wishes(&mut given, wishes);
     Ok(write(&given))
 }
@@ -249,6 +268,9 @@ pub fn configuration_of_machine(wishes: &Wishes) -> Result<String, InitFault> {
     if wishes.database_url_file.is_some() {
         given.insert("database.url_credential", quoted("database_url"));
     }
+    if let Some(token) = &wishes.token {
+        token.write(&mut given, ("token.pin_credential", quoted(PIN_CREDENTIAL)));
+    }
     add_wishes(&mut given, wishes);
     let text = write(&given);
     config::read(&text).map_err(InitFault::Config)?;
@@ -256,7 +278,7 @@ pub fn configuration_of_machine(wishes: &Wishes) -> Result<String, InitFault> {
 }
 
 /// What is the same wherever the realm lies.
-fn add_wishes(given: &mut BTreeMap<&str, String>, wishes: &Wishes) {
+fn add_wishes(given: &mut BTreeMap<&'static str, String>, wishes: &Wishes) {
     let list = |items: &[String]| {
         let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
         format!("[{}]", items.join(", "))
@@ -335,7 +357,12 @@ struct Fresh {
     database: Option<Secret>,
 }
 
-fn make_secrets(places: &Places, database: Option<Secret>, write_root: bool) -> Result<Fresh, InitFault> {
+fn make_secrets(
+    places: &Places,
+    database: Option<Secret>,
+    pin: Option<Secret>,
+    write_root: bool,
+) -> Result<Fresh, InitFault> {
     let vpn_key = TunnelKey::generate(*random()?);
     let fresh = Fresh { root_passphrase: passphrase()?, pki_passphrase: passphrase()?, vpn_key, database };
     let put = |path: &Path, text: &str| {
@@ -346,6 +373,9 @@ fn make_secrets(places: &Places, database: Option<Secret>, write_root: bool) -> 
     put(&places.secrets.join("sns-epoch"), &passphrase()?)?;
     if let Some(url) = &fresh.database {
         put(&places.secrets.join(DATABASE_URL), url.expose())?;
+    }
+    if let Some(pin) = &pin {
+        put(&places.secrets.join(PIN_FILE), pin.expose())?;
     }
     // Not among the appliance's secrets: it goes into another envelope than the root's folder.
     if write_root {

@@ -103,6 +103,15 @@ impl Jail {
         }
     }
 
+    /// With what the module of the authorities' token needs, once it is loaded: its store and its settings.
+    pub fn keeping(mut self, row: &Process, config: &Config) -> Self {
+        if let Some(token) = config.token.as_ref().filter(|_| row.token) {
+            self.read_write.extend(token.writes.iter().cloned());
+            self.read.extend(token.reads.iter().cloned());
+        }
+        self
+    }
+
     /// With those outside whom the configuration names: their ports may be called, their names looked up.
     pub fn calling(mut self, outward: &Outward) -> Self {
         if outward.is_empty() {

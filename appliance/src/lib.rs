@@ -25,6 +25,7 @@ pub mod relay; // edge, unsafe: descriptors by number, systemd's store
 pub mod doors; // edge: Unix sockets, LISTEN_FDS, locks
 pub mod lines; // edge: tokio
 pub mod apart; // edge, border: Unix sockets, tokio
+pub mod token; // edge: a file of a secret, a PKCS #11 module
 pub mod init; // edge: files, clock, randomness
 pub mod kept; // edge: files, the clock since boot
 pub mod settle; // edge: files and their owners

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::config::{Mail, SecretPlace, Secrets};
+use crate::config::{Mail, SecretPlace, Secrets, Token};
 use crate::messages::Message;
 use crate::process::{Process, TABLE};
 
 /// The longest is a TLS key in PEM.
 const SECRET_MAX: u64 = 16 << 10;
+/// The one secret of a row's token.
+pub const PIN: &str = "token.pin";
 /// An X25519 or AES key.
 pub const KEY_LEN: usize = 32;
 
@@ -85,6 +87,11 @@ pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Op
 /// The password of the smarthost, where the configuration names one.
 pub fn open_mail(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
     mail.login.as_ref().map(|login| read("mail.password", &login.password, credentials)).transpose()
+}
+
+/// What opens the authorities' token.
+pub fn open_pin(token: &Token, credentials: Option<&Path>) -> Result<Secret, Message> {
+    read(PIN, &token.pin, credentials)
 }
 
 /// A file that the operator names: the server's URL, a passphrase from paper.
@@ -164,8 +171,11 @@ fn guarded(name: &str, shown: &str, file: &File, credential: bool) -> Result<(),
         let mode = format!("{:04o}", found.mode() & 0o7777);
         return Err(Message::SecretOpen { key: key(), place: shown.to_owned(), mode });
     }
-    let holds =
-        |row: &&Process| row.secrets.contains(&name) || row.calls.iter().any(|call| call.secret() == name);
+    let holds = |row: &&Process| {
+        row.secrets.contains(&name)
+            || row.calls.iter().any(|call| call.secret() == name)
+            || row.token && name == PIN
+    };
     // `check` is also run by root, for processes that have users of their own.
     let mut holders = TABLE.iter().filter(holds).map(|row| row.uid);
     let me = rustix::process::geteuid().as_raw();

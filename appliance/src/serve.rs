@@ -50,7 +50,7 @@ pub fn run(config: &Config, name: Name, credentials: Option<&Path>) -> Result<()
     let outward = Outward::of(row, config, database::server(database.as_ref())?.as_ref());
     let opened = open(row, config, credentials, database.as_ref(), &mut doors)?;
     let users = Users::read();
-    let held = running::jailed(config, &Jail::of(row, config).calling(&outward))?;
+    let held = running::jailed(config, &Jail::of(row, config).keeping(row, config).calling(&outward))?;
     running::run(work(name, config, opened, doors, users, held))
 }
 
@@ -109,7 +109,7 @@ fn open(
             Opened::Vpn(Box::new(opened.map_err(|error| not_open(name, &error))?))
         }
         Name::Pki => {
-            let room = compose::pki(config, &secret()?)?;
+            let room = compose::pki(config, &secret()?, credentials)?;
             Opened::Pki(Box::new(pki::open(room).map_err(|error| not_open(name, &error))?))
         }
         Name::Sns => {

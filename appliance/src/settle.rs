@@ -14,13 +14,15 @@ use crate::init::{ROOT_PASSPHRASE, ROOT_SHARES};
 use crate::machine;
 use crate::messages::Message;
 use crate::process::{Name, Process, TABLE, process};
+use crate::token::{PIN_CREDENTIAL, PIN_FILE};
 
 /// The secrets' files of `init`, and the credentials that they become.
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 5] = [
     ("pki-passphrase", "pki_passphrase"),
     ("vpn-key", "vpn_key"),
     ("sns-epoch", "sns_epoch"),
     ("database-url", "database_url"),
+    (PIN_FILE, PIN_CREDENTIAL),
 ];
 
 /// Below which root the places are; `/` but in tests.

@@ -18,7 +18,7 @@ use crate::lines::{self, Askers, Ends};
 use crate::messages::Message;
 use crate::operator::door::{self, now_ms};
 use crate::operator::users::Users;
-use crate::process::Outward;
+use crate::process::{Name, Outward, process};
 use crate::relay;
 use crate::running::{self, Next, Running, Signals, not_open};
 use crate::secrets::Opened as Secrets;
@@ -47,7 +47,9 @@ pub fn run(config: &Config, secrets: Secrets, credentials: Option<&Path>) -> Res
     let opened = open(compose::rooms(config, secrets, credentials)?, &paths.room("vpn"))?;
     let users = Users::read();
     let writable = vec![paths.state.clone(), paths.run.clone(), paths.output.clone()];
-    let jail = Jail::together(writable, config.vpn.nft.clone()).calling(&outward);
+    let jail = Jail::together(writable, config.vpn.nft.clone())
+        .keeping(process(Name::Pki), config)
+        .calling(&outward);
     let held = running::jailed(config, &jail)?;
     running::run(work(opened, door::engine(config), &mut socket, users, held))
 }

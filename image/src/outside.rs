@@ -1,5 +1,5 @@
 //! What a unit needs beyond its row because of the configuration: the password of the smarthost, the URL of
-//! the database, and the way to both. One drop-in per unit that needs anything. Pure text.
+//! the database and the way to both, the PIN of the authorities' token and its store. One drop-in per unit that needs anything. Pure text.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -30,6 +30,14 @@ pub fn drop_in(row: &Process, outside: &Outside<'_>) -> Result<Option<String>, O
     for call in row.calls {
         if let Some(name) = credential(*call, outside.config)? {
             let _ = writeln!(lines, "LoadCredential={name}:{SECRETS}/{name}");
+        }
+    }
+    if let Some(token) = outside.config.token.as_ref().filter(|_| row.token) {
+        if let SecretPlace::Credential(name) = &token.pin {
+            let _ = writeln!(lines, "LoadCredential={name}:{SECRETS}/{name}");
+        }
+        for folder in &token.writes {
+            let _ = writeln!(lines, "ReadWritePaths={}", folder.display());
         }
     }
     let outward = Outward::of(row, outside.config, outside.server);
@@ -115,6 +123,18 @@ mod tests {
         );
         assert!(text.contains("RestrictAddressFamilies=AF_INET AF_INET6\n"), "{text}");
         assert!(text.contains("IPAddressAllow=any\n"), "a name has no address yet: {text}");
+    }
+
+    #[test]
+    fn a_token_gives_one_unit_its_pin_and_its_store_and_no_network() {
+        let text = "[token]\nmodule = \"/usr/lib/m.so\"\nlabel = \"a\"\npin_credential = \"token_pin\"\n\
+            writes = [\"/var/lib/tpm2_pkcs11\"]\n";
+        let found = rendered(text, None);
+        assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [Name::Pki]);
+        let text = &found[0].1;
+        assert!(text.contains("LoadCredential=token_pin:/etc/mimamori/secrets/token_pin\n"), "{text}");
+        assert!(text.contains("ReadWritePaths=/var/lib/tpm2_pkcs11\n"), "{text}");
+        assert!(!text.contains("AF_INET") && !text.contains("PrivateNetwork"), "{text}");
     }
 
     #[test]

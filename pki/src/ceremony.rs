@@ -2,6 +2,8 @@
 //! randomness. `create` makes everything in memory; `folders` writes it down. The root's key exists in the
 //! clear only inside `create`, and leaves it sealed.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::ca::{CaCertificate, CaError};
@@ -15,6 +17,7 @@ use crate::realm::{Realm, RealmError};
 use crate::seal::{SealError, Secret};
 use crate::serial::CertificateSerial;
 use crate::signer::{MemoryKey, SignError, Signer, founded, random, sealed};
+use crate::token::Token;
 
 /// Names under which the keys are sealed.
 pub const ROOT_KEY: &str = "root";
@@ -33,6 +36,32 @@ pub struct CeremonyConfig {
     pub pki_secret: Secret,
     /// The shares of the root's passphrase as the transcript names them; none: it stays in one hand.
     pub shares: Option<String>,
+    /// Where the issuing CAs' keys live; none: sealed in the authority's folder.
+    pub token: Option<TokenKeys>,
+}
+
+/// Keys of the issuing CAs in a token. The root's is never in one: it is offline, in a file that outlives devices.
+pub struct TokenKeys {
+    pub token: Arc<Token>,
+    /// In front of `-device-ca` and `-server-ca`, the keys' labels.
+    pub prefix: String,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Made in the token, and never anywhere else.
+    Made,
+    /// Made there before, by the association's own procedure.
+    Found,
+}
+
+/// How an issuing CA's key is kept.
+pub enum KeptKey {
+    /// The text of a sealed key file.
+    Sealed(String),
+    /// Its label in the token.
+    Token(String),
 }
 
 /// All that the ceremony made.
@@ -42,8 +71,8 @@ pub struct Ceremony {
     pub server_ca_der: Vec<u8>,
     pub gateway_der: Vec<u8>,
     pub root_key_sealed: String,
-    pub device_ca_key_sealed: String,
-    pub server_ca_key_sealed: String,
+    pub device_ca_key: KeptKey,
+    pub server_ca_key: KeptKey,
     /// The gateway's own TLS key (PEM, PKCS #8): the one key that is not sealed, in a folder of its own.
     pub gateway_key_pem: Zeroizing<String>,
     /// To print, check aloud, sign and keep; its hash is entry 0 of the ledger.
@@ -95,12 +124,12 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
     let root_der = founded::<CeremonyError>(&root, &root_key.public_key(), None, &root_key)?;
     let root = CaCertificate::parse(&root_der)?;
 
-    let (device_key, device_pkcs8) = MemoryKey::generate()?;
+    let (device_key, device_kept) = issuing_key(config, DEVICE_CA_KEY)?;
     let device_ca = Profile::device_ca(&realm, serials[1], now, root.not_after())?;
     let device_ca_der =
         founded::<CeremonyError>(&device_ca, &device_key.public_key(), Some(&root), &root_key)?;
 
-    let (server_key, server_pkcs8) = MemoryKey::generate()?;
+    let (server_key, server_kept) = issuing_key(config, SERVER_CA_KEY)?;
     let server_ca = Profile::server_ca(&realm, serials[2], now, root.not_after())?;
     let server_ca_der =
         founded::<CeremonyError>(&server_ca, &server_key.public_key(), Some(&root), &root_key)?;
@@ -109,12 +138,12 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
     let (gateway_key, gateway_pkcs8) = MemoryKey::generate()?;
     let gateway = Profile::gateway(&realm, serials[3], now, server_ca.not_after())?;
     let gateway_der =
-        founded::<CeremonyError>(&gateway, &gateway_key.public_key(), Some(&server_ca), &server_key)?;
+        founded::<CeremonyError>(&gateway, &gateway_key.public_key(), Some(&server_ca), server_key.as_ref())?;
 
     let mut ceremony = Ceremony {
         root_key_sealed: sealed(ROOT_KEY, &root_pkcs8, &config.root_secret)?,
-        device_ca_key_sealed: sealed(DEVICE_CA_KEY, &device_pkcs8, &config.pki_secret)?,
-        server_ca_key_sealed: sealed(SERVER_CA_KEY, &server_pkcs8, &config.pki_secret)?,
+        device_ca_key: device_kept,
+        server_ca_key: server_kept,
         gateway_key_pem: pem::private_key(&gateway_pkcs8),
         root_der,
         device_ca_der,
@@ -126,6 +155,20 @@ pub fn create(config: &CeremonyConfig, now: i64) -> Result<Ceremony, CeremonyErr
     };
     ceremony.transcript = transcript(&realm, &ceremony, config.shares.as_deref())?;
     Ok(ceremony)
+}
+
+/// An issuing CA's key, and how it is kept.
+fn issuing_key(config: &CeremonyConfig, name: &str) -> Result<(Box<dyn Signer>, KeptKey), CeremonyError> {
+    let Some(keys) = &config.token else {
+        let (key, pkcs8) = MemoryKey::generate()?;
+        return Ok((Box::new(key), KeptKey::Sealed(sealed(name, &pkcs8, &config.pki_secret)?)));
+    };
+    let label = format!("{}-{name}", keys.prefix);
+    let key = match keys.origin {
+        Origin::Made => keys.token.make(&label),
+        Origin::Found => keys.token.key(&label),
+    };
+    Ok((Box::new(key.map_err(SignError::from)?), KeptKey::Token(label)))
 }
 
 fn transcript(realm: &Realm, ceremony: &Ceremony, shares: Option<&str>) -> Result<String, CeremonyError> {
@@ -159,6 +202,11 @@ fn transcript(realm: &Realm, ceremony: &Ceremony, shares: Option<&str>) -> Resul
             "パスフレーズの分散 / shares of the passphrase\n  必要/全部（組） 照合番号 / needed/all (set) checks\n  {shares}\n"
         );
     }
+    if let (KeptKey::Token(device), KeptKey::Token(server)) =
+        (&ceremony.device_ca_key, &ceremony.server_ca_key)
+    {
+        text += &format!("鍵の装置（トークン） / keys in a token\n  {device}, {server}\n");
+    }
     text += "\n\
         保管 / keeping\n\
         1. この記録を印刷し、指紋（SHA-256）を読み合わせ、下に署名してください。\n   \
@@ -182,6 +230,15 @@ fn block(title: &str, name: &str, serial: &CertificateSerial, until: &str, der: 
         pairs[..8].join(" "),
         pairs[8..].join(" "),
     )
+}
+
+impl KeptKey {
+    /// What seals or names it.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Sealed(text) | Self::Token(text) => text,
+        }
+    }
 }
 
 #[cfg(test)]

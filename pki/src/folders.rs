@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::ceremony::{self, Ceremony, CeremonyConfig, CeremonyError};
+use crate::ceremony::{self, Ceremony, CeremonyConfig, CeremonyError, KeptKey};
 use crate::chain::Hash;
 use crate::entry::Entry;
 use crate::ledger::{Ledger, LedgerError};
@@ -24,6 +24,9 @@ pub const DEVICE_CA_DER: &str = "device-ca.der";
 pub const SERVER_CA_DER: &str = "server-ca.der";
 pub const DEVICE_CA_KEY_SEALED: &str = "device-ca.key.sealed";
 pub const SERVER_CA_KEY_SEALED: &str = "server-ca.key.sealed";
+/// In place of a sealed key: one line, its label in the token.
+pub const DEVICE_CA_KEY_TOKEN: &str = "device-ca.key.token";
+pub const SERVER_CA_KEY_TOKEN: &str = "server-ca.key.token";
 pub const LEDGER: &str = "ledger.db";
 /// In the gateway's folder.
 pub const GATEWAY_CHAIN: &str = "tls.crt";
@@ -77,23 +80,32 @@ pub enum HoldError {
 impl Folders {
     /// Whether a whole realm lies here.
     pub fn held(&self) -> bool {
-        self.finals().iter().all(|path| path.exists()) && !self.marker().exists()
+        self.missing().is_none() && !self.marker().exists()
     }
 
-    fn finals(&self) -> [PathBuf; 11] {
+    /// What every realm has, one form or the other.
+    fn finals(&self) -> [Vec<PathBuf>; 11] {
+        let one = |folder: &Path, name: &str| vec![folder.join(name)];
         [
-            self.root.join(ROOT_KEY_SEALED),
-            self.root.join(ROOT_PEM),
-            self.root.join(TRANSCRIPT),
-            self.pki.join(ROOT_DER),
-            self.pki.join(DEVICE_CA_DER),
-            self.pki.join(SERVER_CA_DER),
-            self.pki.join(DEVICE_CA_KEY_SEALED),
-            self.pki.join(SERVER_CA_KEY_SEALED),
-            self.pki.join(LEDGER),
-            self.gateway.join(GATEWAY_CHAIN),
-            self.gateway.join(GATEWAY_KEY),
+            one(&self.root, ROOT_KEY_SEALED),
+            one(&self.root, ROOT_PEM),
+            one(&self.root, TRANSCRIPT),
+            one(&self.pki, ROOT_DER),
+            one(&self.pki, DEVICE_CA_DER),
+            one(&self.pki, SERVER_CA_DER),
+            vec![self.pki.join(DEVICE_CA_KEY_SEALED), self.pki.join(DEVICE_CA_KEY_TOKEN)],
+            vec![self.pki.join(SERVER_CA_KEY_SEALED), self.pki.join(SERVER_CA_KEY_TOKEN)],
+            one(&self.pki, LEDGER),
+            one(&self.gateway, GATEWAY_CHAIN),
+            one(&self.gateway, GATEWAY_KEY),
         ]
+    }
+
+    fn missing(&self) -> Option<PathBuf> {
+        let finals = self.finals().into_iter();
+        finals
+            .filter(|forms| !forms.iter().any(|path| path.exists()))
+            .find_map(|forms| forms.into_iter().next())
     }
 
     fn all(&self) -> [&Path; 3] {
@@ -150,8 +162,8 @@ async fn stage(ceremony: &Ceremony, folders: &Folders) -> Result<(), HoldError> 
     put(&pki.join(ROOT_DER), &ceremony.root_der, PUBLIC_MODE)?;
     put(&pki.join(DEVICE_CA_DER), &ceremony.device_ca_der, PUBLIC_MODE)?;
     put(&pki.join(SERVER_CA_DER), &ceremony.server_ca_der, PUBLIC_MODE)?;
-    put(&pki.join(DEVICE_CA_KEY_SEALED), ceremony.device_ca_key_sealed.as_bytes(), SECRET_MODE)?;
-    put(&pki.join(SERVER_CA_KEY_SEALED), ceremony.server_ca_key_sealed.as_bytes(), SECRET_MODE)?;
+    keep(&ceremony.device_ca_key, &pki, DEVICE_CA_KEY_SEALED, DEVICE_CA_KEY_TOKEN)?;
+    keep(&ceremony.server_ca_key, &pki, SERVER_CA_KEY_SEALED, SERVER_CA_KEY_TOKEN)?;
     put(&pki.join(TRANSCRIPT), ceremony.transcript.as_bytes(), PUBLIC_MODE)?;
     begin_ledger(ceremony, &pki.join(LEDGER)).await?;
     for folder in folders.all() {
@@ -160,6 +172,14 @@ async fn stage(ceremony: &Ceremony, folders: &Folders) -> Result<(), HoldError> 
     }
     put(&folders.marker(), b"complete\n", PUBLIC_MODE)?;
     sync(&pki)
+}
+
+/// The sealed key itself, or where it is.
+fn keep(key: &KeptKey, folder: &Path, sealed: &str, token: &str) -> Result<(), HoldError> {
+    match key {
+        KeptKey::Sealed(text) => put(&folder.join(sealed), text.as_bytes(), SECRET_MODE),
+        KeptKey::Token(label) => put(&folder.join(token), format!("{label}\n").as_bytes(), SECRET_MODE),
+    }
 }
 
 /// The ledger begins with the transcript's hash and what the ceremony signed.
@@ -186,7 +206,7 @@ async fn begin_ledger(ceremony: &Ceremony, path: &Path) -> Result<(), HoldError>
 
 /// Refuses a realm that is there; sweeps away what never counted.
 fn clear(folders: &Folders) -> Result<(), HoldError> {
-    if let Some(path) = folders.finals().into_iter().find(|path| path.exists()) {
+    if let Some(path) = folders.finals().into_iter().flatten().find(|path| path.exists()) {
         return Err(HoldError::Exists(path));
     }
     for folder in folders.all() {
@@ -217,7 +237,7 @@ fn carry(folders: &Folders) -> Result<(), HoldError> {
         }
         sync(folder)?;
     }
-    if let Some(missing) = folders.finals().into_iter().find(|path| !path.exists()) {
+    if let Some(missing) = folders.missing() {
         return Err(HoldError::Missing(missing));
     }
     for folder in folders.all() {

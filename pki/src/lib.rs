@@ -55,6 +55,7 @@ pub mod issues; // edge: SQL
 pub mod review; // edge: SQL
 pub mod restore; // edge: SQL
 pub mod signer; // edge: randomness
+pub mod token; // edge: a PKCS #11 module
 pub mod renewal;
 
 // the acts

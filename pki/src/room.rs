@@ -22,7 +22,8 @@ use crate::door::{
     RevocationsDoor, RevocationsQuestion,
 };
 use crate::folders::{
-    DEVICE_CA_DER, DEVICE_CA_KEY_SEALED, LEDGER, ROOT_DER, SERVER_CA_DER, SERVER_CA_KEY_SEALED, TRANSCRIPT,
+    DEVICE_CA_DER, DEVICE_CA_KEY_SEALED, DEVICE_CA_KEY_TOKEN, LEDGER, ROOT_DER, SERVER_CA_DER,
+    SERVER_CA_KEY_SEALED, SERVER_CA_KEY_TOKEN, TRANSCRIPT,
 };
 use crate::holders::Sharing;
 use crate::ledger::{Ledger, LedgerError};
@@ -31,8 +32,9 @@ use crate::operator;
 use crate::published::{self, OCSP_RESPONSE, Published, bytes};
 use crate::realm::{Realm, RealmError, SHARDS, crl_path};
 use crate::seal::{SealError, Secret};
-use crate::signer::{MemoryKey, Signer};
+use crate::signer::{MemoryKey, Signer, TokenError};
 use crate::succession::Succession;
+use crate::token::{Token, TokenConfig};
 
 const LOCK: &str = "lock";
 /// Wishes that may wait; whoever comes then waits for a place.
@@ -46,8 +48,10 @@ const LISTS_EVERY: Duration = Duration::from_secs(5);
 pub struct Config {
     /// The authority's folder, which the ceremony filled.
     pub dir: PathBuf,
-    /// Opens the issuing CA's key.
+    /// Opens the issuing CAs' keys that are sealed in this folder.
     pub secret: Secret,
+    /// Where the others are.
+    pub token: Option<TokenConfig>,
     /// `http://` and the open gateway address; stands in each certificate.
     pub published_base: String,
 }
@@ -66,6 +70,10 @@ pub enum OpenError {
     Busy(PathBuf),
     #[error("MM-2233 a sealed key is not its CA's; the folder was mixed up")]
     OtherKey,
+    #[error("MM-2235 {0} names a key in a token, and the configuration has no [token]")]
+    NoToken(PathBuf),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -124,12 +132,16 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     if !ledger.is_file() {
         return Err(LedgerError::Missing(ledger).into());
     }
-    let signer = key(&dir.join(DEVICE_CA_KEY_SEALED), DEVICE_CA_KEY, &device_ca, &config.secret)?;
-    let sealed = dir.join(SERVER_CA_KEY_SEALED);
-    let server_key = if sealed.is_file() {
-        Some(key(&sealed, SERVER_CA_KEY, &published.server_ca, &config.secret)?)
-    } else {
-        None
+    let mut keys = Keys { secret: &config.secret, config: config.token, token: None };
+    let (sealed, referred) = (dir.join(DEVICE_CA_KEY_SEALED), dir.join(DEVICE_CA_KEY_TOKEN));
+    let signer = match keys.referred(&referred, &device_ca)? {
+        Some(key) => key,
+        None => keys.sealed(&sealed, DEVICE_CA_KEY, &device_ca)?,
+    };
+    let (sealed, referred) = (dir.join(SERVER_CA_KEY_SEALED), dir.join(SERVER_CA_KEY_TOKEN));
+    let server_key = match keys.referred(&referred, &published.server_ca)? {
+        None if sealed.is_file() => Some(keys.sealed(&sealed, SERVER_CA_KEY, &published.server_ca)?),
+        key => key,
     };
     let succession = Succession {
         dir: dir.clone(),
@@ -142,10 +154,36 @@ pub fn open(config: Config) -> Result<Opened, OpenError> {
     Ok(Opened { realm, published, device_ca, signer, succession, ledger, transcript, lock })
 }
 
-/// A sealed key, and that it is its CA's.
-fn key(path: &Path, name: &str, ca: &CaCertificate, secret: &Secret) -> Result<Box<dyn Signer>, OpenError> {
-    let key = MemoryKey::unseal(name, &String::from_utf8_lossy(&read(path)?), secret)?;
-    if &key.public_key() == ca.key() { Ok(Box::new(key)) } else { Err(OpenError::OtherKey) }
+/// Where the issuing CAs' keys come from.
+struct Keys<'a> {
+    secret: &'a Secret,
+    /// Taken when the first key in the token is met.
+    config: Option<TokenConfig>,
+    token: Option<Arc<Token>>,
+}
+
+impl Keys<'_> {
+    /// A sealed key, and that it is its CA's.
+    fn sealed(&self, path: &Path, name: &str, ca: &CaCertificate) -> Result<Box<dyn Signer>, OpenError> {
+        let key = MemoryKey::unseal(name, &String::from_utf8_lossy(&read(path)?), self.secret)?;
+        if &key.public_key() == ca.key() { Ok(Box::new(key)) } else { Err(OpenError::OtherKey) }
+    }
+
+    /// A key in the token, if this file names one.
+    fn referred(&mut self, path: &Path, ca: &CaCertificate) -> Result<Option<Box<dyn Signer>>, OpenError> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let token = match &self.token {
+            Some(token) => token,
+            None => {
+                let config = self.config.take().ok_or_else(|| OpenError::NoToken(path.to_owned()))?;
+                self.token.insert(Token::open(config)?)
+            }
+        };
+        let label = String::from_utf8_lossy(&read(path)?).trim_end().to_owned();
+        Ok(Some(Box::new(token.key_of(&label, ca.key())?)))
+    }
 }
 
 impl Opened {

@@ -27,6 +27,33 @@ pub enum SignError {
     NotRecorded,
     #[error("MM-2222 the key cannot sign: {0}")]
     Key(String),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Whose fault it is that a token does not sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("MM-2241 {module}: this is no PKCS #11 module that works here: {why}")]
+    Module { module: String, why: String },
+    #[error("MM-2242 the token {label} refuses the PIN ({why}); it is not tried again before the next start")]
+    Pin { label: String, why: String },
+    #[error("MM-2243 the token {label} has locked itself after wrong PINs")]
+    Locked { label: String },
+    #[error("MM-2244 no token {label} is there; found: {found}")]
+    Gone { label: String, found: String },
+    #[error("MM-2245 the token has no key {key}, or only half of one")]
+    NoKey { key: String },
+    #[error("MM-2246 the token has several keys {key}: which one is meant, cannot be told")]
+    Ambiguous { key: String },
+    #[error("MM-2247 the key {key} of the token is not one of the curve P-256")]
+    Curve { key: String },
+    #[error("MM-2248 the token has a key {key} already, and it is not written over")]
+    Exists { key: String },
+    #[error("MM-2249 the token failed: {why}")]
+    Failed { why: String },
+    #[error("MM-2250 the key {key} of the token is another one than the certificate's")]
+    OtherKey { key: String },
 }
 
 impl<'a> Order<'a> {
@@ -76,9 +103,15 @@ impl<'a> Order<'a> {
     pub fn bytes(&self) -> &[u8] {
         self.0
     }
+
+    /// What a key store is given, which need not see more.
+    pub fn digest(&self) -> Hash {
+        Hash::of(self.0)
+    }
 }
 
-/// A key that signs: a sealed file now; PKCS #11 and TPM stand behind the same two functions (issue 5).
+/// A key that signs: opened from a sealed file into this memory (`MemoryKey`), or behind PKCS #11 in a token, an HSM
+/// or a TPM (`token`).
 pub trait Signer: Send + Sync {
     fn public_key(&self) -> PublicKey;
     /// ECDSA P-256 with SHA-256, ASN.1.

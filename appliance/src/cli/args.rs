@@ -13,6 +13,7 @@ use super::args_flow::FlowCommand;
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_person::PersonCommand;
+use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
 use super::args_vpn::VpnArgs;
 use super::pki_args::PkiCommand;
@@ -192,6 +193,8 @@ pub struct InitArgs {
     /// 保守のSSH証明書の認証局の公開鍵（.pub） / public key file of the engineers' SSH authority
     #[arg(long, value_name = "FILE")]
     pub ssh_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub token: TokenArgs,
 }
 
 #[derive(Debug, Args)]

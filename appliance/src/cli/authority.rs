@@ -30,7 +30,7 @@ impl Authority {
 
     fn here(config: &Config, credentials: Option<&Path>) -> Result<Self, Failure> {
         let secret = secrets::open_one("pki_passphrase", &config.secrets, credentials)?;
-        Self::open(compose::pki(config, &secret)?)
+        Self::open(compose::pki(config, &secret, credentials)?)
     }
 
     pub fn open(config: pki::Config) -> Result<Self, Failure> {

@@ -50,9 +50,15 @@ pub fn bench(args: &BenchArgs, out: &Out) -> Result<Exit, Failure> {
         root_secret: secret()?,
         pki_secret: secret()?,
         shares: None,
+        token: None,
     };
     runtime.block_on(folders::hold(&ceremony, &folders, now_ms() / 1000)).map_err(|error| failed(&error))?;
-    let config = pki::Config { dir: folders.pki.clone(), secret: secret()?, published_base: base.to_owned() };
+    let config = pki::Config {
+        dir: folders.pki.clone(),
+        secret: secret()?,
+        token: None,
+        published_base: base.to_owned(),
+    };
     let room = pki::open(config).map_err(|error| failed(&error))?;
     let room = runtime.block_on(room.start()).map_err(|error| failed(&error))?;
     let tokens = tokens(&args.dir, args.tokens)?;

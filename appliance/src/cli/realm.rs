@@ -42,6 +42,7 @@ pub fn init(args: InitArgs, out: &Out) -> Result<Exit, Failure> {
         management: args.management,
         ssh_ca: ssh_ca.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
         root_shares: args.root_shares,
+        token: args.token.wishes(),
     };
     let by = Users::read().name(rustix::process::geteuid().as_raw());
     let places = Places { root: Path::new("/") };
@@ -123,6 +124,9 @@ pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit,
     let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
     if let Some(mail) = &config.mail {
         secrets::open_mail(mail, credentials).map_err(|message| secret_faults(vec![message]))?;
+    }
+    if let Some(token) = &config.token {
+        secrets::open_pin(token, credentials).map_err(|message| secret_faults(vec![message]))?;
     }
     if let Some(url) = &secrets.database {
         database::fit_and_filled(&database::parse(url)?)?;

@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 35] = [
+pub const KEYS: [Key; 41] = [
     key(
         "realm",
         "zone",
@@ -229,6 +229,54 @@ pub const KEYS: [Key; 35] = [
         "the same, as the name of a systemd credential",
     ),
     key(
+        "token",
+        "module",
+        Kind::Text,
+        Need::Optional,
+        "認証局の鍵を持つ装置（トークン、HSM、TPM）のPKCS #11モジュール。無ければ鍵は封じたファイルです",
+        "PKCS #11 module of the device that holds the authorities' keys; without it they are sealed files",
+    ),
+    key(
+        "token",
+        "label",
+        Kind::Text,
+        Need::Optional,
+        "その装置の名前（トークンラベル）",
+        "the token's label",
+    ),
+    key(
+        "token",
+        "pin_file",
+        Kind::Text,
+        Need::Optional,
+        "そのPINのファイル（0600）",
+        "file of its PIN (mode 0600)",
+    ),
+    key(
+        "token",
+        "pin_credential",
+        Kind::Text,
+        Need::Optional,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "token",
+        "writes",
+        Kind::Texts,
+        Need::Default("[]"),
+        "モジュールが読み書きするフォルダー（SoftHSMやTPMのモジュールの保管場所）",
+        "folders that the module reads and writes: where SoftHSM's or the TPM's module keeps its objects",
+    ),
+    key(
+        "token",
+        "reads",
+        Kind::Texts,
+        Need::Default("[]"),
+        "装置が戻ったときにモジュールが読み直すファイル（SOFTHSM2_CONF の指すものなど）",
+        "files that the module reads again when the token is back, such as the one SOFTHSM2_CONF names",
+    ),
+    key(
         "database",
         "url_file",
         Kind::Text,
@@ -366,6 +414,10 @@ pub fn section_title(section: &str) -> (&'static str, &'static str) {
         "secrets" => (
             "秘密の置き場所。値は書きません。X_file（0600のファイル）か X_credential（systemdの資格情報）のどちらか一つ",
             "where the secrets are, never what they are: X_file (mode 0600) or X_credential (systemd), one of the two",
+        ),
+        "token" => (
+            "認証局の鍵の装置。書かなければ鍵は合言葉で封じたファイルです",
+            "the token of the authorities' keys; without it they are files, sealed by the passphrase",
         ),
         "database" => (
             "台帳の置き場所。何も書かなければ paths.state の中のSQLite。患者の鍵と認証局の台帳はいつもそこです",

@@ -2,7 +2,6 @@
 //! Owns `Config`; a pure value made once, before anything opens. It holds the places of the secrets,
 //! never the secrets, so that its `Debug` may stand in a log.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,15 +11,15 @@ use super::fault::Fault;
 use super::keys::{self, Need};
 use super::mail::{self, Mail};
 use super::management::{self, Management};
+use super::token::{self, Token};
 use super::typed::{SecretPlace, Typed, Value, absolute, shown, type_text};
+use super::zone::Zone;
 use crate::messages::Message;
 
 /// Kernel limit of a network device's name (IFNAMSIZ without its zero).
 const INTERFACE_MAX: usize = 15;
 /// A realm's name stands on certificates (X.520 organizationName) and sheets.
 const REALM_NAME_MAX: usize = 64;
-/// Longest zone: `18ff-0000.dev.` in front must still be a name of 253 characters.
-const ZONE_MAX: usize = 200;
 /// Ports that hospitals let through are three (51820, 443, 4500), each on two families, and a spare.
 const LISTEN_MAX: usize = 8;
 
@@ -30,6 +29,8 @@ pub struct Config {
     pub paths: Paths,
     pub vpn: Vpn,
     pub secrets: Secrets,
+    /// None: the authorities' keys are sealed files.
+    pub token: Option<Token>,
     /// None: bundles stay in the output folder.
     pub mail: Option<Mail>,
     pub management: Management,
@@ -75,42 +76,6 @@ pub struct Secrets {
     pub database: Option<SecretPlace>,
 }
 
-/// A domain name of at least two labels, in lower case, without the last dot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone(String);
-
-impl Zone {
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let labels: Vec<&str> = text.split('.').collect();
-        let label_fits = |label: &&str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if labels.len() < 2 || text.len() > ZONE_MAX {
-            return Err("小文字のドメイン名、例 mimamori.example.jp / a domain such as mimamori.example.jp");
-        }
-        if !labels.iter().all(label_fits) {
-            return Err("小文字の英数字とハイフンだけ / lower-case letters, digits and hyphens only");
-        }
-        if labels.last().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
-            return Err("番地ではなく名前 / a name, not an address");
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Paths {
     pub fn operator_socket(&self) -> PathBuf {
         self.run.join("operator.sock")
@@ -150,6 +115,7 @@ impl Reader {
         let paths = self.paths();
         let vpn = self.vpn(realm.as_ref().map(|realm| &realm.zone));
         let secrets = self.secrets();
+        let token = self.token();
         let mail = realm.as_ref().and_then(|realm| self.mail(&realm.zone));
         let management = self.management();
         let jail_enforced = self.truth("jail.enforce");
@@ -160,6 +126,7 @@ impl Reader {
             paths: paths?,
             vpn: vpn?,
             secrets: secrets?,
+            token: token?,
             mail: mail?,
             management: management?,
             jail_enforced: jail_enforced?,
@@ -350,6 +317,26 @@ impl Reader {
             Err(wrong) => {
                 for (key, value, why) in wrong {
                     self.wrong::<()>(key, &value, &why);
+                }
+                None
+            }
+        }
+    }
+
+    fn token(&mut self) -> Option<Option<Token>> {
+        let texts = |value| if let Some(Value::Texts(texts)) = value { texts } else { Vec::new() };
+        let written = token::Written {
+            module: self.text("token.module"),
+            label: self.text("token.label"),
+            pin: self.optional("token.pin"),
+            writes: texts(self.value("token.writes")),
+            reads: texts(self.value("token.reads")),
+        };
+        match token::mean(written) {
+            Ok(token) => Some(token),
+            Err(wrong) => {
+                for (key, value, why) in wrong {
+                    self.wrong::<()>(key, &value, why);
                 }
                 None
             }

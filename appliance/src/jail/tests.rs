@@ -12,9 +12,14 @@ const INSIDE: &str = "MIMAMORI_TEST_JAIL";
 
 /// Runs the test of that name again, alone in a process, and returns what it wrote.
 fn child(test: &str, dir: &Path, jailed: bool) -> String {
+    child_with(test, dir, jailed, &[])
+}
+
+fn child_with(test: &str, dir: &Path, jailed: bool, environment: &[(&str, &Path)]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("jail::tests::{test}"), "--nocapture", "--test-threads=1"])
         .env(INSIDE, format!("{}:{jailed}", dir.display()))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -198,6 +203,135 @@ fn fast_open(to: std::net::SocketAddr) -> std::io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     sendto(&socket, b"x", SendFlags::from_bits_retain(libc::MSG_FASTOPEN as _), &to)?;
     Ok(())
+}
+
+/// The module's place on Debian.
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+/// A configuration whose authority has its keys in a token of SoftHSM below `dir`.
+fn beside_a_token(dir: &Path) -> crate::config::Config {
+    let at = |name: &str| dir.join(name).display().to_string();
+    let text = format!(
+        "[realm]\nzone = \"m.example.jp\"\nname = \"a\"\nseries = [{{ name = \"18\", block = 18 }}]\n\
+         [paths]\nstate = \"{}\"\nrun = \"{}\"\noutput = \"{}\"\n\
+         [secrets]\npki_passphrase_file = \"/a\"\nvpn_key_file = \"/b\"\nsns_epoch_file = \"/c\"\n\
+         gateway_key_file = \"/d\"\n[token]\nmodule = \"{SOFTHSM}\"\nlabel = \"jailed\"\npin_file = \"{}\"\n\
+         writes = [\"{}\"]\nreads = [\"{}\"]\n",
+        at("state"),
+        at("run"),
+        at("output"),
+        at("pin"),
+        at("token-home"),
+        at("softhsm2.conf"),
+    );
+    crate::config::read(&text).unwrap()
+}
+
+/// Issue 5: the jail of the process that signs lets the module's store and settings in, and nothing more. A token that
+/// is pulled out and put back is taken up again from inside.
+#[test]
+fn the_authority_signs_by_a_token_from_inside_its_jail() {
+    const TEST: &str = "the_authority_signs_by_a_token_from_inside_its_jail";
+    let Some((dir, _)) = inside() else {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = dir.path().join("token-home/tokens");
+        std::fs::create_dir_all(&tokens).unwrap();
+        std::fs::create_dir_all(dir.path().join("state/pki")).unwrap();
+        std::fs::write(dir.path().join("outside"), "outside").unwrap();
+        let conf = dir.path().join("softhsm2.conf");
+        std::fs::write(&conf, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
+        let made = Command::new("softhsm2-util")
+            .args(["--init-token", "--free", "--label", "jailed", "--pin", "4711", "--so-pin", "1234"])
+            .env("SOFTHSM2_CONF", &conf)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let said = child_with(TEST, dir.path(), true, &[("SOFTHSM2_CONF", &conf)]);
+        let landlock = !said.contains("no landlock");
+        let outside = if landlock { "PermissionDenied" } else { "read" };
+        assert!(
+            said.contains(&format!(
+                "first=MM-ok gone=MM-2009 back=MM-ok outside={outside} exec=PermissionDenied"
+            )),
+            "{said}"
+        );
+        return;
+    };
+    let config = beside_a_token(&dir);
+    let row = process::process(Name::Pki);
+    let opened = open_by_a_token(&dir, &config);
+    println!("{}", enter(&Jail::of(row, &config).keeping(row, &config)).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let said = runtime.block_on(issued_and_pulled_out(opened, &dir));
+    let word = |done: std::io::Result<&str>| done.map_or_else(|e| format!("{:?}", e.kind()), str::to_owned);
+    let outside = word(std::fs::read(dir.join("outside")).map(|_| "read"));
+    let exec = word(Command::new("/bin/true").status().map(|_| "ran"));
+    println!("{said} outside={outside} exec={exec}");
+}
+
+/// A realm whose issuing keys were made in the token, opened as the authority's process opens it.
+fn open_by_a_token(dir: &Path, config: &crate::config::Config) -> pki::Opened {
+    let secret = || pki::Secret::new(b"a passphrase of the appliance".to_vec()).unwrap();
+    let token = || pki::token::TokenConfig {
+        module: SOFTHSM.into(),
+        label: "jailed".into(),
+        pin: pki::token::Pin::new("4711"),
+    };
+    let folders = pki::folders::Folders {
+        root: dir.join("root"),
+        pki: config.paths.room("pki"),
+        gateway: dir.join("gateway"),
+    };
+    let ceremony = pki::ceremony::CeremonyConfig {
+        zone: "m.example.jp".into(),
+        realm_name: "a".into(),
+        published_base: "http://10.18.255.2".into(),
+        root_secret: secret(),
+        pki_secret: secret(),
+        shares: None,
+        token: Some(pki::ceremony::TokenKeys {
+            token: pki::token::Token::open(token()).unwrap(),
+            prefix: "mimamori".into(),
+            origin: pki::ceremony::Origin::Made,
+        }),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime
+        .block_on(pki::folders::hold(&ceremony, &folders, crate::operator::door::now_ms() / 1000))
+        .unwrap();
+    // Ended before the jail, which wants to be entered by one thread.
+    drop(runtime);
+    std::env::set_current_dir(&folders.pki).unwrap();
+    let config = pki::Config {
+        dir: folders.pki,
+        secret: secret(),
+        token: Some(token()),
+        published_base: "http://10.18.255.2".into(),
+    };
+    pki::open(config).unwrap()
+}
+
+async fn issued_and_pulled_out(opened: pki::Opened, dir: &Path) -> String {
+    use pki::door::{DeviceKind, IssuingAnswer, IssuingQuestion};
+    let room = opened.start().await.unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+    let issue = async |token: &str| {
+        let (kind, slot) = (DeviceKind::Facility, "18-0042".parse().unwrap());
+        let (request, token) = (request.clone(), token.to_owned());
+        match room.issuing(IssuingQuestion::Issue { slot, kind, request, token }).await {
+            IssuingAnswer::Refused(refusal) => refusal.code(),
+            _ => "MM-ok",
+        }
+    };
+    let first = issue("1").await;
+    let (here, away) = (dir.join("token-home/tokens"), dir.join("token-home/drawer"));
+    std::fs::rename(&here, &away).unwrap();
+    let gone = issue("2").await;
+    std::fs::rename(&away, &here).unwrap();
+    let back = issue("3").await;
+    room.stop().await;
+    format!("first={first} gone={gone} back={back}")
 }
 
 #[test]

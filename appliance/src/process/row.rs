@@ -127,6 +127,8 @@ pub struct Process {
     pub sockets: &'static [Family],
     /// Without these in the configuration it makes no socket of the internet at all.
     pub calls: &'static [Call],
+    /// May it load the module of `[token]`, where the configuration names one, and read its PIN?
+    pub token: bool,
     /// Does it face anything outside the appliance?
     pub listens: &'static str,
 }

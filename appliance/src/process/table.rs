@@ -55,6 +55,7 @@ pub const TABLE: [Process; 7] = [
         executes: &["vpn.nft"],
         sockets: &[Family::Unix, Family::Netlink],
         calls: &[],
+        token: false,
         listens: "",
     },
     Process {
@@ -84,6 +85,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[],
+        token: false,
         listens: "UDP of the internet (vpn.listen)",
     },
     Process {
@@ -125,6 +127,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[],
+        token: true,
         listens: "",
     },
     Process {
@@ -161,6 +164,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[Call::Database],
+        token: false,
         listens: "",
     },
     Process {
@@ -203,6 +207,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[Call::Database],
+        token: false,
         listens: "TCP of the tunnels (443, 80 of the TUN)",
     },
     Process {
@@ -244,6 +249,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[Call::Smarthost, Call::Database],
+        token: false,
         listens: "",
     },
     Process {
@@ -267,6 +273,7 @@ pub const TABLE: [Process; 7] = [
         executes: &[],
         sockets: UNIX,
         calls: &[],
+        token: false,
         listens: "",
     },
 ];

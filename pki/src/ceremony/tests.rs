@@ -21,6 +21,7 @@ pub(crate) fn config() -> CeremonyConfig {
         root_secret: Secret::new(b"a passphrase in another envelope".to_vec()).unwrap(),
         pki_secret: Secret::new(PASSPHRASE.into()).unwrap(),
         shares: Some("2/3 (1A2B3C4D)  1 = 00000001  2 = 00000002  3 = 00000003".into()),
+        token: None,
     }
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn ceremony() -> &'static Ceremony {
 
 pub(crate) fn device_key() -> MemoryKey {
     let secret = config().pki_secret;
-    MemoryKey::unseal(DEVICE_CA_KEY, &ceremony().device_ca_key_sealed, &secret).unwrap()
+    MemoryKey::unseal(DEVICE_CA_KEY, ceremony().device_ca_key.text(), &secret).unwrap()
 }
 
 pub(crate) fn folders_in(dir: &Path) -> Folders {
@@ -113,7 +114,8 @@ fn names_and_ends_are_as_ruled() {
 #[test]
 fn no_key_lies_open_but_the_gateways_own() {
     let ceremony = ceremony();
-    for sealed in [&ceremony.root_key_sealed, &ceremony.device_ca_key_sealed, &ceremony.server_ca_key_sealed]
+    for sealed in
+        [ceremony.root_key_sealed.as_str(), ceremony.device_ca_key.text(), ceremony.server_ca_key.text()]
     {
         assert!(sealed.starts_with("mimamori sealed key v1\n") && !sealed.contains("PRIVATE KEY"));
     }
@@ -200,6 +202,7 @@ async fn a_wrong_passphrase_and_a_lost_ledger_are_said_clearly() {
         room::open(room::Config {
             dir: folders.pki.clone(),
             secret: Secret::new(secret.into()).unwrap(),
+            token: None,
             published_base: "http://10.18.255.2".into(),
         })
     };

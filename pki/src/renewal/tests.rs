@@ -80,7 +80,7 @@ fn only_the_roots_key_certifies_and_only_while_the_root_lives() {
     let (root, devices) = (ca(&ceremony().root_der), ca(&ceremony().device_ca_der));
     let serial = CertificateSerial::from_random([7; 16]);
     let server =
-        MemoryKey::unseal(SERVER_CA_KEY, &ceremony().server_ca_key_sealed, &config().pki_secret).unwrap();
+        MemoryKey::unseal(SERVER_CA_KEY, ceremony().server_ca_key.text(), &config().pki_secret).unwrap();
     let refused = certify(&devices, &root, &server, serial, NOW + YEAR).err().unwrap();
     assert!(matches!(refused, RenewalError::OtherRoot));
     let ended = renewed(&devices, root.not_after() + 60).err().unwrap();

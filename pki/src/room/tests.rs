@@ -13,6 +13,7 @@ async fn room(dir: &Path) -> Room {
     let config = Config {
         dir: folders_in(dir).pki,
         secret: Secret::new(PASSPHRASE.into()).unwrap(),
+        token: None,
         published_base: "http://10.18.255.2".into(),
     };
     open(config).unwrap().start().await.unwrap()
@@ -117,6 +118,7 @@ async fn a_folder_that_was_mixed_up_is_refused() {
     let config = || Config {
         dir: folders.pki.clone(),
         secret: Secret::new(PASSPHRASE.into()).unwrap(),
+        token: None,
         published_base: "http://10.18.255.2".into(),
     };
     assert!(matches!(open(config()).err(), Some(OpenError::OtherKey)));

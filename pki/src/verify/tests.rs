@@ -65,7 +65,7 @@ fn the_attackers_table() {
     let good = good();
     let server_ca = CaCertificate::parse(&ceremony().server_ca_der).unwrap();
     let server_key =
-        MemoryKey::unseal(SERVER_CA_KEY, &ceremony().server_ca_key_sealed, &config().pki_secret).unwrap();
+        MemoryKey::unseal(SERVER_CA_KEY, ceremony().server_ca_key.text(), &config().pki_secret).unwrap();
     let self_signed = {
         let mut params = CertificateParams::new(vec!["18-0042.dev.m.example.jp".into()]).unwrap();
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
@@ -163,7 +163,7 @@ fn device_params() -> CertificateParams {
 
 fn sign_with_ca(params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
     let pkcs8 =
-        crate::seal::open("device-ca", &ceremony().device_ca_key_sealed, &config().pki_secret).unwrap();
+        crate::seal::open("device-ca", ceremony().device_ca_key.text(), &config().pki_secret).unwrap();
     let ca_key = KeyPair::try_from(pkcs8.as_slice()).unwrap();
     let der = CertificateDer::from(ceremony().device_ca_der.as_slice());
     let issuer = rcgen::Issuer::from_ca_cert_der(&der, ca_key).unwrap();

@@ -24,7 +24,7 @@ fn succession(world: &World) -> Succession {
     let dir = folders_in(world.dir.path()).pki;
     let read = |name: &str| ca(&std::fs::read(dir.join(name)).unwrap());
     let (device_ca, server_ca) = (read(folders::DEVICE_CA_DER), read(folders::SERVER_CA_DER));
-    let sealed = &ceremony().server_ca_key_sealed;
+    let sealed = ceremony().server_ca_key.text();
     let key = MemoryKey::unseal(SERVER_CA_KEY, sealed, &config().pki_secret).unwrap();
     Succession { root: read(folders::ROOT_DER), device_ca, server_ca, server_key: Some(Box::new(key)), dir }
 }

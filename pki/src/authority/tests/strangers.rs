@@ -51,7 +51,7 @@ async fn realm(number: usize) -> Realms {
     let (dir, ceremony) = (tempfile::tempdir().unwrap(), create(&config, founded()).unwrap());
     let folders = folders_in(dir.path());
     folders::write(&ceremony, &folders).await.unwrap();
-    let key = MemoryKey::unseal("device-ca", &ceremony.device_ca_key_sealed, &config.pki_secret).unwrap();
+    let key = MemoryKey::unseal("device-ca", ceremony.device_ca_key.text(), &config.pki_secret).unwrap();
     let ca = CaCertificate::parse(&ceremony.device_ca_der).unwrap();
     let ledger = Ledger::open(&folders.pki.join(LEDGER)).await.unwrap();
     let realm = Realm::new(zone, name, base).unwrap();

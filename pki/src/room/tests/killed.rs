@@ -97,6 +97,7 @@ impl Acknowledged {
         let config = Config {
             dir: folders_in(dir).pki,
             secret: Secret::new(PASSPHRASE.into()).unwrap(),
+            token: None,
             published_base: "http://10.18.255.2".into(),
         };
         let room = open(config).unwrap().start_still().await.unwrap();

@@ -4,7 +4,7 @@ use super::Fault;
 use super::remedies::{
     AGAIN_EN, AGAIN_JA, COPY_EN, COPY_JA, DISK_EN, DISK_JA, FORGED_EN, FORGED_JA, INIT_EN, INIT_JA, KEY_EN,
     KEY_JA, NEXT_EN, NEXT_JA, RESTORE_EN, RESTORE_JA, SHEET_EN, SHEET_JA, TELL_EN, TELL_JA, TERMS_EN,
-    TERMS_JA, VERSION_EN, VERSION_JA, WISH_EN, WISH_JA,
+    TERMS_JA, TOKEN_EN, TOKEN_JA, VERSION_EN, VERSION_JA, WISH_EN, WISH_JA,
 };
 
 pub const FAULTS: &[Fault] = &[
@@ -148,6 +148,83 @@ pub const FAULTS: &[Fault] = &[
         "another process of the authority runs",
         "それに尋ねるか、止めてからもう一度実行してください。",
         "ask that one, or stop it first",
+    ],
+    [
+        "MM-2235",
+        "認証局の鍵は装置（トークン）にありますが、設定に [token] がありません。",
+        "the authority's key is in a token, and the configuration has no [token]",
+        TOKEN_JA,
+        TOKEN_EN,
+    ],
+    [
+        "MM-2241",
+        "鍵の装置のモジュール（PKCS #11）を読み込めません。",
+        "the token's PKCS #11 module cannot be loaded, or does not work here",
+        "token.module の場所と、そのモジュールの設定（SOFTHSM2_CONF など）を確かめてください。",
+        "check token.module, and the module's own settings (such as SOFTHSM2_CONF)",
+    ],
+    [
+        "MM-2242",
+        "鍵の装置がPINを受け付けません。装置が閉じないよう、次に起動するまで試しません。",
+        "the token refuses the PIN; it is not tried again before the next start, so that the token does not lock itself",
+        "PINのファイル（資格情報）を直してから、起動し直してください。",
+        "put the right PIN into its file or credential, then start again",
+    ],
+    [
+        "MM-2243",
+        "鍵の装置が、PINの誤りのために閉じています。",
+        "the token has locked itself after wrong PINs",
+        "装置の管理者用PIN（SO-PIN）で解除してください。",
+        "unlock it with its SO PIN",
+    ],
+    [
+        "MM-2244",
+        "鍵の装置がありません。その間、署名は行われず、失効は有効なままです。",
+        "the token is not there; meanwhile nothing is signed, and revocations hold",
+        "装置をつなぎ、token.label が装置の名前か確かめてください。戻れば、ひとりでに続きます。",
+        "plug it in, and check that token.label is its label; when it is back, the authority goes on by itself",
+    ],
+    [
+        "MM-2245",
+        "鍵の装置に、この名前の鍵（公開鍵と対）がありません。",
+        "the token has no such key, or only half of one",
+        TOKEN_JA,
+        TOKEN_EN,
+    ],
+    [
+        "MM-2246",
+        "鍵の装置に、同じ名前の鍵がいくつもあります。",
+        "the token has several keys of this name",
+        "使わない鍵の名前を変えるか、消してください。",
+        "rename or delete those that are not used",
+    ],
+    [
+        "MM-2247",
+        "鍵の装置のこの鍵は、曲線P-256のものではありません。",
+        "this key of the token is not one of the curve P-256",
+        "P-256の鍵を作るか、init --token-keys new で作らせてください。",
+        "make a key of P-256, or let init make it: --token-keys new",
+    ],
+    [
+        "MM-2248",
+        "鍵の装置に、この名前の鍵がもうあります。上書きはしません。",
+        "the token has a key of this name already, which is not written over",
+        "別の名前（--token-prefix）にするか、その鍵を使う（--token-keys existing）か、決めてください。",
+        "choose another name (--token-prefix), or use that key (--token-keys existing)",
+    ],
+    [
+        "MM-2249",
+        "鍵の装置が失敗しました。署名していません。",
+        "the token failed; nothing was signed",
+        TELL_JA,
+        TELL_EN,
+    ],
+    [
+        "MM-2250",
+        "鍵の装置のこの鍵は、証明書の鍵ではありません。",
+        "this key of the token is another one than the certificate's",
+        TOKEN_JA,
+        TOKEN_EN,
     ],
     [
         "MM-2401",

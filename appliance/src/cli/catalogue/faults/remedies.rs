@@ -21,6 +21,9 @@ pub const TERMS_JA: &str = "必要/全部の形で、2から16までの数を書
 pub const TERMS_EN: &str = "write needed/all, from 2 to 16, such as 3/5";
 pub const SHEET_JA: &str = "用紙の組の番号と照合番号を、認証局の作成記録と比べてください。";
 pub const SHEET_EN: &str = "compare set and check of each sheet with the ceremony's transcript";
+pub const TOKEN_JA: &str = "設定の [token] と、鍵を作ったときの装置かどうかを確かめてください。";
+pub const TOKEN_EN: &str =
+    "check [token] in the configuration, and that this is the token in which the keys were made";
 pub const TELL_JA: &str = "保守担当へ、このコードと時刻をお知らせください。";
 pub const TELL_EN: &str = "tell the engineer this code and the time";
 pub const AGAIN_JA: &str = "もう一度起動してください。続くときは保守担当へお知らせください。";
