@@ -18,7 +18,7 @@ help:
 	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
 	@echo 'make demo STAY=1     then leaves the appliance up for a browser; STAY=only leaves the story out'
 	@echo 'make bench-pki  certificates and OCSP answers per CPU-second, beside peers; ./target/bench/pki.json'
-	@echo 'make campaign-pki  kills the authority 10,000 times, and lets strangers lint 10,000 certificates'
+	@echo 'make campaign-pki  kills the authority 10,000 times, and lets strangers lint 10,000 certificates; PKITS'
 	@echo 'make lint   rustfmt --check, clippy -D warnings (and cargo deny where it is installed)'
 	@echo 'make fmt    formats'
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
@@ -61,15 +61,17 @@ bench-pki: deps
 	@cargo build --locked --release -p appliance --bin mimamori
 	@tests/bench/pki "$(CARGO_TARGET_DIR)/release/mimamori"
 
-# What `make test` does a hundred and two hundred times, ten thousand times; pkilint from PyPI reads along. An hour.
+# What `make test` does a hundred and two hundred times, ten thousand times; pkilint from PyPI reads along, and
+# the path is held against NIST's PKITS. An hour.
 # KILLS= and CASES= say otherwise.
 campaign-pki: deps
 	@BENCH=campaign-pki tests/setup/deps
 	@[ -x "$(HOME)/.cache/mimamori/pkilint/bin/lint_pkix_cert" ] || { python3 -m venv "$(HOME)/.cache/mimamori/pkilint" \
 	 && "$(HOME)/.cache/mimamori/pkilint/bin/pip" install --quiet pkilint==$(PKILINT); }
-	@MIMAMORI_KILLS=$(or $(KILLS),10000) MIMAMORI_LINT_CASES=$(or $(CASES),10000) \
+	@tests/setup/pkits "$(HOME)/.cache/mimamori/pkits" "$(HOME)/.cache/mimamori/pkilint/bin/python"
+	@MIMAMORI_PKITS="$(HOME)/.cache/mimamori/pkits" MIMAMORI_KILLS=$(or $(KILLS),10000) MIMAMORI_LINT_CASES=$(or $(CASES),10000) \
 	 MIMAMORI_PKILINT="$(HOME)/.cache/mimamori/pkilint/bin/python" \
-	 cargo test --locked -p pki --lib -- --nocapture killed:: strangers:: 2>&1 | grep -v '^#\|^$$'; exit $${PIPESTATUS[0]}
+	 cargo test --locked -p pki --lib -- --nocapture killed:: strangers:: suites:: 2>&1 | grep -v '^#\|^$$'; exit $${PIPESTATUS[0]}
 PKILINT := 0.13.3
 
 fmt:

@@ -11,6 +11,8 @@ use crate::signer::MemoryKey;
 
 use rcgen::{CertificateParams, KeyPair};
 
+mod suites;
+
 fn realm() -> Realm {
     Realm::new("m.example.jp", "在宅医療連携協議会", "http://10.18.255.2").unwrap()
 }
