@@ -34,6 +34,7 @@ pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
 pub mod team; // edge: a patient, two facilities, a post (s6)
 pub mod revocation; // edge: the lost device of s8
 pub mod witness; // edge: a certificate in the log and in OCSP
+pub mod memory; // edge: the memory of other processes
 pub mod separation; // edge: each process killed in the middle
 pub mod stay; // edge, border: the appliance stays, stay.json
 pub mod story; // edge: s1 to s8

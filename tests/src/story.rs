@@ -5,6 +5,7 @@
 use crate::enrolment::{self, Devices};
 use crate::fault::Told;
 use crate::letterbox;
+use crate::memory;
 use crate::paperwork;
 use crate::refusals;
 use crate::report::Report;
@@ -150,10 +151,12 @@ fn hang_up(world: &World, devices: &Devices, team: &Team) -> Told<String> {
 
 fn kill(world: &World, devices: &Devices, team: &Team) -> Told<String> {
     let (writer, reader) = (team.writer(&devices.clinic)?, team.reader(&devices.nurses)?);
+    // These processes have issued, proved and listed: the next ones only revoke.
+    let searched = memory::no_ca_key_outside_the_authority(world)?;
     let killed = separation::each_is_killed_and_nothing_is_lost(world, &writer, &reader, &team.patient)?;
     separation::revocation_survives_kills(world, &devices.dentist)?;
     Ok(format!(
-        "{killed} processes killed, each post once; a revocation outlived two of its points and its owner"
+        "no CA key in {searched} MB of the others' memory; {killed} processes killed, each post once; a revocation outlived two of its points and its owner"
     ))
 }
 
@@ -179,6 +182,9 @@ fn revoke(world: &mut World, devices: &Devices, team: &Team) -> Told<String> {
     revocation::tls_refused(clinic, nurses)?;
     revocation::handshake_refused(world, clinic)?;
     revocation::nothing_answers(clinic, &lost)?;
+    if world.server.form() == Form::Separated {
+        memory::no_ca_key_outside_the_authority(world)?;
+    }
     finish(world)?;
     let gone = cut.gone_after.as_millis();
     Ok(format!(
