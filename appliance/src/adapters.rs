@@ -6,6 +6,7 @@ pub mod mirror;
 pub mod authority;
 pub mod grants; // border
 pub mod accounts; // border
+pub mod passkeys;
 pub mod cuts; // border
 pub mod teams; // edge: clock
 pub mod upstream;

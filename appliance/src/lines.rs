@@ -18,6 +18,7 @@ use vpn::firewall::{Firewall, MirrorDoor};
 use crate::adapters::accounts::{AccountsAnswer, AccountsQuestion, told_change, told_check};
 use crate::adapters::cuts::{WhyAnswer, WhyQuestion};
 use crate::adapters::grants::{GrantsAnswer, GrantsQuestion, told};
+use crate::adapters::passkeys;
 use crate::wire::http::{self, CONNECTIONS_MAX, HttpEnd, HttpLine};
 use crate::wire::line::{Line, LineEnd, channel};
 
@@ -239,6 +240,9 @@ async fn account(room: &provisioning::Room, question: AccountsQuestion) -> Accou
             .change_password(&person, old.expose(), new.expose())
             .await
             .map(|change| AccountsAnswer::Changed(told_change(change))),
+        AccountsQuestion::Passkey(question) => {
+            passkeys::answer(room, question).await.map(AccountsAnswer::Passkey)
+        }
     };
     answer.unwrap_or_else(|error| AccountsAnswer::Failed { why: error.to_string() })
 }

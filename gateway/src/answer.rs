@@ -11,7 +11,7 @@ use crate::audit::Kind;
 use crate::body::{self, Body};
 use crate::forms::Problem;
 use crate::messages::Message;
-use crate::pages::{ProblemPage, STYLESHEET};
+use crate::pages::{PASSKEY_SCRIPT, ProblemPage, STYLESHEET};
 
 /// An answer on its way out.
 pub struct Answer {
@@ -106,6 +106,10 @@ pub fn bytes(media_type: &str, bytes: Vec<u8>) -> Answer {
 
 pub fn stylesheet() -> Answer {
     sized(StatusCode::OK, "text/css; charset=utf-8", STYLESHEET.as_bytes().to_vec())
+}
+
+pub fn passkey_script() -> Answer {
+    sized(StatusCode::OK, "text/javascript; charset=utf-8", PASSKEY_SCRIPT.as_bytes().to_vec())
 }
 
 pub fn see_other(path: &'static str) -> Answer {

@@ -1,6 +1,8 @@
 //! What browsers and clients send to the gateway's own paths, and what they get back: JSON and
 //! URL-encoded forms as values. A border file; pure.
 
+pub mod passkey; // border
+
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

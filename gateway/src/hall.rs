@@ -13,6 +13,7 @@ use vpn::slot::SlotNumber;
 
 use crate::admission::Refusal;
 use crate::audit::{self, Audit, Kind, Outcome, Record, Who};
+use crate::challenges::Challenges;
 use crate::clock::{Clock, Traces};
 use crate::floors::Round;
 use crate::lines::Lines;
@@ -49,6 +50,7 @@ pub struct Hall {
     asked: AtomicU64,
     refusals: Mutex<Refusals>,
     tickets: Mutex<Tickets>,
+    challenges: Mutex<Challenges>,
     turns: Mutex<Turns>,
 }
 
@@ -88,6 +90,7 @@ impl Hall {
             asked: AtomicU64::new(0),
             refusals: Mutex::default(),
             tickets: Mutex::default(),
+            challenges: Mutex::default(),
             turns: Mutex::default(),
         })
     }
@@ -140,6 +143,10 @@ impl Hall {
 
     pub fn tickets(&self) -> MutexGuard<'_, Tickets> {
         lock(&self.tickets)
+    }
+
+    pub fn challenges(&self) -> MutexGuard<'_, Challenges> {
+        lock(&self.challenges)
     }
 
     /// Writes down a refusal with its exact reason: for `why`, for the log, for the audit.

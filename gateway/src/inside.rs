@@ -21,7 +21,7 @@ use crate::live::{Connection, Streamer};
 use crate::messages::Message;
 use crate::moment::Moment;
 use crate::names::Host;
-use crate::pages::STYLESHEET_PATH;
+use crate::pages::{PASSKEY_SCRIPT_PATH, STYLESHEET_PATH};
 use crate::proxy::{self, Errand, Upgrade};
 use crate::routes::{self, Own};
 use crate::session::SessionToken;
@@ -86,6 +86,9 @@ impl Visit<'_> {
         if checked.path() == STYLESHEET_PATH && !checked.unsafe_method {
             return answer::stylesheet();
         }
+        if checked.path() == PASSKEY_SCRIPT_PATH && !checked.unsafe_method {
+            return answer::passkey_script();
+        }
         if checked.path().starts_with("/assets/") {
             return self.teller.problem(StatusCode::NOT_FOUND, Message::NotFound);
         }
@@ -104,6 +107,11 @@ impl Visit<'_> {
             Own::SignIn => guest.sign_in(incoming).await,
             Own::SignOut => guest.sign_out().await,
             Own::Password => guest.password(incoming).await,
+            Own::Passkeys => guest.passkeys(incoming).await,
+            Own::PasskeyOffer => guest.offer_passkey(incoming).await,
+            Own::PasskeyRemove => guest.remove_passkey(incoming).await,
+            Own::PasskeyChallenge => guest.passkey_challenge(),
+            Own::PasskeySignIn => guest.passkey_sign_in(incoming).await,
         }
     }
 

@@ -29,6 +29,7 @@ mod forms; // border
 mod pages;
 mod refusals;
 mod tickets;
+mod challenges;
 mod turns;
 pub mod meters;
 
@@ -54,6 +55,7 @@ mod cuts; // edge: ends what is live
 mod feeds; // edge: the two feeds
 mod answer; // edge, border: HTTP, JSON
 mod signin; // edge: HTTP
+mod passkeys; // edge: HTTP
 mod inside; // edge: HTTP
 mod outside; // edge: HTTP
 mod server; // edge: accepts, serves

@@ -225,6 +225,16 @@ catalogue! {
         "Signed out.",
         "端末を離れるときは画面を閉じてください。",
         "Close the page when you leave the device.";
+    PasskeyRefused: "MM-3038",
+        "パスキーを登録できませんでした。",
+        "The passkey was not registered.",
+        "もう一度「パスキーを登録」からやり直してください。この端末に登録済みのものは、一覧から削除すると登録し直せます。",
+        "Begin again. One that is registered already can be removed from the list first.";
+    PasskeysFull: "MM-3039",
+        "登録できるパスキーは10個までです。",
+        "A person has ten passkeys at most.",
+        "使っていないものを一覧から削除してください。",
+        "Remove one that you no longer use.";
     // The request.
     OriginForeign: "MM-3040",
         "別のサイトからの操作は受け付けません。",

@@ -1,6 +1,8 @@
 //! What the gateway needs from its siblings, in its own words. `appliance` carries these questions
 //! to whoever answers them; the gateway knows no sibling by name. A border file.
 
+pub mod passkey; // border
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use vpn::slot::{SeatClass, SlotNumber};
+
+use self::passkey::{PasskeyAnswer, PasskeyQuestion};
 
 pub type Answering<'a, A> = Pin<Box<dyn Future<Output = Result<A, NeedUnmet>> + Send + 'a>>;
 
@@ -74,10 +78,11 @@ pub struct MembershipGrant {
     pub active: bool,
 }
 
-/// Who a login and password belong to. The answer costs the same time for every failure.
+/// Who a login and password, or a passkey, belong to. The answer costs the same time for every failure.
 pub trait Accounts: Send + Sync {
     fn check(&self, login: String, password: Password) -> Answering<'_, AccountCheck>;
     fn change(&self, person: PersonId, old: Password, new: Password) -> Answering<'_, PasswordChange>;
+    fn passkey(&self, question: PasskeyQuestion) -> Answering<'_, PasskeyAnswer>;
 }
 
 /// A password in transit: no `Debug`, wiped when dropped.

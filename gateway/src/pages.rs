@@ -12,6 +12,10 @@ use crate::messages::Words;
 pub const STYLESHEET_PATH: &str = "/assets/mimamori.css";
 pub const STYLESHEET: &str = include_str!("../assets/mimamori.css");
 
+/// Asks the browser for its authenticator; without it the pages do all but passkeys.
+pub const PASSKEY_SCRIPT_PATH: &str = "/assets/passkey.js";
+pub const PASSKEY_SCRIPT: &str = include_str!("../assets/passkey.js");
+
 /// A bar of what went wrong.
 pub struct Notice {
     pub code: String,
@@ -54,6 +58,23 @@ pub struct PasswordPage {
     /// The first password; nothing else works before.
     pub forced: bool,
     pub notice: Option<Notice>,
+}
+
+/// A person's passkeys at this name.
+#[derive(Template)]
+#[template(path = "passkeys.html")]
+pub struct PasskeysPage {
+    pub realm: String,
+    pub notice: Option<Notice>,
+    pub passkeys: Vec<PasskeyRow>,
+}
+
+pub struct PasskeyRow {
+    pub credential: String,
+    pub label: String,
+    /// Made and last used, as dates.
+    pub made: String,
+    pub used: Option<String>,
 }
 
 #[derive(Template)]
@@ -101,7 +122,9 @@ mod tests {
             notice: Some(Notice::bad(Message::SignInFailed.words())),
         };
         let html = page.render().unwrap();
-        assert!(!html.contains("<script"));
+        // One script, of our own and by its name.
+        assert_eq!(html.matches("<script").count(), 1);
+        assert!(html.contains(&format!("<script src=\"{PASSKEY_SCRIPT_PATH}\"></script>")));
         for absolute in ["http://", "https://", "src=\"//", "style=\""] {
             assert!(!html.contains(absolute), "{absolute}");
         }

@@ -9,6 +9,13 @@ pub enum Own {
     SignIn,
     SignOut,
     Password,
+    /// A person's own passkeys: the list, a new one, one less.
+    Passkeys,
+    PasskeyOffer,
+    PasskeyRemove,
+    /// What an authenticator is asked before anybody is signed in, and its answer.
+    PasskeyChallenge,
+    PasskeySignIn,
 }
 
 pub fn own(path: &str) -> Option<Own> {
@@ -16,6 +23,11 @@ pub fn own(path: &str) -> Option<Own> {
         "/sign-in" => Some(Own::SignIn),
         "/sign-out" => Some(Own::SignOut),
         "/password" => Some(Own::Password),
+        "/passkeys" => Some(Own::Passkeys),
+        "/passkeys/offer" => Some(Own::PasskeyOffer),
+        "/passkeys/remove" => Some(Own::PasskeyRemove),
+        "/sign-in/passkey" => Some(Own::PasskeySignIn),
+        "/sign-in/passkey/challenge" => Some(Own::PasskeyChallenge),
         _ => None,
     }
 }

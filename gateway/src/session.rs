@@ -151,6 +151,8 @@ pub enum EndReason {
     Cut,
     NotPermitted,
     PasswordChanged,
+    /// The person gave up a passkey: whoever may have used it is out.
+    PasskeyRemoved,
     /// The oldest of too many on one slot.
     Crowded,
 }
@@ -165,6 +167,7 @@ impl EndReason {
             EndReason::Cut => "cut",
             EndReason::NotPermitted => "not-permitted",
             EndReason::PasswordChanged => "password-changed",
+            EndReason::PasskeyRemoved => "passkey-removed",
             EndReason::Crowded => "crowded",
         }
     }

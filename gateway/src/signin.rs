@@ -48,11 +48,11 @@ pub struct Guest<'a> {
     pub teller: Teller,
 }
 
-/// Whose password was right, and what they may become.
-struct Known {
-    person: PersonId,
-    memberships: Vec<Membership>,
-    must_change: bool,
+/// Who it is, by password or passkey, and what they may become.
+pub struct Known {
+    pub person: PersonId,
+    pub memberships: Vec<Membership>,
+    pub must_change: bool,
 }
 
 impl Guest<'_> {
@@ -115,7 +115,20 @@ impl Guest<'_> {
         let began = tokio::time::Instant::now();
         let login = form.login.clone();
         let asked = form.membership.clone();
-        let known = match self.known(form).await {
+        let known = self.known(form).await;
+        self.conclude(spoken, login, asked, began, known).await
+    }
+
+    /// From who it is to a session: the same answers and the same times whichever way it was found out.
+    pub async fn conclude(
+        self,
+        spoken: Spoken,
+        login: String,
+        asked: Option<MembershipId>,
+        began: tokio::time::Instant,
+        known: Result<Known, Trouble>,
+    ) -> Answer {
+        let known = match known {
             Ok(known) => known,
             Err(Trouble::Refused(why)) => {
                 tokio::time::sleep_until(began + FAILURE_TAKES).await;
@@ -157,11 +170,7 @@ impl Guest<'_> {
             return Err(Trouble::Paused { seconds: 60 / TRIES_PER_MINUTE });
         }
         match self.hall.needs.accounts.check(form.login, form.password).await {
-            Ok(AccountCheck::Right { person, memberships, must_change, .. }) => {
-                Ok(Known { person, memberships, must_change })
-            }
-            Ok(AccountCheck::Wrong) => Err(Trouble::Refused(Message::SignInFailed)),
-            Ok(AccountCheck::Paused { seconds }) => Err(Trouble::Paused { seconds }),
+            Ok(check) => known_by(check),
             Err(error) => {
                 log::warn!("{error}");
                 Err(Trouble::Down)
@@ -296,7 +305,7 @@ impl Guest<'_> {
         let read = upload::collect(incoming, FORM_MAX).await.map(|b| ChangePassword::read(spoken, &b));
         let Ok(Ok(form)) = read else { return self.unreadable() };
         let person = admission.identity().person.clone();
-        match self.hall.needs.accounts.change(person.clone(), form.old, form.new).await {
+        match self.hall.needs.accounts.change(person, form.old, form.new).await {
             Ok(PasswordChange::Changed) => {}
             Ok(PasswordChange::Wrong) => {
                 return self.not_changed(spoken, session, Message::OldPasswordWrong, None);
@@ -311,17 +320,10 @@ impl Guest<'_> {
             }
         }
         // Whoever else was signed in with the old password is no longer.
-        let (now, own) = (self.hall.now(), session.id);
-        let others = |other: &Session| other.person == person && other.id != own;
-        let ended = self.hall.sessions.end_where(others, EndReason::PasswordChanged, now).await;
-        let written = match ended {
-            Ok(ended) => {
-                cuts::end_streams(self.hall, &ended);
-                self.hall.sessions.password_changed(own).await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
+        if let Err(failed) = self.end_others(session, EndReason::PasswordChanged).await {
+            return failed;
+        }
+        if let Err(error) = self.hall.sessions.password_changed(session.id).await {
             log::warn!("{error}");
             return self.teller.problem(StatusCode::SERVICE_UNAVAILABLE, Message::AccountsDown);
         }
@@ -385,7 +387,7 @@ impl Guest<'_> {
         }
     }
 
-    fn unreadable(&self) -> Answer {
+    pub fn unreadable(&self) -> Answer {
         self.teller.problem(StatusCode::BAD_REQUEST, Message::FormUnreadable)
     }
 
@@ -399,7 +401,7 @@ impl Guest<'_> {
     }
 
     /// The session of the cookie, if it is this device's own.
-    fn session(&self) -> Option<Session> {
+    pub fn session(&self) -> Option<Session> {
         let token = SessionToken::from_cookies(self.headers)?;
         let session = self.hall.sessions.find(&token.hash(), self.hall.now())?;
         let own = session.slot == self.device.slot() && session.certificate == self.device.serial();
@@ -407,8 +409,17 @@ impl Guest<'_> {
     }
 
     async fn end(&self, id: SessionId, reason: EndReason) -> Result<(), Answer> {
+        self.end_where(|session| session.id == id, reason).await
+    }
+
+    /// Every other session of the same person.
+    pub async fn end_others(&self, own: &Session, reason: EndReason) -> Result<(), Answer> {
+        self.end_where(|other| other.person == own.person && other.id != own.id, reason).await
+    }
+
+    async fn end_where(&self, which: impl Fn(&Session) -> bool, reason: EndReason) -> Result<(), Answer> {
         let now = self.hall.now();
-        match self.hall.sessions.end_where(|session| session.id == id, reason, now).await {
+        match self.hall.sessions.end_where(which, reason, now).await {
             Ok(ended) => {
                 cuts::end_streams(self.hall, &ended);
                 Ok(())
@@ -420,15 +431,27 @@ impl Guest<'_> {
         }
     }
 
-    fn spoken(&self) -> Option<Spoken> {
+    pub fn spoken(&self) -> Option<Spoken> {
         Spoken::of(self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()))
     }
 }
 
-enum Trouble {
+/// Why nobody is known.
+pub enum Trouble {
     Refused(Refusal),
     Paused { seconds: u32 },
     Down,
+}
+
+/// What the accounts' door says of a password or a passkey.
+pub fn known_by(check: AccountCheck) -> Result<Known, Trouble> {
+    match check {
+        AccountCheck::Right { person, memberships, must_change, .. } => {
+            Ok(Known { person, memberships, must_change })
+        }
+        AccountCheck::Wrong => Err(Trouble::Refused(Message::SignInFailed)),
+        AccountCheck::Paused { seconds } => Err(Trouble::Paused { seconds }),
+    }
 }
 
 /// Nobody, or nobody any more: the same answer for every reason.

@@ -40,7 +40,7 @@ pub enum PasswordChange {
 }
 
 /// A person's row as signing in needs it.
-struct Account {
+pub(crate) struct Account {
     person: String,
     name: String,
     hash: Option<String>,
@@ -96,8 +96,12 @@ pub async fn change_password(
     Ok(PasswordChange::Changed)
 }
 
-/// Stores a new password's hash; `must_change` when somebody else has seen it.
+/// Stores a new password's hash; `must_change` when somebody else has seen it: then the person begins anew, without the
+/// passkeys that whoever was in before may have left.
 pub async fn set_password(conn: &mut Conn, person: &str, hash: &str, must_change: bool) -> Result<(), Fault> {
+    if must_change {
+        sqlx::query("DELETE FROM passkey WHERE person = $1").bind(person).execute(&mut *conn).await?;
+    }
     sqlx::query(
         "UPDATE person SET password_hash = $2, must_change = $3, failures = 0, paused_until = 0 WHERE person = $1",
     )
@@ -133,7 +137,7 @@ async fn paused(conn: &mut Conn, login: &str, now: i64) -> Result<Option<u32>, F
     Ok((left > 0).then(|| seconds(left)))
 }
 
-async fn account(conn: &mut Conn, login: &str) -> Result<Option<Account>, Fault> {
+pub(crate) async fn account(conn: &mut Conn, login: &str) -> Result<Option<Account>, Fault> {
     let row: Option<(String, String, Option<String>, i64)> = sqlx::query_as(
         "SELECT person, name, password_hash, must_change FROM person WHERE login = $1 AND state = 'active'",
     )
@@ -148,8 +152,8 @@ async fn account(conn: &mut Conn, login: &str) -> Result<Option<Account>, Fault>
     }))
 }
 
-/// Counts a failure or forgets the earlier ones, in one transaction with the answer.
-async fn settle(
+/// Counts a failure or forgets the earlier ones, in one transaction with the answer; `right`: the password, or a passkey.
+pub(crate) async fn settle(
     conn: &mut Conn,
     login: &str,
     account: Option<&Account>,
@@ -188,7 +192,7 @@ async fn settle(
         detail: json!({ "failures": failures }),
     };
     audit::append(conn, now, event).await?;
-    log::warn!(PERSON = object, FAILURES = failures; "sign-in paused after wrong passwords");
+    log::warn!(PERSON = object, FAILURES = failures; "sign-in paused after repeated failures");
     Ok(AccountCheck::Paused { seconds: seconds(pause) })
 }
 

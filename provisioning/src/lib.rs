@@ -62,6 +62,8 @@ pub mod letter;
 pub mod dkim;
 
 // what a sheet, a person and a receipt may still do
+mod cbor;
+pub mod passkey;
 pub mod claim;
 mod claim_files;
 pub mod decide;
@@ -101,6 +103,7 @@ pub mod fee_office; // edge: SQL
 pub mod idempotency; // edge: SQL
 pub mod grants; // edge: SQL, tokio
 pub mod accounts; // edge: SQL
+pub mod passkeys; // edge: SQL
 pub mod people; // edge: SQL
 pub mod admin_address; // edge: SQL
 pub mod patients; // edge: SQL

@@ -14,9 +14,10 @@ use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use crate::fault::Fault;
 use crate::hashing::{Cost, Hasher, HashingError};
 use crate::mailing::Postman;
+use crate::passkeys::{Kept, NewProof, Offer, Passkey, Proof, Question};
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
-use crate::{accounts, grants, home, operator, revocation, seats};
+use crate::{accounts, grants, home, operator, passkeys, revocation, seats};
 
 /// Why a room does not open.
 pub type OpenError = FolderError;
@@ -114,6 +115,34 @@ impl Room {
         new: &str,
     ) -> Result<PasswordChange, Fault> {
         accounts::change_password(&self.shared, person, old, new).await
+    }
+
+    /// Passkeys: what the accounts' door asks of them.
+    pub async fn offer_passkey(&self, person: &PersonId, password: &str, rp: &str) -> Result<Offer, Fault> {
+        passkeys::offer(&self.shared, person, password, rp).await
+    }
+
+    pub async fn keep_passkey(
+        &self,
+        person: &PersonId,
+        label: &str,
+        question: &Question,
+        proof: &NewProof,
+    ) -> Result<Kept, Fault> {
+        passkeys::keep(&self.shared, person, label, question, proof).await
+    }
+
+    pub async fn passkeys(&self, person: &PersonId) -> Result<Vec<Passkey>, Fault> {
+        passkeys::list(&self.shared, person).await
+    }
+
+    pub async fn remove_passkey(&self, person: &PersonId, credential: &str) -> Result<bool, Fault> {
+        passkeys::remove(&self.shared, person, credential).await
+    }
+
+    /// Whom a passkey signs in.
+    pub async fn check_passkey(&self, question: &Question, proof: &Proof) -> Result<AccountCheck, Fault> {
+        passkeys::check(&self.shared, question, proof).await
     }
 
     /// Ends the workers at their next step, then closes the registry.

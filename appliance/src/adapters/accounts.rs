@@ -1,5 +1,6 @@
 //! gateway → provisioning: accounts. Passwords pass through here and are kept nowhere.
 
+use gateway::need::passkey::{PasskeyAnswer, PasskeyQuestion};
 use gateway::need::{AccountCheck, Accounts, Answering, Membership, NeedUnmet, Password, PasswordChange};
 use pki::identity::PersonId;
 use provisioning::accounts as office;
@@ -11,12 +12,14 @@ use crate::wire::Line;
 pub enum AccountsQuestion {
     Check { login: String, password: Password },
     Change { person: PersonId, old: Password, new: Password },
+    Passkey(PasskeyQuestion),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountsAnswer {
     Checked(AccountCheck),
     Changed(PasswordChange),
+    Passkey(PasskeyAnswer),
     Failed { why: String },
 }
 
@@ -36,6 +39,15 @@ impl Accounts for AccountsLine {
         Box::pin(async move {
             match asked(self, AccountsQuestion::Change { person, old, new }).await? {
                 AccountsAnswer::Changed(change) => Ok(change),
+                other => Err(odd(self, other)),
+            }
+        })
+    }
+
+    fn passkey(&self, question: PasskeyQuestion) -> Answering<'_, PasskeyAnswer> {
+        Box::pin(async move {
+            match asked(self, AccountsQuestion::Passkey(question)).await? {
+                AccountsAnswer::Passkey(answer) => Ok(answer),
                 other => Err(odd(self, other)),
             }
         })

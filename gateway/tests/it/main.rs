@@ -17,6 +17,7 @@ mod sqlite {
     mod keeping;
     mod leaving;
     mod opening;
+    mod passkeys;
     mod probing;
     mod reloading;
     mod replaying;
@@ -37,6 +38,7 @@ mod postgres {
     mod keeping;
     mod leaving;
     mod opening;
+    mod passkeys;
     mod probing;
     mod reloading;
     mod restarting;

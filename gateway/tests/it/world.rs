@@ -1,5 +1,6 @@
 //! One gateway, its doubles, and devices with certificates.
 
+pub mod accounts;
 pub mod authority;
 pub mod client;
 pub mod doubles;
@@ -14,9 +15,10 @@ use sqlx::Connection;
 use vpn::address::{AddressPlan, Place};
 use vpn::slot::{Series, SlotNumber};
 
+use accounts::Accounts;
 use authority::{Authority, Device};
 use client::Client;
-use doubles::{Accounts, Grants, Published, Revocations, Upstream};
+use doubles::{Grants, Published, Revocations, Upstream};
 
 use super::ON_SERVER;
 use crate::postgres_server::{self, Temporary};

@@ -21,6 +21,8 @@ mod sqlite {
     mod est; // renewal without a hand (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
+    mod authenticator; // a phone's or a key's half of a passkey, and a forger's
+    mod passkeys; // the second way to sign in (issue 6)
     mod console; // the office over HTTP
     mod pages; // the consoles as pages and forms
     mod second_device; // two QR codes (ruling 5)
@@ -53,6 +55,8 @@ mod postgres {
     mod est; // renewal without a hand (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
+    mod authenticator; // a phone's or a key's half of a passkey, and a forger's
+    mod passkeys; // the second way to sign in (issue 6)
     mod console; // the office over HTTP
     mod pages; // the consoles as pages and forms
     mod second_device; // two QR codes (ruling 5)

@@ -9,10 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::need::{
-    AccountCheck, Answering, Behind, GrantChanges, Io, Membership, MembershipGrant, NeedUnmet, Password,
-    PasswordChange, SlotGrant, SlotHolder,
-};
+use gateway::need::{Answering, Behind, GrantChanges, Io, MembershipGrant, NeedUnmet, SlotGrant, SlotHolder};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -44,7 +41,7 @@ pub fn membership(n: u8) -> MembershipId {
     MembershipId::from_random([n; 10])
 }
 
-fn silent<A>(room: &str) -> Result<A, NeedUnmet> {
+pub fn silent<A>(room: &str) -> Result<A, NeedUnmet> {
     Err(NeedUnmet { room: room.into(), why: "the test says so".into() })
 }
 
@@ -144,58 +141,6 @@ impl gateway::need::Grants for Grants {
                 slots: slots.collect(),
                 memberships: memberships.collect(),
             })
-        })
-    }
-}
-
-/// Person `n` signs in as `n@m` with `password-n`.
-#[derive(Default)]
-pub struct Accounts {
-    pub memberships: Mutex<BTreeMap<u8, Vec<u8>>>,
-    pub must_change: AtomicBool,
-    pub paused: AtomicBool,
-    pub silent: AtomicBool,
-}
-
-impl gateway::need::Accounts for Accounts {
-    fn check(&self, login: String, password: Password) -> Answering<'_, AccountCheck> {
-        Box::pin(async move {
-            if self.silent.load(Ordering::SeqCst) {
-                return silent("provisioning");
-            }
-            if self.paused.load(Ordering::SeqCst) {
-                return Ok(AccountCheck::Paused { seconds: 900 });
-            }
-            let found =
-                (1..=9).find(|n| login == format!("{n}@m") && password.expose() == format!("password-{n}"));
-            let Some(n) = found else { return Ok(AccountCheck::Wrong) };
-            let ids = self.memberships.lock().unwrap().get(&n).cloned().unwrap_or_else(|| vec![n]);
-            let memberships = ids.into_iter().map(|id| Membership {
-                membership: membership(id),
-                facility: facility(id),
-                facility_name: format!("施設{id}"),
-                role: Role::Staff,
-            });
-            Ok(AccountCheck::Right {
-                person: person(n),
-                name: "花子".into(),
-                memberships: memberships.collect(),
-                must_change: self.must_change.load(Ordering::SeqCst),
-            })
-        })
-    }
-
-    fn change(&self, _: PersonId, old: Password, new: Password) -> Answering<'_, PasswordChange> {
-        Box::pin(async move {
-            if !old.expose().starts_with("password-") {
-                return Ok(PasswordChange::Wrong);
-            }
-            if new.expose().len() < 10 {
-                let (code, ja, en) = ("MM-5999".into(), "短すぎます".into(), "too short".into());
-                return Ok(PasswordChange::Weak { code, ja, en });
-            }
-            self.must_change.store(false, Ordering::SeqCst);
-            Ok(PasswordChange::Changed)
         })
     }
 }

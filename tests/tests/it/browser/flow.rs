@@ -14,6 +14,7 @@ use tests::shell::{self, PATIENCE};
 use tests::world::{World, ZONE};
 use tests::{Fault, Told, forms, holds, paperwork};
 
+use super::passkey;
 use super::town::{self, OWN_PASSWORD};
 
 const PATIENT: &str = "福井 花子（架空）";
@@ -65,6 +66,7 @@ fn day(world: &mut World, album: &Album) -> Told<()> {
     let nurse = first_sign_in(&nurses, &NURSE, &nurse_first, album)?;
     post_and_acknowledge(&doctor, &nurse, album)?;
     foreign_and_broken_cookies(&nurses, &nurse, &doctor, album)?;
+    passkey::registered_used_and_given_up(&clinic, &doctor, STAFF_PASSWORD, album)?;
 
     let admin = clinic_admin(&clinic, &doctor)?;
     let second = second_device(world, &admin, album)?;
