@@ -7,8 +7,12 @@
 //! out: the same heads: streams end, windows shrink and grow
 //! ```
 
+mod reader;
+
 use std::collections::BTreeMap;
 
+use self::reader::{Head, Reader};
+use crate::hpack::{BlockFault, Piece, Pieces};
 use crate::pace::{Bucket, HEAD_MS, IDLE_MS, PROGRESS, Progress};
 
 /// What we announce as the size of a stream's window, and so the memory of one upload.
@@ -32,6 +36,8 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
 const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
+const PADDED: u8 = 0x8;
+const PRIORITISED: u8 = 0x20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameFault {
@@ -39,8 +45,10 @@ pub enum FrameFault {
     Preface,
     #[error("a frame larger than was announced")]
     TooLarge,
-    #[error("a header block in too many or too large pieces")]
+    #[error("a header block in too many or too large pieces, or one that cannot be read")]
     Block,
+    #[error("a target with a fragment")]
+    Fragment,
     #[error("a flood of {0} frames")]
     Flood(&'static str),
     #[error("nothing was asked in time")]
@@ -70,6 +78,7 @@ pub struct Frames {
     choked_since: Option<u64>,
     /// A header block that has begun: since when, and its size so far.
     block: Option<(u64, u32)>,
+    pieces: Pieces,
     half_since: Option<u64>,
     idle_since: u64,
     asked: bool,
@@ -109,25 +118,6 @@ struct Stream {
     choked_since: Option<u64>,
 }
 
-/// A frame's head, and what is still to come of it.
-#[derive(Default)]
-struct Reader {
-    head: [u8; 9],
-    filled: usize,
-    left: u32,
-    /// The start of the payload: enough for one setting or one increment.
-    taste: [u8; 6],
-    tasted: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Head {
-    length: u32,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
 impl Frames {
     pub fn new(now_ms: u64) -> Self {
         Self {
@@ -142,6 +132,7 @@ impl Frames {
             recv_window: DEFAULT_WINDOW,
             choked_since: None,
             block: None,
+            pieces: Pieces::default(),
             half_since: None,
             idle_since: now_ms,
             asked: false,
@@ -165,7 +156,9 @@ impl Frames {
                 self.frame_in(head, now_ms)?;
             }
             if reader.whole_head() {
+                let payload = bytes;
                 let taken = reader.payload(&mut bytes, |setting| self.setting(setting));
+                self.look(reader.now(), &payload[..taken as usize])?;
                 self.payload_in(reader.now(), taken, now_ms);
                 if reader.left == 0 {
                     self.end_in(&reader, now_ms);
@@ -291,6 +284,21 @@ impl Frames {
             if stream.whole { stream.upload.rests() } else { stream.upload.waits(now) }
         }
         Ok(())
+    }
+
+    /// What the library will not tell of a header block.
+    fn look(&mut self, head: Head, payload: &[u8]) -> Result<(), FrameFault> {
+        if !matches!(head.kind, HEADERS | CONTINUATION) {
+            return Ok(());
+        }
+        let first = |flag| head.kind == HEADERS && head.flags & flag != 0;
+        let (padded, prioritised) = (first(PADDED), first(PRIORITISED));
+        let last = head.flags & END_HEADERS != 0;
+        let piece = Piece { length: head.length, padded, prioritised, last };
+        self.pieces.arrive(piece, payload).map_err(|fault| match fault {
+            BlockFault::Fragment => FrameFault::Fragment,
+            BlockFault::Unreadable => FrameFault::Block,
+        })
     }
 
     /// Bytes of a payload came.
@@ -419,64 +427,6 @@ fn choke(since: &mut Option<u64>, window: i64, now: u64) {
         *since = None;
     } else {
         since.get_or_insert(now);
-    }
-}
-
-impl Reader {
-    /// Fills the head; returns it in the moment it is whole.
-    fn head(&mut self, bytes: &mut &[u8]) -> Option<Head> {
-        if self.whole_head() {
-            return None;
-        }
-        let take = bytes.len().min(9 - self.filled);
-        self.head[self.filled..self.filled + take].copy_from_slice(&bytes[..take]);
-        self.filled += take;
-        *bytes = &bytes[take..];
-        if !self.whole_head() {
-            return None;
-        }
-        let head = self.now();
-        self.left = head.length;
-        Some(head)
-    }
-
-    fn whole_head(&self) -> bool {
-        self.filled == 9
-    }
-
-    fn now(&self) -> Head {
-        let head = &self.head;
-        Head {
-            length: u32::from_be_bytes([0, head[0], head[1], head[2]]),
-            kind: head[3],
-            flags: head[4],
-            stream: u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]),
-        }
-    }
-
-    /// Takes of the payload what is there; tells every whole setting.
-    fn payload(&mut self, bytes: &mut &[u8], mut setting: impl FnMut([u8; 6])) -> u32 {
-        let take = bytes.len().min(self.left as usize);
-        let head = self.now();
-        if (head.kind == SETTINGS && head.flags & ACK == 0) || head.kind == WINDOW_UPDATE {
-            for byte in &bytes[..take] {
-                if self.tasted == 6 {
-                    self.tasted = 0;
-                }
-                self.taste[self.tasted] = *byte;
-                self.tasted += 1;
-                if head.kind == SETTINGS && self.tasted == 6 {
-                    setting(self.taste);
-                }
-            }
-        }
-        *bytes = &bytes[take..];
-        self.left -= take as u32;
-        take as u32
-    }
-
-    fn increment(&self) -> u32 {
-        u32::from_be_bytes([self.taste[0] & 0x7f, self.taste[1], self.taste[2], self.taste[3]])
     }
 }
 

@@ -55,7 +55,8 @@ impl GateFault {
         match self {
             GateFault::Head(_) => true,
             GateFault::Frame(fault) => {
-                matches!(fault, FrameFault::Flood(_) | FrameFault::Block | FrameFault::TooLarge)
+                use FrameFault::{Block, Flood, Fragment, TooLarge};
+                matches!(fault, Flood(_) | Block | Fragment | TooLarge)
             }
             _ => false,
         }

@@ -19,6 +19,7 @@ pub mod session;
 pub mod admission;
 pub mod pace;
 pub mod heads;
+mod hpack;
 pub mod frames;
 pub mod upgrade;
 pub mod strict;

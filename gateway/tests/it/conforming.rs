@@ -274,6 +274,21 @@ fn malformed() -> Vec<Probe> {
         ("a method in lower case", block(&[b"\x02\x03get\x87", path, authority])),
         ("a space in the path", block(&[b"\x82\x87\x44\x09/sign-in ", authority])),
         ("dots in the path", block(&[b"\x82\x87\x44\x0c/a/../sign-in", authority])),
+        ("a fragment", block(&[b"\x82\x87\x44\x0a/sign-in#a", authority])),
+        ("a fragment, coded", block(&[b"\x82\x87\x44\x88\x61\x06\x9a\xa5\x8d\x57\xfd\x0f", authority])),
+        ("a fragment in a new name", block(&[b"\x82\x87\x00\x05:path\x0a/sign-in#a", authority])),
+        (
+            "a fragment in two frames",
+            [
+                frame(HEADERS, 0x1, 1, b"\x82\x87\x44\x0a/sign-"),
+                frame(CONTINUATION, 0x4, 1, &[&b"in#a"[..], authority].concat()),
+            ]
+            .concat(),
+        ),
+        (
+            "an absolute path that disagrees",
+            block(&[b"\x82\x87\x44\x20https://off.m.example.jp/sign-in", authority]),
+        ),
         ("an absolute path", block(&[b"\x82\x87\x44\x20https://sns.m.example.jp/sign-in", authority])),
     ];
     probes.into_iter().map(|(name, bytes)| (name, Refused, bytes)).collect()
