@@ -46,13 +46,14 @@ impl Broken {
 pub async fn handshake(
     config: Arc<rustls::ServerConfig>,
     wire: Wire,
-) -> Result<(TlsStream<Wire>, Spoken), Broken> {
+) -> Result<(Box<TlsStream<Wire>>, Spoken), Broken> {
     let accepting = TlsAcceptor::from(config).accept(wire).into_fallible();
     match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
         Ok(Ok(mut tls)) => {
             tls.get_mut().1.set_buffer_limit(Some(BUFFER));
             let spoken = Spoken::of(tls.get_ref().1.alpn_protocol());
-            Ok((tls, spoken))
+            // Boxed: it is handed on through a few hands, and each would keep a place of its size.
+            Ok((Box::new(tls), spoken))
         }
         Ok(Err((error, mut wire))) => {
             // Closing on unread bytes would reset the connection and swallow the alert.
