@@ -16,6 +16,7 @@ use vpn::slot::SlotNumber;
 use crate::console::permit;
 use crate::decide::{Action, Object};
 use crate::desk::{self, DeviceLine};
+use crate::end_notices::{self, EndingLine};
 use crate::fault::Fault;
 use crate::office_fault::OfficeFault;
 use crate::page::{frame, fresh, notice, refuse, show};
@@ -40,6 +41,8 @@ struct DevicesPage {
     frame: Frame,
     devices: Vec<DeviceLine>,
     ended: Vec<DeviceLine>,
+    /// Certificates that end within 90 days.
+    ending: Vec<EndingLine>,
     held: u32,
     quota: u32,
 }
@@ -118,7 +121,8 @@ pub async fn home(shared: &Shared, caller: &Caller) -> Response {
         let all = desk::devices(shared, Some(facility), "").await?;
         let (ended, devices) = all.into_iter().partition(|device| device.state == "revoked");
         let (held, quota) = second_device::held(&mut *shared.store.pool().acquire().await?, facility).await?;
-        Ok(DevicesPage { frame: frame(shared, caller, "/").await?, devices, ended, held, quota })
+        let ending = end_notices::shown(shared, Some(facility)).await?;
+        Ok(DevicesPage { frame: frame(shared, caller, "/").await?, devices, ended, ending, held, quota })
     };
     show(shared, caller, page.await).await
 }

@@ -58,6 +58,7 @@ pub mod post;
 pub mod reply;
 pub mod bounce;
 pub mod notice;
+pub mod certificate_end;
 pub mod letter;
 pub mod dkim;
 
@@ -109,6 +110,7 @@ pub mod admin_address; // edge: SQL
 pub mod patients; // edge: SQL
 pub mod devices; // edge: SQL
 pub mod second_device; // edge: SQL, randomness
+pub mod end_notices; // edge: SQL, tokio
 
 // claims and revocations
 mod enrolments; // edge: SQL

@@ -20,6 +20,7 @@ use crate::door::{
     AcceptReport, AcceptedCase, CaseChoice, CaseDetail, CaseRow, FacilityRow, SlotDetail, SlotRow,
 };
 use crate::door_flow::FlowRow;
+use crate::end_notices::{self, EndingLine};
 use crate::facility::FacilityKind;
 use crate::fault::Fault;
 use crate::find;
@@ -56,6 +57,8 @@ struct HomePage {
     enrolments: Vec<OpenEnrolment>,
     receipts: Vec<PendingReceipt>,
     letters: Vec<HeldLetter>,
+    /// Certificates that end within 90 days.
+    ending: Vec<EndingLine>,
     /// Cases of the flows in which the next step is the secretariat's, or a confirmation is late.
     flows: Vec<FlowRow>,
     facilities: u32,
@@ -181,6 +184,7 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
             enrolments,
             receipts: desk::pending_receipts(shared).await?,
             letters: desk::held_letters(shared).await?,
+            ending: end_notices::shown(shared, None).await?,
             flows,
             facilities: status.facilities,
             slots_active: status.slots_active,

@@ -25,7 +25,7 @@ pub enum LetterKind {
     Reissue,
     /// 延長: a word about the new date, without any file.
     Extension,
-    /// A word about a case of the flows (D), without any file.
+    /// A word about a case of the flows (D) or about certificates that end, without any file.
     Notice,
     /// The printed sheet with number and password.
     Sheet,

@@ -179,7 +179,7 @@ pub fn letter(kind: &str) -> &str {
         "bundle" => "接続設定一式",
         "reissue" => "接続設定一式（再発行）",
         "extension" => "延長のお知らせ",
-        "notice" => "案件のお知らせ",
+        "notice" => "お知らせ",
         "sheet" => "番号とパスワードの用紙",
         other => other,
     }

@@ -19,6 +19,7 @@ mod sqlite {
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // renewal without a hand (issue 5)
+    mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's
@@ -53,6 +54,7 @@ mod postgres {
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // renewal without a hand (issue 5)
+    mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's
