@@ -21,7 +21,7 @@ use gateway::browser;
 use gateway::clock::{Clock, Traces};
 use gateway::gate::Ledger;
 use gateway::handshake::handshake;
-use gateway::headers;
+use gateway::headers::{self, Besides};
 use gateway::lines::Lines;
 use gateway::live::{Bounds, Connection, Live};
 use gateway::messages::Message;
@@ -234,6 +234,7 @@ async fn answer(
                 trace,
                 stream: None,
                 upgrade: upgrade.map(|(wish, upgrading)| Upgrade { wish, upgrading, connection }),
+                besides: Besides::Nothing,
             };
             proxy::forward(&house.lines, errand, &parts, incoming).await
         }

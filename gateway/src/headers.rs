@@ -34,6 +34,35 @@ const RESPONSE: [HeaderName; 10] = [
     header::ALLOW,
 ];
 
+/// What passes on some paths and on no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Besides {
+    Nothing,
+    /// Enrolment by a machine (RFC 7030 `simpleenroll`): number and password as its client sends them, and the
+    /// tunnel's public key, for which the standard has no place.
+    Enrolment,
+}
+
+impl Besides {
+    fn asked(self) -> &'static [HeaderName] {
+        static ENROLMENT: [HeaderName; 2] =
+            [header::AUTHORIZATION, HeaderName::from_static("wireguard-public-key")];
+        match self {
+            Besides::Nothing => &[],
+            Besides::Enrolment => &ENROLMENT,
+        }
+    }
+
+    fn told(self) -> &'static [HeaderName] {
+        static ENROLMENT: [HeaderName; 2] =
+            [header::WWW_AUTHENTICATE, HeaderName::from_static("wireguard-profile")];
+        match self {
+            Besides::Nothing => &[],
+            Besides::Enrolment => &ENROLMENT,
+        }
+    }
+}
+
 /// Of these, the ones that are lists; anything else given twice means two things to two readers.
 const LISTS: [HeaderName; 6] = [
     header::ACCEPT,
@@ -66,13 +95,13 @@ pub struct Forwarded {
 }
 
 /// One function for requests and for upgrades: what differs is the list.
-pub fn forward_request(headers: &HeaderMap, upgrade: bool) -> Forwarded {
+pub fn forward_request(headers: &HeaderMap, upgrade: bool, besides: Besides) -> Forwarded {
     let nominated = nominated(headers);
     // Room for what the gateway adds.
     let mut forwarded = HeaderMap::with_capacity(16);
     let more: &[HeaderName] = if upgrade { &UPGRADE_REQUEST } else { &[] };
     let mut twice = false;
-    for name in REQUEST.iter().chain(more) {
+    for name in REQUEST.iter().chain(more).chain(besides.asked()) {
         if nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name.as_str())) {
             continue;
         }
@@ -105,9 +134,9 @@ fn switch(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-pub fn forward_response(headers: &HeaderMap) -> HeaderMap {
+pub fn forward_response(headers: &HeaderMap, besides: Besides) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(24);
-    for name in &RESPONSE {
+    for name in RESPONSE.iter().chain(besides.told()) {
         let own_place = |value: &HeaderValue| {
             let text = value.as_bytes();
             text.starts_with(b"/") && !text.starts_with(b"//") && !text.contains(&b'\\')
@@ -197,10 +226,10 @@ mod tests {
             "mimamori-identity_",
         ];
         let pairs: Vec<(&str, &str)> = forged.iter().map(|name| (*name, "v1;role=secretariat")).collect();
-        let forwarded = forward_request(&map(&pairs), false);
+        let forwarded = forward_request(&map(&pairs), false, Besides::Nothing);
         assert!(forwarded.headers.is_empty());
         assert_eq!(forwarded.forged, forged.len() as u32);
-        let upgrade = forward_request(&map(&pairs), true);
+        let upgrade = forward_request(&map(&pairs), true, Besides::Nothing);
         assert_eq!(
             upgrade.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
             ["connection", "upgrade"]
@@ -227,8 +256,26 @@ mod tests {
                 ("idempotency_key", "x"),
             ]),
             false,
+            Besides::Nothing,
         );
         assert_eq!(forwarded.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
+    }
+
+    /// Issue 5, RFC 7030: an EST client's number and password reach the claim, and nothing else of it does.
+    #[test]
+    fn an_enrolment_brings_its_number_and_tunnel_key_and_no_other_request_does() {
+        let asked = map(&[("authorization", "Basic x"), ("wireguard-public-key", "k"), ("cookie", "a=b")]);
+        let passed = |besides| {
+            let headers = forward_request(&asked, false, besides).headers;
+            headers.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(passed(Besides::Enrolment), ["authorization", "wireguard-public-key"]);
+        assert!(passed(Besides::Nothing).is_empty());
+        let twice = map(&[("authorization", "Basic x"), ("authorization", "Basic y")]);
+        assert!(forward_request(&twice, false, Besides::Enrolment).twice);
+        let told = map(&[("www-authenticate", "Basic"), ("wireguard-profile", "x"), ("set-cookie", "a=b")]);
+        assert_eq!(forward_response(&told, Besides::Enrolment).len(), 2);
+        assert!(forward_response(&told, Besides::Nothing).is_empty());
     }
 
     #[test]
@@ -236,21 +283,27 @@ mod tests {
         for (name, twice) in
             [("accept", false), ("content-type", true), ("idempotency-key", true), ("x", false)]
         {
-            assert_eq!(forward_request(&map(&[(name, "a"), (name, "b")]), false).twice, twice, "{name}");
+            assert_eq!(
+                forward_request(&map(&[(name, "a"), (name, "b")]), false, Besides::Nothing).twice,
+                twice,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn a_room_sets_no_cookie_and_sends_nobody_away() {
-        let forwarded = forward_response(&map(&[
+        let told = map(&[
             ("set-cookie", "a=b"),
             ("server", "x"),
             ("content-security-policy", "default-src *"),
             ("mimamori-identity", "v1"),
+            ("www-authenticate", "Basic"),
             ("location", "https://evil.example/"),
             ("location", "//evil.example/"),
             ("etag", "\"1\""),
-        ]));
+        ]);
+        let forwarded = forward_response(&told, Besides::Nothing);
         assert_eq!(forwarded.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["etag"]);
     }
 
@@ -263,8 +316,9 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             let mut headers = HeaderMap::new();
             headers.insert(name.clone(), value);
-            prop_assert_eq!(forward_request(&headers, false).headers.contains_key(&name), REQUEST.contains(&name));
-            prop_assert_eq!(forward_response(&headers).contains_key("set-cookie"), false);
+            let passed = forward_request(&headers, false, Besides::Nothing).headers;
+            prop_assert_eq!(passed.contains_key(&name), REQUEST.contains(&name));
+            prop_assert_eq!(forward_response(&headers, Besides::Enrolment).contains_key("set-cookie"), false);
         }
     }
 }

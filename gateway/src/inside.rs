@@ -16,7 +16,7 @@ use crate::audit::{self, Outcome, Record};
 use crate::body::Body;
 use crate::browser;
 use crate::hall::Hall;
-use crate::headers;
+use crate::headers::{self, Besides};
 use crate::live::{Connection, Streamer};
 use crate::messages::Message;
 use crate::moment::Moment;
@@ -154,6 +154,7 @@ impl Visit<'_> {
             trace: self.teller.trace,
             stream: Some(stream),
             upgrade,
+            besides: Besides::Nothing,
         };
         match proxy::forward(&self.hall.lines, errand, &parts, incoming).await {
             Ok(response) => Answer::of(response).by(person),

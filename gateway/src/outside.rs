@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::browser;
 use crate::clock::random;
 use crate::hall::Hall;
-use crate::headers;
+use crate::headers::{self, Besides};
 use crate::inside::{Route, finish};
 use crate::messages::Message;
 use crate::names::{Host, OpenName};
@@ -32,6 +32,9 @@ const OCSP_PATH_MAX: usize = 4 * 1024;
 
 /// Who signs devices (RFC 7030 4.1): published bytes like those of port 80, over TLS.
 const EST_CAS: &str = "/.well-known/est/cacerts";
+
+/// A machine's first certificate (RFC 7030 4.2.1): number and password go with the request.
+const EST_ENROL: &str = "/.well-known/est/simpleenroll";
 
 /// A visitor on the claim listener.
 pub async fn claim(
@@ -70,8 +73,11 @@ async fn visit(
     if checked.path() == EST_CAS && parts.method == Method::GET {
         return published(hall, teller, PublishedQuestion::Get { path: "est/cacerts".to_owned() }).await;
     }
+    let machine = browser::is_machine(checked.path(), &parts.headers);
+    let enrols = machine && checked.path() == EST_ENROL;
+    let besides = if enrols { Besides::Enrolment } else { Besides::Nothing };
     if checked.unsafe_method
-        && !browser::is_machine(checked.path(), &parts.headers)
+        && !machine
         && let Err(message) = browser::same_origin(&parts.headers, &hall.names.origin(Host::Claim))
     {
         return teller.problem(StatusCode::FORBIDDEN, message);
@@ -95,6 +101,7 @@ async fn visit(
         trace: teller.trace,
         stream: None,
         upgrade: None,
+        besides,
     };
     match proxy::forward(&hall.lines, errand, &parts, incoming).await {
         Ok(response) => Answer::of(response),

@@ -15,7 +15,7 @@ use pki::identity::{TRACE_HEADER, TraceId};
 
 use crate::admission::Admitted;
 use crate::body::{self, Body};
-use crate::headers::{forward_consent, forward_request, forward_response, has_body};
+use crate::headers::{Besides, forward_consent, forward_request, forward_response, has_body};
 use crate::lines::{Download, Line, Lines, NotSent};
 use crate::live::{Connection, Stream};
 use crate::messages::Message;
@@ -41,6 +41,7 @@ pub struct Errand<'a, A> {
     pub trace: TraceId,
     pub stream: Option<Stream>,
     pub upgrade: Option<Upgrade>,
+    pub besides: Besides,
 }
 
 /// A WebSocket that is asked for, and the connection it would take over.
@@ -58,7 +59,7 @@ pub async fn forward<A: Admitted>(
     parts: &Parts,
     incoming: Incoming,
 ) -> Result<Response<Body>, Failure> {
-    let forwarded = forward_request(&parts.headers, errand.upgrade.is_some());
+    let forwarded = forward_request(&parts.headers, errand.upgrade.is_some(), errand.besides);
     if forwarded.forged > 0 {
         log::warn!(TRACE_ID = errand.trace.to_string().as_str(); "{} headers tried to speak for the gateway; dropped", forwarded.forged);
     }
@@ -88,7 +89,7 @@ pub async fn forward<A: Admitted>(
         let repeatable =
             bare && errand.upgrade.is_none() && matches!(parts.method, Method::GET | Method::HEAD);
         let target = repeatable.then(|| Uri::from(errand.target.clone()))?;
-        let mut headers = forward_request(&parts.headers, false).headers;
+        let mut headers = forward_request(&parts.headers, false, errand.besides).headers;
         address(&mut headers, &errand).ok()?;
         Some(compose(headers, target, Upload::nothing()))
     };
@@ -105,7 +106,7 @@ pub async fn forward<A: Admitted>(
         },
     };
     match sent {
-        Ok((response, line)) => answer(response, line, errand.stream, errand.upgrade),
+        Ok((response, line)) => answer(response, line, errand.stream, errand.upgrade, errand.besides),
         Err(failure) => Err(match fate.get() {
             Some(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, Message::BodyTooLarge),
             Some(BodyError::Trailers) => malformed(),
@@ -167,6 +168,7 @@ fn answer(
     line: Box<Line>,
     stream: Option<Stream>,
     upgrade: Option<Upgrade>,
+    besides: Besides,
 ) -> Result<Response<Body>, Failure> {
     let (parts, incoming) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -193,7 +195,7 @@ fn answer(
     let body = if has_body(parts.status) { Body::download(download) } else { body::empty() };
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;
-    *response.headers_mut() = forward_response(&parts.headers);
+    *response.headers_mut() = forward_response(&parts.headers, besides);
     // Never copied: the framing of the answer is made by whoever writes it.
     response.headers_mut().remove(CONTENT_LENGTH);
     Ok(response)

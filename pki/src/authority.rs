@@ -10,6 +10,7 @@
 
 mod issuing; // edge: randomness, tokio
 mod lists; // edge: tokio
+mod profiles; // edge: randomness, tokio
 mod proving; // edge: SQL
 mod renewing; // edge: randomness, tokio
 mod revoking; // edge: tokio
@@ -37,6 +38,7 @@ use crate::snapshot::Snapshot;
 use crate::tiles::TreeHead;
 
 pub use issuing::{BATCH_MAX, Renewal, Wish};
+use profiles::ProfileSigner;
 use vouching::Delegate;
 
 /// What did not succeed because of us, not because of the asker.
@@ -61,6 +63,7 @@ pub struct Authority {
     lists: Mutex<Lists>,
     answers: Answers,
     delegate: RwLock<Option<Arc<Delegate>>>,
+    profile_signer: Mutex<Option<Arc<ProfileSigner>>>,
     /// The latest signed one.
     checkpoint: RwLock<Option<Signed>>,
     /// One act at a time: its checks, its record and its signature belong together.
@@ -126,6 +129,7 @@ impl Authority {
             lists: Mutex::new(Lists { current, late, ..Lists::default() }),
             answers: Answers::new(IssuerNames::of(&ca)),
             delegate: RwLock::default(),
+            profile_signer: Mutex::default(),
             checkpoint: RwLock::default(),
             acting: tokio::sync::Mutex::new(()),
             unsettled: AtomicBool::new(false),

@@ -69,6 +69,8 @@ pub enum IssuingQuestion {
     Revoke { what: Revoke, reason: RevocationReason },
     /// Puts a hash (an audit head, a receipt) into the ledger and signs the entry.
     Attest { subject: String, hash: Hash },
+    /// Signs an Apple profile of a slot, of which only the SHA-256 is told.
+    SignProfile { slot: SlotNumber, content: Hash },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +126,19 @@ pub enum IssuingAnswer {
         snapshot: u64,
     },
     Attested(Attestation),
+    ProfileSigned(ProfileSignature),
     Refused(IssuingRefusal),
+}
+
+/// What `cms::signed` puts round a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileSignature {
+    /// The signed attributes (DER), with the profile's hash and the time.
+    pub attributes: Vec<u8>,
+    /// ECDSA P-256/SHA-256 (ASN.1) over them.
+    pub signature: Vec<u8>,
+    /// The signer's certificate, then the server CA's (DER).
+    pub chain: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

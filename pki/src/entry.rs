@@ -52,7 +52,7 @@ pub enum Entry {
         not_after: i64,
         tbs: Hash,
     },
-    /// The gateway's next certificate; stands before its signature.
+    /// A certificate of the server CA (the gateway's next, the one that signs profiles); stands before its signature.
     Server {
         serial: CertificateSerial,
         key: Hash,

@@ -138,6 +138,20 @@ impl Profile {
         Ok(profile)
     }
 
+    /// Signs Apple profiles, under a name where nothing listens.
+    pub fn profile_signer(
+        realm: &Realm,
+        serial: CertificateSerial,
+        now: i64,
+        ca_not_after: i64,
+    ) -> Result<Self, LifetimeError> {
+        let name = format!("profiles.{}", realm.zone().as_str());
+        let mut profile =
+            Self::new(Class::Gateway, serial, subject(realm, None, name.clone()), now, Some(ca_not_after))?;
+        profile.names = vec![name];
+        Ok(profile)
+    }
+
     pub fn device_ca(
         realm: &Realm,
         serial: CertificateSerial,

@@ -237,9 +237,9 @@ impl Room {
             }
             other => other,
         };
-        let authority = Arc::clone(&self.0.authority);
+        let (authority, succession) = (Arc::clone(&self.0.authority), Arc::clone(&self.0.succession));
         // A task of its own: an asker that goes away must not leave an act half done.
-        let act = tokio::spawn(async move { act(&authority, question).await });
+        let act = tokio::spawn(async move { act(&authority, &succession, question).await });
         act.await.unwrap_or_else(|error| {
             log::error!("an act of the authority broke: {error}");
             IssuingAnswer::Refused(IssuingRefusal::Unavailable { why: "it broke; see the log".into() })
@@ -396,7 +396,7 @@ async fn issue_together(authority: Arc<Authority>, mut wished: mpsc::Receiver<Wi
     }
 }
 
-async fn act(authority: &Authority, question: IssuingQuestion) -> IssuingAnswer {
+async fn act(authority: &Authority, succession: &Succession, question: IssuingQuestion) -> IssuingAnswer {
     let now = now();
     let answer = match question {
         // The room takes these to whoever gathers wishes.
@@ -409,6 +409,9 @@ async fn act(authority: &Authority, question: IssuingQuestion) -> IssuingAnswer 
             .map(|(serials, snapshot)| IssuingAnswer::Revoked { serials, snapshot }),
         IssuingQuestion::Attest { subject, hash } => {
             authority.attest(&subject, hash, now).await.map(IssuingAnswer::Attested)
+        }
+        IssuingQuestion::SignProfile { slot, content } => {
+            succession.profile(authority, slot, content, now).await.map(IssuingAnswer::ProfileSigned)
         }
     };
     answer.unwrap_or_else(IssuingAnswer::Refused)

@@ -6,9 +6,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use vpn::slot::SlotNumber;
+
 use crate::authority::Authority;
 use crate::ca::CaCertificate;
-use crate::door::{Certified, IssuingRefusal};
+use crate::chain::Hash;
+use crate::door::{Certified, IssuingRefusal, ProfileSignature};
 use crate::folders::{DEVICE_CA_DER, SERVER_CA_DER};
 use crate::renewal::{self, Issuing};
 use crate::signer::Signer;
@@ -30,9 +33,24 @@ impl Succession {
         old: &[u8],
         now: i64,
     ) -> Result<Certified, IssuingRefusal> {
+        authority.renew_gateway(self.server()?, old, now).await
+    }
+
+    /// An Apple profile of a slot, by its hash.
+    pub async fn profile(
+        &self,
+        authority: &Authority,
+        slot: SlotNumber,
+        content: Hash,
+        now: i64,
+    ) -> Result<ProfileSignature, IssuingRefusal> {
+        authority.sign_profile(self.server()?, slot, content, now).await
+    }
+
+    fn server(&self) -> Result<(&CaCertificate, &dyn Signer), IssuingRefusal> {
         let why = "the server CA's key is not in the authority's folder".to_owned();
         let key = self.server_key.as_deref().ok_or(IssuingRefusal::Unavailable { why })?;
-        authority.renew_gateway((&self.server_ca, key), old, now).await
+        Ok((&self.server_ca, key))
     }
 
     /// In force when the authority starts the next time: the one that runs signs with the same key under the same name.

@@ -22,7 +22,7 @@ function start() {
     return;
   }
   fromFragment();
-  const work = createWork(slot);
+  const work = createWork({ slot, realm: document.body.dataset.realm, host: location.host });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!send.disabled) submit(work);
@@ -66,6 +66,7 @@ function typed() {
     password: readPassword(byId("password").value),
     adminPassword: byId("admin-password").value,
     label: byId("label").value.trim(),
+    serverKeys: byId("server-keys").checked,
   };
   fault("number", entry.number ? "" : "10けたの数字を、用紙のとおりに入力してください。");
   fault("password", entry.password ? "" : "16文字を、用紙のとおりに入力してください。英字の I・L・O・U は使っていません。");

@@ -1,4 +1,4 @@
-// The page after the claim: two files to save, a QR code, the file's password, and the way on. Everything is made in
+// The page after the claim: files to save (two, or one for everything where a system takes that), a QR code, the file's password, and the way on. Everything is made in
 // memory and gone with the page; leaving before the files are saved is asked about. Edge: the screen.
 
 import { encode, outline } from "./qr.js";
@@ -9,12 +9,20 @@ const GROUP = 4;
 
 /** `files` of `work.js`. */
 export function show(files, slot) {
-  const unsaved = new Set(["profile-link", "certificate-link"]);
+  const both = ["profile-link", "certificate-link"];
+  const unsaved = new Set(both);
   // Octet streams: a phone would put .txt behind the name of a text.
   offer("profile-link", files.profile.name, new TextEncoder().encode(files.profile.text), "application/octet-stream", unsaved);
   const { name, modern, compatible, password } = files.certificate;
   offer("certificate-link", name, modern, "application/x-pkcs12", unsaved);
-  offer("compatible-link", name, compatible, "application/x-pkcs12", unsaved, "certificate-link");
+  offer("compatible-link", name, compatible, "application/x-pkcs12", unsaved, ["certificate-link"]);
+  for (const [system, file] of Object.entries(files.apple)) {
+    offer(`${system}-link`, file.name, file.octets, "application/x-apple-aspen-config", unsaved, both);
+  }
+  if (files.linux) offer("linux-link", files.linux.name, files.linux.octets, "application/x-tar", unsaved, both);
+  byId("apple-all").hidden = Object.keys(files.apple).length === 0;
+  byId("linux-all").hidden = !files.linux;
+  for (const part of document.querySelectorAll("[data-made-by]")) part.hidden = part.dataset.madeBy !== files.madeBy;
   addEventListener("beforeunload", (event) => { if (unsaved.size > 0) event.preventDefault(); });
 
   byId("profile-name").textContent = files.profile.name;
@@ -38,13 +46,14 @@ export function show(files, slot) {
   scrollTo(0, 0);
 }
 
-function offer(id, name, octets, type, unsaved, stands = id) {
+/** `stands`: the files that need not be saved any more once this one is. */
+function offer(id, name, octets, type, unsaved, stands = [id]) {
   const link = byId(id);
   link.href = URL.createObjectURL(new Blob([octets], { type }));
   link.download = name;
   octets.fill(0);
   link.addEventListener("click", () => {
-    unsaved.delete(stands);
+    stands.forEach((one) => unsaved.delete(one));
     link.classList.add("claim-done");
     if (!link.textContent.startsWith("✓")) link.textContent = "✓ 保存しました（もう一度）";
   });
@@ -86,8 +95,9 @@ function showPassword(password) {
 async function openForThisSystem() {
   const agent = navigator.userAgent;
   const system = /iPhone|iPad/.test(agent) || (/Macintosh/.test(agent) && navigator.maxTouchPoints > 1) ? "apple-mobile"
-    : /Android/.test(agent) ? "android" : /Windows/.test(agent) ? "windows" : /Macintosh/.test(agent) ? "mac" : null;
-  if (system) document.querySelector(`[data-system="${system}"]`).open = true;
+    : /Android/.test(agent) ? "android" : /Windows/.test(agent) ? "windows" : /Macintosh/.test(agent) ? "mac"
+    : /Linux/.test(agent) ? "linux" : null;
+  for (const part of document.querySelectorAll(`[data-system~="${system}"]`)) part.open = true;
   const told = await navigator.userAgentData?.getHighEntropyValues(["platformVersion"]).catch(() => null);
   const version = Number.parseInt(told?.platformVersion ?? "", 10);
   const older = system === "apple-mobile" ? Number.parseInt(/ OS (\d+)_/.exec(agent)?.[1] ?? "99", 10) <= 15

@@ -1,10 +1,12 @@
 // One claim from typed words to files: keys are made, the request is sent, the answer is checked against the keys, and
-// the profile and the .p12 are put together. No screen here. The private keys live in this closure, are the same for
+// the files of every system (profile, .p12, Apple's profile, Linux's archive) are put together. No screen here. The private keys live in this closure, are the same for
 // every attempt of one page (the server takes the same keys as the same claim and goes on where it stopped), and are
 // overwritten as soon as the files exist.
 
-import { certificates, toBase64 } from "./base64.js";
+import { SYSTEMS, appleFile, appleProfile } from "./apple.js";
+import { certificates, fromBase64, toBase64 } from "./base64.js";
 import { equal } from "./der.js";
+import { linuxBundle, linuxFile } from "./linux.js";
 import { makePassword, pack } from "./p12.js";
 import { Problem, fromResponse, own } from "./problem.js";
 import { keyOfCertificate, makeKey, makeRequest, privateKey, publicKey } from "./request.js";
@@ -23,8 +25,8 @@ export function able(scope = globalThis) {
   return scope.isSecureContext !== false && typeof scope.crypto?.subtle?.generateKey === "function";
 }
 
-/** `slot` is the number of this tunnel, which the page was served with. */
-export function createWork(slot, { source = crypto, send = fetch } = {}) {
+/** `slot` is the number of this tunnel, `realm` the realm's name, `host` this page's: what the page was served with. */
+export function createWork({ slot, realm, host }, { source = crypto, send = fetch } = {}) {
   let keys = null;
 
   async function makeAll() {
@@ -38,22 +40,26 @@ export function createWork(slot, { source = crypto, send = fetch } = {}) {
 
   /** `{ number, password, adminPassword, label }` → files. `onStep` hears each of STEPS as it begins. */
   async function claim(entry, onStep = () => {}) {
+    if (entry.serverKeys) return claimMade(entry, onStep);
     onStep("keys");
     if (!keys) await makeAll();
     onStep("request");
     const answer = await ask({
-      number: entry.number,
-      password: entry.password,
-      wireguard_public_key: toBase64(keys.tunnel.publicKey),
-      certificate_request: toBase64(keys.request),
-      ...(entry.adminPassword && { admin_password: entry.adminPassword }),
-      ...(entry.label && { label: entry.label }),
+      wireguard_public_key: toBase64(keys.tunnel.publicKey), certificate_request: toBase64(keys.request), ...typed(entry),
     });
     onStep("files");
-    const files = await makeFiles(slot, keys, answer, source);
+    const files = await makeFiles({ slot, realm, host }, keys, answer, source);
     keys.tunnel.privateKey.fill(0);
     keys = null;
     return files;
+  }
+
+  /** The named fallback: the server makes keys and files, and its records say so. */
+  async function claimMade(entry, onStep) {
+    onStep("request");
+    const answer = await ask({ keys: "server", ...typed(entry) });
+    onStep("files");
+    return madeFiles(slot, answer);
   }
 
   async function ask(body) {
@@ -68,6 +74,12 @@ export function createWork(slot, { source = crypto, send = fetch } = {}) {
 
   return { claim };
 }
+
+const typed = (entry) => ({
+  number: entry.number, password: entry.password,
+  ...(entry.adminPassword && { admin_password: entry.adminPassword }),
+  ...(entry.label && { label: entry.label }),
+});
 
 async function post(send, body) {
   let response;
@@ -90,7 +102,8 @@ async function post(send, body) {
   }
 }
 
-async function makeFiles(slot, keys, answer, source) {
+async function makeFiles(place, keys, answer, source) {
+  const { slot } = place;
   let secret;
   try {
     const chain = certificates(answer.certificate_chain);
@@ -101,20 +114,60 @@ async function makeFiles(slot, keys, answer, source) {
     secret = await privateKey(keys.pair, source.subtle);
     const certificatePassword = makePassword(source);
     const parts = { key: secret, chain, friendlyName: String(answer.friendly_name), password: certificatePassword };
+    const root = certificates(answer.root)[0];
     return {
+      madeBy: "device",
       profile: { name: profileFile(slot), text },
+      apple: await makeApple(place, { ...parts, root, tunnel: text, endpoint: answer.peer.endpoint }, source),
+      linux: { name: linuxFile(slot), octets: linuxBundle({ slot, claimHost: place.host, key: secret, chain, root, tunnel: text }) },
       certificate: {
         name: `mimamori-${slot}.p12`,
         modern: await pack({ ...parts, form: "modern" }, source),
         compatible: await pack({ ...parts, form: "compatible" }, source),
         password: certificatePassword,
       },
-      login: typeof answer.login === "string" ? answer.login : null,
-      claimsLeft: Number.isInteger(answer.claims_left) ? answer.claims_left : 0,
+      ...counted(answer),
     };
   } catch (error) {
     throw error instanceof Problem ? error : own("answer");
   } finally {
     secret?.fill(0);
   }
+}
+
+const counted = (answer) => ({
+  login: typeof answer.login === "string" ? answer.login : null,
+  claimsLeft: Number.isInteger(answer.claims_left) ? answer.claims_left : 0,
+});
+
+/** The same files out of an answer that holds them whole; Apple's are signed, and Linux's device makes its own. */
+function madeFiles(slot, answer) {
+  try {
+    const { profile: text, modern, compatible, password, apple } = answer.made;
+    if (answer.slot !== slot || !/^[a-z2-9]{26,}$/.test(password)) throw own("answer");
+    const signed = Object.entries(apple).filter(([system]) => system in SYSTEMS);
+    return {
+      madeBy: "server",
+      profile: { name: profileFile(slot), text: new TextDecoder().decode(fromBase64(text)) },
+      apple: Object.fromEntries(signed.map(([system, file]) => [system, { name: appleFile(slot, system), octets: fromBase64(file) }])),
+      linux: null,
+      certificate: { name: `mimamori-${slot}.p12`, modern: fromBase64(modern), compatible: fromBase64(compatible), password },
+      ...counted(answer),
+    };
+  } catch (error) {
+    throw error instanceof Problem ? error : own("answer");
+  }
+}
+
+/** A profile for each of Apple's systems. 3DES, because which versions read AES is disputed; the password has 137 bits. */
+async function makeApple({ slot, realm, host }, { chain, root, tunnel, endpoint, ...parts }, source) {
+  const p12 = await pack({ ...parts, chain: chain.slice(0, 1), form: "compatible" }, source);
+  const zone = host.replace(/:\d+$/, "").replace(/^claim\./, "");
+  const tunnelName = profileFile(slot).replace(/\.conf$/, "");
+  const { friendlyName } = parts;
+  return Object.fromEntries(Object.keys(SYSTEMS).map((system) => {
+    const said = { system, slot, zone, realm, friendlyName, root, ca: chain[1], p12, tunnel, tunnelName, endpoint };
+    const text = appleProfile(said, () => source.randomUUID());
+    return [system, { name: appleFile(slot, system), octets: new TextEncoder().encode(text) }];
+  }));
 }

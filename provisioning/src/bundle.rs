@@ -17,11 +17,12 @@ use crate::messages::Message;
 pub const ROOT_FILE: &str = "mimamori-root.crt";
 pub const GUIDE_FILE: &str = "guide.html";
 
-/// The bootstrap tunnel's private key: lives from the acceptance to the bundle's text, stored nowhere.
+/// A tunnel's private key that this room makes (the bootstrap's, and a final one in the fallback): lives until its
+/// text is written, stored nowhere.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct BootstrapKey([u8; 32]);
+pub struct TunnelPrivateKey([u8; 32]);
 
-impl BootstrapKey {
+impl TunnelPrivateKey {
     pub fn from_random(random: &[u8; 32]) -> Self {
         let mut key = *random;
         // RFC 7748 5: written clamped, as every tool that reads the profile would make it.
@@ -54,7 +55,7 @@ pub struct Bundle<'a> {
     pub zone: &'a str,
     pub endpoint: &'a str,
     pub server_public_key: PublicKey,
-    pub key: &'a BootstrapKey,
+    pub key: &'a TunnelPrivateKey,
     pub psk: &'a PresharedKey,
     /// Where the enrolling seat sits.
     pub address: Ipv4Addr,
@@ -99,7 +100,7 @@ fn profile(bundle: &Bundle<'_>) -> String {
 
 /// What a bootstrap tunnel is made of.
 pub struct Profile<'a> {
-    pub key: &'a BootstrapKey,
+    pub key: &'a TunnelPrivateKey,
     pub psk: &'a PresharedKey,
     pub address: Ipv4Addr,
     pub server_public_key: PublicKey,
@@ -128,6 +129,38 @@ pub fn profile_text(profile: &Profile<'_>) -> Zeroizing<String> {
         psk = psk.as_str(),
         open = profile.gateway_open,
         endpoint = profile.endpoint,
+    ))
+}
+
+/// What a final tunnel is made of, beside the device's key.
+pub struct FinalTunnel<'a> {
+    pub address: Ipv4Addr,
+    pub psk: &'a PresharedKey,
+    pub server_public_key: PublicKey,
+    pub gateway: Ipv4Addr,
+    pub gateway_open: Ipv4Addr,
+    pub endpoint: &'a str,
+}
+
+/// `sns-18-0042`: another tunnel than the bootstrap's, so that both can be in the list.
+pub fn final_name(slot: SlotNumber) -> String {
+    format!("sns-{slot}")
+}
+
+/// The whole file as the claim page writes it; without a key for a device that has its own.
+pub fn final_text(tunnel: &FinalTunnel<'_>, key: Option<&TunnelPrivateKey>) -> Zeroizing<String> {
+    let psk = Zeroizing::new(tunnel.psk.expose_base64());
+    let key = key.map(|key| Zeroizing::new(format!("PrivateKey = {}\n", key.expose_base64().as_str())));
+    Zeroizing::new(format!(
+        "[Interface]\nAddress = {address}/32\nMTU = {TUNNEL_MTU}\n{key}\n[Peer]\nPublicKey = {server}\n\
+         PresharedKey = {psk}\nEndpoint = {endpoint}\nAllowedIPs = {gateway}/32, {open}/32\n",
+        address = tunnel.address,
+        key = key.as_ref().map_or("", |key| key.as_str()),
+        server = tunnel.server_public_key,
+        psk = psk.as_str(),
+        endpoint = tunnel.endpoint,
+        gateway = tunnel.gateway,
+        open = tunnel.gateway_open,
     ))
 }
 
@@ -190,7 +223,7 @@ mod tests {
             zone: "mimamori.example.jp",
             endpoint: "vpn.mimamori.example.jp:51820",
             server_public_key: PublicKey::from_bytes([9; 32]),
-            key: &BootstrapKey::from_random(&[7; 32]),
+            key: &TunnelPrivateKey::from_random(&[7; 32]),
             psk: &PresharedKey::from_bytes([8; 32]),
             address: plan.address(slot, vpn::Place::Enrolling).unwrap(),
             gateway_open: plan.gateway_open(),
@@ -235,7 +268,28 @@ mod tests {
         let private = profile.lines().find_map(|line| line.strip_prefix("PrivateKey = ")).unwrap();
         let private: [u8; 32] = BASE64.decode(private.as_bytes()).unwrap().try_into().unwrap();
         let public = x25519_dalek::PublicKey::from(&StaticSecret::from(private));
-        assert_eq!(public.as_bytes(), BootstrapKey::from_random(&[7; 32]).public().as_bytes());
+        assert_eq!(public.as_bytes(), TunnelPrivateKey::from_random(&[7; 32]).public().as_bytes());
+    }
+
+    /// Octet for octet the page's.
+    #[test]
+    fn the_final_tunnel_is_the_one_that_the_page_writes() {
+        let tunnel = FinalTunnel {
+            address: [10, 18, 0, 142].into(),
+            psk: &PresharedKey::from_bytes([8; 32]),
+            server_public_key: PublicKey::from_bytes([9; 32]),
+            gateway: [10, 18, 255, 1].into(),
+            gateway_open: [10, 18, 255, 2].into(),
+            endpoint: "vpn.mimamori.example.jp:51820",
+        };
+        // The page's test holds a key as it is drawn; this room writes it clamped, as RFC 7748 uses it.
+        let golden = include_str!("../assets/test/golden/sns-18-0042.conf");
+        let line = |text: &str| text.lines().find(|line| line.starts_with("PrivateKey")).unwrap().to_owned();
+        let key = TunnelPrivateKey::from_random(&std::array::from_fn(|place| (place * 7 + 3) as u8));
+        let made = final_text(&tunnel, Some(&key));
+        assert_eq!(made.replace(&line(&made), &line(golden)), golden);
+        assert!(!final_text(&tunnel, None).contains("PrivateKey"));
+        assert_eq!(format!("{}.conf", final_name("18-0042".parse().unwrap())), "sns-18-0042.conf");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The claim listener's pages (host `claim.`): what to do, and the claim itself. Who asks is the seat's slot,
 //! which the gateway names; nothing a device sends can change it. Edge, border: HTTP, JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -11,9 +12,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use data_encoding::BASE64;
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_DISPOSITION;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use vpn::Place;
 use vpn::address::TUNNEL_MTU;
 use vpn::key::PublicKey;
 use vpn::slot::SlotNumber;
@@ -22,17 +23,50 @@ use zeroize::Zeroizing;
 use crate::bundle::fingerprint_lines;
 use crate::claim_files;
 use crate::claim_work::{self, Claimed};
-use crate::enrolments::ClaimRequest;
+use crate::desk;
+use crate::enrolments::{ClaimRequest, KeyMaker};
 use crate::fault::Fault;
+use crate::made::{self, Made};
 use crate::messages_people::PeopleMessage;
 use crate::problem::{Guest, Problem, answer, html, read, with_type};
 use crate::shared::{Config, Shared};
+use crate::windows::{self, WindowsScript};
 
 /// Longest certificate request: a P-256 request has 300 bytes.
 const REQUEST_MAX: usize = 4 * 1024;
 
 pub fn router() -> Router<Arc<Shared>> {
-    Router::new().route("/claim", post(claim)).route("/claim/{file}", get(file))
+    Router::new()
+        .route("/claim", post(claim))
+        .route("/claim/windows.ps1", get(windows_script))
+        .route("/claim/{file}", get(file))
+}
+
+/// For a Windows device that keeps its key in its TPM; the same for the same slot, and of no use without a sheet.
+async fn windows_script(State(shared): State<Arc<Shared>>, guest: Guest) -> Response {
+    let slot = guest.visitor.slot;
+    let name = format!("attachment; filename=\"{}\"", windows::script_file(slot));
+    match (script_of(&shared, slot).await, HeaderValue::from_str(&name)) {
+        (Ok(script), Ok(name)) => {
+            let mut response = with_type(StatusCode::OK, "application/octet-stream", script);
+            response.headers_mut().insert(CONTENT_DISPOSITION, name);
+            response
+        }
+        (Err(fault), _) => Problem::new(fault, guest.trace).into_response(),
+        (_, Err(_)) => Problem::new(PeopleMessage::Internal, guest.trace).into_response(),
+    }
+}
+
+async fn script_of(shared: &Shared, slot: SlotNumber) -> Result<Vec<u8>, Fault> {
+    let facility_name = desk::facility_of_slot(shared, slot).await?;
+    let config = &shared.config;
+    Ok(windows::script(&WindowsScript {
+        slot,
+        realm_name: &config.realm_name,
+        facility_name: &facility_name,
+        zone: &config.zone,
+        root_fingerprint: &config.root_fingerprint,
+    })?)
 }
 
 /// A script or the style of the page: the same for every device, and still only for devices.
@@ -50,13 +84,25 @@ struct ClaimPage<'a> {
     slot: &'a str,
     realm_name: &'a str,
     root_fingerprint: &'a str,
+    /// Of the Windows script, as it is given out now.
+    script_fingerprint: &'a str,
 }
 
-pub fn page(config: &Config, guest: &Guest) -> Response {
+pub async fn page(shared: &Shared, guest: &Guest) -> Response {
+    let config = &shared.config;
+    let script = match script_of(shared, guest.visitor.slot).await {
+        Ok(script) => fingerprint_lines(&windows::fingerprint(&script)).join("\n"),
+        Err(fault) => return Problem::new(fault, guest.trace).into_response(),
+    };
     let slot = guest.visitor.slot.to_string();
     // As the picture guide prints it, so that both can be laid side by side.
     let root_fingerprint = fingerprint_lines(&config.root_fingerprint).join("\n");
-    let page = ClaimPage { slot: &slot, realm_name: &config.realm_name, root_fingerprint: &root_fingerprint };
+    let page = ClaimPage {
+        slot: &slot,
+        realm_name: &config.realm_name,
+        root_fingerprint: &root_fingerprint,
+        script_fingerprint: &script,
+    };
     html(page.render(), guest.trace)
 }
 
@@ -64,7 +110,12 @@ pub fn page(config: &Config, guest: &Guest) -> Response {
 struct ClaimBody {
     number: String,
     password: String,
+    /// `server`: the fallback, without the two below.
+    #[serde(default)]
+    keys: Option<String>,
+    #[serde(default)]
     wireguard_public_key: String,
+    #[serde(default)]
     certificate_request: String,
     #[serde(default)]
     admin_password: Option<String>,
@@ -82,6 +133,20 @@ struct ClaimAnswer {
     friendly_name: String,
     login: Option<String>,
     claims_left: u32,
+    /// The fallback's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<MadeFiles>,
+}
+
+/// Octets in base64.
+#[derive(Serialize)]
+struct MadeFiles {
+    profile: String,
+    modern: String,
+    compatible: String,
+    password: String,
+    /// Signed profiles by system; empty when nobody here can sign.
+    apple: BTreeMap<&'static str, String>,
 }
 
 #[derive(Serialize)]
@@ -106,32 +171,56 @@ async fn claim(
 ) -> Response {
     let trace = guest.trace;
     let outcome = async {
-        let request = request(read(&headers, body)?)?;
-        let claimed = claim_work::claim(&shared, guest.visitor.slot, trace, request).await?;
-        written(&shared.config, claimed)
+        let slot = guest.visitor.slot;
+        let (request, keys) = request(slot, read(&headers, body)?)?;
+        let claimed = claim_work::claim(&shared, slot, trace, request).await?;
+        let made = match keys {
+            None => None,
+            Some(keys) => {
+                made::record(&shared, slot, &keys).await?;
+                let tunnel = claimed.tunnel(&shared.config);
+                Some(made::files(&shared, slot, keys, &tunnel, &claimed.chain).await?)
+            }
+        };
+        Ok(written(&shared.config, claimed, made.map(in_base64)))
     };
     answer(StatusCode::OK, trace, outcome.await)
 }
 
-fn request(body: ClaimBody) -> Result<ClaimRequest, Fault> {
+fn request(slot: SlotNumber, body: ClaimBody) -> Result<(ClaimRequest, Option<made::Keys>), Fault> {
     let password = Zeroizing::new(body.password);
     let admin_password = body.admin_password.filter(|typed| !typed.is_empty()).map(Zeroizing::new);
+    let (number, label) = (body.number, body.label.unwrap_or_default());
+    if body.keys.as_deref() == Some(KeyMaker::Server.as_str()) {
+        let made = made::keys(slot)?;
+        let (keys, public_key, request) = (KeyMaker::Server, made.tunnel.public(), made.request.clone());
+        let request = ClaimRequest { keys, number, password, public_key, request, admin_password, label };
+        return Ok((request, Some(made)));
+    }
     let public_key: Result<PublicKey, _> = body.wireguard_public_key.parse();
     let public_key = public_key.map_err(|error| PeopleMessage::ClaimKey.about(error.to_string()))?;
     let request = BASE64.decode(body.certificate_request.as_bytes()).unwrap_or_default();
     if request.is_empty() || request.len() > REQUEST_MAX {
         return Err(PeopleMessage::ClaimRequest.about("base64 DER PKCS#10").into());
     }
-    let label = body.label.unwrap_or_default();
-    Ok(ClaimRequest { number: body.number, password, public_key, request, admin_password, label })
+    let keys = KeyMaker::Device;
+    Ok((ClaimRequest { keys, number, password, public_key, request, admin_password, label }, None))
 }
 
-fn written(config: &Config, claimed: Claimed) -> Result<ClaimAnswer, Fault> {
-    let address = config.plan.address(claimed.slot, Place::Active);
-    let address = address.ok_or_else(|| Fault::Row(format!("{} is not of this realm", claimed.slot)))?;
-    Ok(ClaimAnswer {
+fn in_base64(made: Made) -> MadeFiles {
+    MadeFiles {
+        profile: BASE64.encode(made.profile.as_bytes()),
+        modern: BASE64.encode(&made.modern),
+        compatible: BASE64.encode(&made.compatible),
+        password: made.password.expose().to_owned(),
+        apple: made.apple.iter().map(|(system, file)| (system.as_str(), BASE64.encode(file))).collect(),
+    }
+}
+
+fn written(config: &Config, claimed: Claimed, made: Option<MadeFiles>) -> ClaimAnswer {
+    ClaimAnswer {
         slot: claimed.slot,
-        interface: Interface { address: format!("{address}/32"), mtu: TUNNEL_MTU },
+        interface: Interface { address: format!("{}/32", claimed.address), mtu: TUNNEL_MTU },
         peer: Peer {
             public_key: config.server_public_key,
             preshared_key: claimed.psk.expose_base64(),
@@ -144,7 +233,8 @@ fn written(config: &Config, claimed: Claimed) -> Result<ClaimAnswer, Fault> {
         friendly_name: format!("みまもり {}", claimed.slot),
         login: claimed.login,
         claims_left: claimed.claims_left,
-    })
+        made,
+    }
 }
 
 /// RFC 7468: lines of 64.

@@ -6,7 +6,7 @@
 //! ```
 //! A wrong number and a wrong password take one way and one Argon2 run; a number of another slot is a wrong number.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use data_encoding::{BASE32_NOPAD, BASE64};
@@ -15,16 +15,18 @@ use pki::door::{IssuedCertificate, IssuingAnswer, IssuingQuestion, IssuingRefusa
 use pki::identity::TraceId;
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use vpn::Place;
 use vpn::door::{SeatsAnswer, SeatsQuestion};
 use vpn::key::{PresharedKey, PublicKey};
 use vpn::slot::{SeatClass, SlotNumber};
 
+use crate::bundle::FinalTunnel;
 use crate::claim::{Effect, Event, step};
 use crate::claim_seat::{self, Seated};
 use crate::enrolments::{self, Begun, ClaimRequest, Sheet, record};
 use crate::fault::Fault;
 use crate::messages_people::{PeopleMessage, Refusal};
-use crate::shared::Shared;
+use crate::shared::{Config, Shared};
 use crate::store::{Conn, transaction};
 use crate::ticket::{TicketNumber, TicketPassword};
 use crate::{claim_void, password, world};
@@ -35,6 +37,8 @@ const NEIGHBOUR_WAIT: Duration = Duration::from_secs(10);
 /// What the device needs from now on.
 pub struct Claimed {
     pub slot: SlotNumber,
+    /// The final tunnel's address.
+    pub address: Ipv4Addr,
     pub psk: PresharedKey,
     /// Leaf, then the device CA (DER).
     pub chain: Vec<Vec<u8>>,
@@ -62,7 +66,23 @@ pub async fn claim(
     // The predecessor's certificate; what fails now is done by the worker.
     claim_void::sweep(shared).await;
     let login = login(shared, &sheet).await?;
-    Ok(Claimed { slot, psk: seated.seat.psk, chain: issued.chain, login, claims_left: begun.claims_left })
+    let address = shared.config.plan.address(slot, Place::Active);
+    let address = address.ok_or_else(|| Fault::Row(format!("{slot} is not of this realm")))?;
+    let (psk, chain, claims_left) = (seated.seat.psk, issued.chain, begun.claims_left);
+    Ok(Claimed { slot, address, psk, chain, login, claims_left })
+}
+
+impl Claimed {
+    pub fn tunnel<'a>(&'a self, config: &'a Config) -> FinalTunnel<'a> {
+        FinalTunnel {
+            address: self.address,
+            psk: &self.psk,
+            server_public_key: config.server_public_key,
+            gateway: config.plan.gateway(),
+            gateway_open: config.plan.gateway_open(),
+            endpoint: &config.endpoint,
+        }
+    }
 }
 
 /// Step 1: number and password. A failure is stored before it is answered.
@@ -186,7 +206,7 @@ async fn begin(
         .bind(now)
         .execute(&mut *conn)
         .await?;
-        let detail = json!({ "claim": fresh, "nth": next.claims });
+        let detail = json!({ "claim": fresh, "nth": next.claims, "keys": request.keys.as_str() });
         record(conn, now, trace, "claim.begin", sheet.slot, detail).await?;
         Ok(Begun { claim: fresh.clone(), claims_left: next.claims_left() })
     })
@@ -214,7 +234,9 @@ async fn issue(
             not_issued(shared, sheet, begun).await?;
             Err(PeopleMessage::ClaimRequest.about(refusal.to_string()).into())
         }
-        IssuingAnswer::Revoked { .. } | IssuingAnswer::Attested(_) => Err(silent()),
+        IssuingAnswer::Revoked { .. } | IssuingAnswer::Attested(_) | IssuingAnswer::ProfileSigned(_) => {
+            Err(silent())
+        }
     }
 }
 

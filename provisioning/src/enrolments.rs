@@ -47,8 +47,26 @@ impl VoidReason {
     }
 }
 
+/// Who made the keys of a claim; the trail says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyMaker {
+    Device,
+    /// The fallback: the device's key was once known to somebody else.
+    Server,
+}
+
+impl KeyMaker {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyMaker::Device => "device",
+            KeyMaker::Server => "server",
+        }
+    }
+}
+
 /// What the claim page sends, read.
 pub struct ClaimRequest {
+    pub keys: KeyMaker,
     pub number: String,
     pub password: Zeroizing<String>,
     pub public_key: PublicKey,

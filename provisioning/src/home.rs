@@ -54,7 +54,7 @@ async fn first_page(
 ) -> Response {
     match (caller, guest) {
         (Ok(caller), Err(_)) => home(&shared, &caller).await,
-        (Err(_), Ok(guest)) => claim_http::page(&shared.config, &guest),
+        (Err(_), Ok(guest)) => claim_http::page(&shared, &guest).await,
         // Both at once is nobody whom the gateway would send.
         (Ok(caller), Ok(_)) => Problem::new(PeopleMessage::NoIdentity, caller.trace).into_response(),
         (Err(problem), Err(_)) => problem.into_response(),

@@ -8,7 +8,7 @@ use vpn::Place;
 use vpn::key::PresharedKey;
 use vpn::slot::{SeatClass, SlotNumber};
 
-use crate::bundle::{self, BootstrapKey, Bundle};
+use crate::bundle::{self, Bundle, TunnelPrivateKey};
 use crate::hashing::Hasher;
 use crate::jst;
 use crate::messages::Message;
@@ -59,14 +59,14 @@ impl Prepared {
 
 /// What a bootstrap tunnel is opened with.
 pub struct Connection {
-    pub key: BootstrapKey,
+    pub key: TunnelPrivateKey,
     pub psk: PresharedKey,
 }
 
 impl Connection {
     pub fn new() -> Result<Self, NoRandomness> {
         Ok(Self {
-            key: BootstrapKey::from_random(&*world::random()?),
+            key: TunnelPrivateKey::from_random(&*world::random()?),
             psk: PresharedKey::from_bytes(*world::random()?),
         })
     }

@@ -36,6 +36,9 @@ pub mod template;
 pub mod case;
 pub mod slots;
 pub mod bundle;
+pub mod p12;
+pub mod apple;
+pub mod windows;
 pub mod qr;
 pub mod sheet;
 
@@ -117,6 +120,7 @@ mod enrolments; // edge: SQL
 mod claim_seat; // edge: SQL
 mod claim_void; // edge: SQL, tokio
 pub mod claim_work; // edge: SQL, tokio
+mod made; // edge: randomness, tokio
 pub mod seats; // edge: SQL, tokio
 pub mod renewal; // edge: SQL, randomness
 mod receipt_rows; // edge: SQL
@@ -133,10 +137,10 @@ mod confirmation; // edge: SQL
 
 // the two listeners
 mod problem; // edge, border: HTTP, JSON
+mod desk; // edge: SQL
 mod claim_http; // edge, border: HTTP, JSON
 mod est_http; // edge, border: HTTP, SQL
 mod console; // edge, border: HTTP, JSON
-mod desk; // edge: SQL
 mod find_rows; // edge: SQL
 mod telephone; // edge: SQL, tokio
 pub mod views;

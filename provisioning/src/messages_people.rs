@@ -103,6 +103,11 @@ catalogue! {
         "このVPN番号は、まだ使い始めていないか、使えなくなっています。", "This slot is not in use yet, or no longer.",
         "登録用の用紙で本登録をしてください。用紙がないときは事務局にお電話ください。", "Claim it with its sheet; without one, call the secretariat."
     }
+    EnrolWho => "MM-5416" 401 {
+        "証明書取得用Noとパスワードを付けて要求してください。", "Ask with the number and the password.",
+        "用紙の2つをHTTPのBasic認証で送ってください（番号が利用者名です）。画面で行うときは、本登録のページを開いてください。",
+        "Send both by HTTP Basic authentication, the number as the user name; or open the claim page."
+    }
     // 549x: said by the claim page itself (assets/problem.js), where no server can be asked
     PageInsecure => "MM-5491" 400 {
         "このブラウザでは、鍵を作れません。", "This browser cannot make keys on this page.",

@@ -138,7 +138,7 @@ async fn certificates(shared: &Shared, pending: &Pending) -> Result<String, Stri
             IssuingAnswer::Revoked { serials, .. } => revoked += serials.len(),
             IssuingAnswer::Refused(IssuingRefusal::Unknown { .. }) => {}
             IssuingAnswer::Refused(refusal) => return Err(refusal.to_string()),
-            IssuingAnswer::Issued(_) | IssuingAnswer::Attested(_) => {
+            IssuingAnswer::Issued(_) | IssuingAnswer::Attested(_) | IssuingAnswer::ProfileSigned(_) => {
                 return Err("an answer to another question".to_owned());
             }
         }

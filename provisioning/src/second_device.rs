@@ -11,7 +11,7 @@ use vpn::slot::{SeatClass, SlotNumber};
 use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
-use crate::bundle::{BootstrapKey, Profile, claim_url, profile_text};
+use crate::bundle::{Profile, TunnelPrivateKey, claim_url, profile_text};
 use crate::fault::{Fault, parse};
 use crate::idempotency::{self, Repeatable};
 use crate::messages_people::PeopleMessage;
@@ -50,7 +50,7 @@ pub enum NextPlace {
 /// What a device is made of before its transaction; nothing of it is stored but public key, preshared key and hash.
 struct Drawn {
     device: String,
-    key: BootstrapKey,
+    key: TunnelPrivateKey,
     psk: PresharedKey,
     number: TicketNumber,
     password: TicketPassword,
@@ -160,7 +160,7 @@ async fn draw(shared: &Shared) -> Result<Drawn, Fault> {
     let password = TicketPassword::from_random(&*world::random::<PASSWORD_LENGTH>()?);
     Ok(Drawn {
         device: format!("d-{}", BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase()),
-        key: BootstrapKey::from_random(&*world::random()?),
+        key: TunnelPrivateKey::from_random(&*world::random()?),
         psk: PresharedKey::from_bytes(*world::random()?),
         number: TicketNumber::from_random(*world::random()?),
         hash: shared.hasher.hash(password.expose()).await?,

@@ -168,6 +168,20 @@ impl Device {
         Ok(answer)
     }
 
+    /// A folder for keys that something else than our client makes.
+    pub fn next_claim(&mut self) -> Told<PathBuf> {
+        self.claims += 1;
+        fs::create_dir_all(self.keys())?;
+        Ok(self.keys())
+    }
+
+    /// What it made there: `device.crt` with its chain, `device.key`, `tunnel.conf`.
+    pub fn claimed_elsewhere(&mut self, folder: &Path) -> Told<()> {
+        self.credentials.certificate = Some((folder.join("device.crt"), folder.join(keys::CERTIFICATE_KEY)));
+        self.profile = Some(fs::read_to_string(folder.join("tunnel.conf"))?);
+        Ok(())
+    }
+
     /// The claim as a value, for those who repeat it or forge it.
     pub fn claim_request(&self, admin_password: Option<&str>) -> Told<Request> {
         let read =

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::device::Device;
+use crate::est;
 use crate::fault::{Fault, Told, While};
 use crate::holds;
 use crate::http::{Credentials, Request};
@@ -133,6 +134,15 @@ pub fn bootstrap_key_is_dead(world: &World, device: &Device) -> Told<()> {
 pub fn claim(world: &World, device: &mut Device) -> Told<()> {
     device.claim(Some(ADMIN_PASSWORD))?;
     in_service(world, device)
+}
+
+/// The page's claim first, because an admin's own password is chosen there (G-05); then, within its ten minutes, a
+/// machine's with other keys, which voids it.
+pub fn claim_over_est(world: &World, device: &mut Device) -> Told<()> {
+    device.claim(Some(ADMIN_PASSWORD))?;
+    est::claim(device)?;
+    in_service(world, device)?;
+    est::renewal_client_asks(device)
 }
 
 /// The final profile is raised, the sign-in page answers, and the registry knows the device as active.

@@ -133,3 +133,37 @@ async fn a_folder_that_was_mixed_up_is_refused() {
     let missing = open(config()).err().unwrap().to_string();
     assert!(missing.starts_with("MM-2231") && missing.contains("mimamori init"), "{missing}");
 }
+
+/// Issue 5: another reader finds our root above a signed profile, and the log knows its hash; the same key signs the next.
+#[tokio::test]
+async fn a_signed_profile_verifies_by_openssl_and_stands_in_the_log_without_being_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    folders::write(ceremony(), &folders_in(dir.path())).await.unwrap();
+    let room = room(dir.path()).await;
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("root.crt"), crate::pem::certificate(&ceremony().root_der)).unwrap();
+    let mut signers = Vec::new();
+    for profile in [&b"<plist>one</plist>"[..], "<plist>二</plist>".as_bytes()] {
+        let (slot, content) = ("18-0042".parse().unwrap(), Hash::of(profile));
+        let answer = room.issuing(IssuingQuestion::SignProfile { slot, content }).await;
+        let IssuingAnswer::ProfileSigned(signature) = answer else { panic!("{answer:?}") };
+        std::fs::write(at("p.mobileconfig"), crate::cms::signed(profile, &signature).unwrap()).unwrap();
+        let verify = "cms -verify -inform DER -in p.mobileconfig -CAfile root.crt -purpose sslserver \
+                      -verify_hostname profiles.m.example.jp -x509_strict -binary -out said";
+        crate::ceremony::tests::openssl(dir.path(), verify).unwrap();
+        assert_eq!(std::fs::read(at("said")).unwrap(), profile);
+        // Somebody changes one letter on the way.
+        let mut changed = std::fs::read(at("p.mobileconfig")).unwrap();
+        let place = changed.windows(7).position(|part| part == b"<plist>").unwrap();
+        changed[place + 7] ^= 1;
+        std::fs::write(at("p.mobileconfig"), changed).unwrap();
+        assert!(crate::ceremony::tests::openssl(dir.path(), verify).is_err());
+        signers.push(signature.chain[0].clone());
+    }
+    assert_eq!(signers[0], signers[1]);
+    let ledger = room.authority().ledger();
+    let bodies = ledger.bodies(0, 100).await.unwrap().join("\n");
+    assert!(bodies.contains(&format!("hash={} subject=profile 18-0042", Hash::of(b"<plist>one</plist>"))));
+    assert_eq!(bodies.matches(" server ").count(), 1, "one key for both: {bodies}");
+    room.stop().await;
+}

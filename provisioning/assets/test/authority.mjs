@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export const SLOT = "18-0042";
+export const PLACE = { slot: SLOT, realm: "ふくい <みまもり> & ネット", host: "claim.mimamori.example.jp" };
 export const NUMBER = "4976052383";
 export const PASSWORD = "7K3MQ2ZD9RTB4XWV";
 
@@ -63,7 +64,7 @@ export class Authority {
   }
 }
 
-/** The three readers of a .p12 that Debian has; each throws when it cannot read it. */
+/** Four readers of a .p12: OpenSSL, GnuTLS, NSS, Java. Each throws when it cannot read it. */
 export function readByAll(authority, file, password, friendlyName) {
   const said = {};
   const openssl = ["pkcs12", "-in", file, "-passin", `pass:${password}`];
@@ -76,7 +77,10 @@ export function readByAll(authority, file, password, friendlyName) {
   run("pk12util", ["-i", file, "-d", `sql:${store}`, "-W", password]);
   said.nss = run("certutil", ["-L", "-d", `sql:${store}`]);
   said.nssKeys = run("certutil", ["-K", "-d", `sql:${store}`]);
-  for (const reader of ["gnutls", "nss", "nssKeys"]) {
+  const java = ["-list", "-v", "-storetype", "PKCS12", "-keystore", file, "-storepass", password];
+  said.java = run("keytool", ["-J-Dfile.encoding=UTF-8", "-J-Dsun.stdout.encoding=UTF-8", "-J-Dstdout.encoding=UTF-8", "-J-Duser.language=en", ...java]);
+  if (!said.java.includes("Entry type: PrivateKeyEntry")) throw new Error(`keytool finds no key:\n${said.java}`);
+  for (const reader of ["gnutls", "nss", "nssKeys", "java"]) {
     if (!said[reader].includes(friendlyName)) throw new Error(`${reader} does not say ${friendlyName}:\n${said[reader]}`);
   }
   // openssl prints of a BMPString the lower octet of each unit.

@@ -47,7 +47,7 @@ export async function serve() {
 
 function page() {
   const print = Array.from({ length: 32 }, (_, i) => ((i * 37 + 11) % 256).toString(16).toUpperCase().padStart(2, "0")).join(" ");
-  const words = { slot: SLOT, realm_name: "ふくいみまもりネット", root_fingerprint: print };
+  const words = { slot: SLOT, realm_name: "ふくいみまもりネット", root_fingerprint: print, script_fingerprint: print };
   return readFileSync(new URL("../templates/claim.html", ASSETS), "utf8").replace(/\{\{ (\w+) \}\}/g, (_, name) => words[name]);
 }
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test, { after, before } from "node:test";
 
-import { Authority, NUMBER, PASSWORD, SLOT, readByAll, run } from "./authority.mjs";
+import { Authority, NUMBER, PASSWORD, PLACE, SLOT, readByAll, run } from "./authority.mjs";
 import { PASSWORD_LENGTH as P12_PASSWORD_LENGTH, makePassword, pack } from "../p12.js";
 import * as password from "../password.js";
 import { isAboutNewPassword, isAboutSheet, own } from "../problem.js";
@@ -38,7 +38,7 @@ const issuing = (body) => json(200, authority.answer(body));
 test("a claim: request verified, profile taken by wg-quick, both .p12 forms read by openssl, GnuTLS and NSS", async () => {
   const { sent, send } = server(issuing);
   const steps = [];
-  const made = await createWork(SLOT, { send }).claim(ENTRY, (step) => steps.push(step));
+  const made = await createWork(PLACE, { send }).claim(ENTRY, (step) => steps.push(step));
   assert.deepEqual(steps, ["keys", "request", "files"]);
   assert.match(run("openssl", ["req", "-inform", "DER", "-in", authority.at("device.der"), "-noout", "-subject"]), /CN ?= ?18-0042/);
 
@@ -48,6 +48,21 @@ test("a claim: request verified, profile taken by wg-quick, both .p12 forms read
   const own = /PrivateKey = (.+)/.exec(stripped)[1];
   assert.equal(run("wg", ["pubkey"], { input: own }).trim(), JSON.parse(sent[0]).wireguard_public_key);
   assert.ok(!/DNS|Keepalive|PostUp/i.test(made.profile.text));
+
+  // The same key and tunnel in Apple's profile and in Linux's archive.
+  for (const file of Object.values(made.apple)) {
+    writeFileSync(authority.at("p.mobileconfig"), file.octets);
+    const read = "import plistlib,sys;p=plistlib.load(open(sys.argv[1],'rb'));c={x['PayloadType']:x for x in p['PayloadContent']};"
+      + "open(sys.argv[2],'wb').write(c['com.apple.security.pkcs12']['PayloadContent']);print(c['com.apple.vpn.managed']['VendorConfig']['WgQuickConfig'],end='')";
+    assert.equal(run("python3", ["-c", read, authority.at("p.mobileconfig"), authority.at("apple.p12")]), made.profile.text);
+    const said = readByAll(authority, authority.at("apple.p12"), made.certificate.password, `みまもり ${SLOT}`);
+    assert.equal(said.openssl.match(/BEGIN CERTIFICATE/g).length, 1, "Apple takes one per payload");
+  }
+  writeFileSync(authority.at("linux.tar"), made.linux.octets);
+  const held = run("tar", ["-x", "-O", "-f", authority.at("linux.tar"), `mimamori-${SLOT}/device.key`]);
+  writeFileSync(authority.at("linux.key"), held);
+  assert.equal(run("openssl", ["pkey", "-in", authority.at("linux.key"), "-pubout"]),
+    run("openssl", ["x509", "-in", authority.at("device.crt"), "-noout", "-pubkey"]));
 
   for (const [form, marks] of [["modern", [/PBES2/, /AES-256-CBC/, /hmacWithSHA256/, /MAC: sha256, Iteration 10000/]],
     ["compatible", [/pbeWithSHA1And3-KeyTripleDES-CBC/, /MAC: sha1, Iteration 10000/]]]) {
@@ -66,12 +81,29 @@ test("a claim: request verified, profile taken by wg-quick, both .p12 forms read
 
 test("no private key and no password of the file is ever sent", async () => {
   const { sent, send } = server(issuing);
-  const made = await createWork(SLOT, { send }).claim(ENTRY);
+  const made = await createWork(PLACE, { send }).claim(ENTRY);
   const own = /PrivateKey = (.+)/.exec(made.profile.text)[1];
   const secrets = [own, Buffer.from(own, "base64").toString("hex"), made.certificate.password, "PRIVATE"];
   for (const secret of secrets) assert.ok(!sent.join().includes(secret));
   const names = Object.keys(JSON.parse(sent[0])).sort();
   assert.deepEqual(names, ["certificate_request", "label", "number", "password", "wireguard_public_key"]);
+});
+
+test("the fallback: nothing is made here, the server's files are handed on, and an answer that is none makes no file", async () => {
+  const b64 = (text) => Buffer.from(text).toString("base64");
+  const made = { profile: b64("[Interface]\n"), modern: b64("m"), compatible: b64("c"), password: "abcdefghjkmnpqrstvwxyz234567",
+    apple: { "apple-mobile": b64("i"), mac: b64("a"), other: b64("x") } };
+  const said = { slot: SLOT, login: "a@b.jp", claims_left: 1, made };
+  const { sent, send } = server(() => json(200, said));
+  const files = await createWork(PLACE, { send }).claim({ ...ENTRY, serverKeys: true });
+  assert.deepEqual(JSON.parse(sent[0]), { keys: "server", number: NUMBER, password: PASSWORD, label: ENTRY.label });
+  assert.deepEqual([files.madeBy, files.linux, files.profile.text, files.claimsLeft], ["server", null, "[Interface]\n", 1]);
+  assert.deepEqual(Object.keys(files.apple).sort(), ["apple-mobile", "mac"]);
+  assert.equal(files.apple.mac.name, "mimamori-18-0042-mac.mobileconfig");
+  for (const spoil of [{ slot: "18-0043" }, { made: undefined }, { made: { ...made, password: "x" } }, { made: { ...made, modern: "%" } }]) {
+    const { send: bad } = server(() => json(200, { ...said, ...spoil }));
+    await assert.rejects(createWork(PLACE, { send: bad }).claim({ ...ENTRY, serverKeys: true }), { code: "MM-5494" }, JSON.stringify(spoil));
+  }
 });
 
 test("a refusal, a silent server and a server that fell over: the next attempt has the same keys", async () => {
@@ -83,7 +115,7 @@ test("a refusal, a silent server and a server that fell over: the next attempt h
     () => new Response("cut", { status: 200 }),
     issuing,
   );
-  const work = createWork(SLOT, { send });
+  const work = createWork(PLACE, { send });
   await assert.rejects(work.claim(ENTRY), { code: "MM-5402", retryAfter: 900, trace: "t-1", remedyJa: "待つ" });
   await assert.rejects(work.claim(ENTRY), { code: "MM-5492" });
   await assert.rejects(work.claim(ENTRY), { code: "MM-5495" });
@@ -96,7 +128,7 @@ test("a refusal, a silent server and a server that fell over: the next attempt h
 test("keys that the server refuses are not sent again", async () => {
   const refusal = { code: "MM-5411", ja: "x", en: "x", remedy_ja: "x", remedy_en: "x", trace: null };
   const { sent, send } = server(() => json(422, refusal), issuing);
-  const work = createWork(SLOT, { send });
+  const work = createWork(PLACE, { send });
   await assert.rejects(work.claim(ENTRY), { code: "MM-5411" });
   await work.claim(ENTRY);
   assert.equal(new Set(sent.map((body) => JSON.parse(body).wireguard_public_key)).size, 2);
@@ -116,7 +148,7 @@ test("attack: an answer for another key, another slot, or with commands in it ma
   ];
   for (const spoil of bad) {
     const { send } = server((body) => json(200, spoil(authority.answer(body))));
-    await assert.rejects(createWork(SLOT, { send }).claim(ENTRY), { code: "MM-5494" }, spoil.toString());
+    await assert.rejects(createWork(PLACE, { send }).claim(ENTRY), { code: "MM-5494" }, spoil.toString());
   }
 });
 

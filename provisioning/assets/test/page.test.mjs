@@ -61,7 +61,7 @@ async function fits() {
   const wide = await browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
   assert.equal(wide, 0, "scrolls sideways");
   const small = await browser.run(`[...document.querySelectorAll("button, input, summary, a.mm-button")]
-    .filter((e) => e.getClientRects().length > 0 && e.getBoundingClientRect().height < 44).map((e) => e.id || e.innerText)`);
+    .filter((e) => e.getClientRects().length > 0 && (e.type === "checkbox" ? e.closest("label") : e).getBoundingClientRect().height < 44).map((e) => e.id || e.innerText)`);
   assert.deepEqual(small, []);
   assert.ok(await browser.run(`[...document.querySelectorAll("input")].every((e) => e.labels.length === 1)`));
 }
@@ -81,6 +81,9 @@ test("empty and mistyped fields are told at the field and cost nothing", { skip 
   for (const name of ["number", "password", "admin-password"]) assert.equal(await hidden(`${name}-error`), false, name);
   await fits();
   await shots("2-fields");
+  await browser.run("document.querySelectorAll('#entry details').forEach((d) => { d.open = true; })");
+  await fits();
+  await shots("2-open");
   assert.deepEqual(server.sent, []);
 });
 
@@ -146,6 +149,10 @@ for (const [name, before] of [["WebCrypto's X25519", ""], ["our own X25519", `
       assert.match(file, /^mimamori-18-0042.*\.p12$/);
       writeFileSync(authority.at("browser.p12"), bytes);
       readByAll(authority, authority.at("browser.p12"), password, `みまもり ${SLOT}`);
+    }
+    for (const [link, name] of [["apple-mobile-link", "iphone.mobileconfig"], ["mac-link", "mac.mobileconfig"], ["linux-link", "18-0042.tar"]]) {
+      const { name: file, bytes } = await browser.download(link);
+      assert.ok(file.endsWith(name) && bytes.length > 1000, file);
     }
     assert.match(await text("profile-link"), /^✓/);
     assert.match(await text("login"), /hanako/);

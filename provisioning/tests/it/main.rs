@@ -6,6 +6,7 @@
 
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres_server;
+mod scripts; // the claim page's scripts, which know no engine
 
 #[path = "."]
 mod sqlite {
@@ -18,7 +19,8 @@ mod sqlite {
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
-    mod est; // renewal without a hand (issue 5)
+    mod est; // enrolment and renewal by machines (issue 5)
+    mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
@@ -53,7 +55,8 @@ mod postgres {
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
-    mod est; // renewal without a hand (issue 5)
+    mod est; // enrolment and renewal by machines (issue 5)
+    mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in

@@ -333,6 +333,9 @@ impl Pki {
                 }
                 IssuingAnswer::Revoked { serials, snapshot: 1 }
             }
+            IssuingQuestion::SignProfile { content, .. } => {
+                IssuingAnswer::ProfileSigned(super::made::signature(&content))
+            }
             IssuingQuestion::Attest { subject, hash } => {
                 state.attested.push(subject.clone());
                 let entry = state.attested.len() as u64;
