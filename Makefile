@@ -59,7 +59,8 @@ lint:
 bench-pki: deps
 	@BENCH=pki tests/setup/deps
 	@cargo build --locked --release -p appliance --bin mimamori
-	@tests/bench/pki "$(CARGO_TARGET_DIR)/release/mimamori"
+	@cargo build --locked --release -p pki --example revoking
+	@tests/bench/pki "$(CARGO_TARGET_DIR)/release/mimamori" 5 "$(CARGO_TARGET_DIR)/release/examples/revoking"
 
 # What `make test` does a hundred and two hundred times, ten thousand times; pkilint from PyPI reads along, and
 # the path is held against NIST's PKITS. An hour.

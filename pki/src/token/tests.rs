@@ -1,9 +1,11 @@
-//! The whole authority over a token (SoftHSM 2), and everything that a token can refuse. Issue 5: PKCS #11.
+//! The whole authority over a token (SoftHSM 2, and a TPM 2.0 behind its own module), and everything that a token can refuse. Issue 5: PKCS #11.
 //! A module reads where its tokens lie from the environment, once: each test plays in a child process of its own.
 
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
@@ -25,12 +27,19 @@ use crate::serial::CertificateSerial;
 use crate::verify::DeviceVerifier;
 
 const INSIDE: &str = "MIMAMORI_TEST_TOKEN";
+/// Another module than SoftHSM's.
+const OTHER_MODULE: &str = "MIMAMORI_TEST_MODULE";
 const LABEL: &str = "mimamori test";
 const PIN: &str = "4711-0815";
 /// Where Debian puts it.
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// An event is waited for, however slow the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Debian's module for TPMs; its folder has the machine's name in it.
+fn tpm_module() -> PathBuf {
+    Path::new("/usr/lib").join(format!("{}-linux-gnu/pkcs11/libtpm2_pkcs11.so", std::env::consts::ARCH))
+}
 
 /// Outside: makes a token, plays the test again beside it, and gives nothing. Inside: the folder.
 fn beside_a_token(test: &str) -> Option<PathBuf> {
@@ -46,15 +55,21 @@ fn beside_a_token(test: &str) -> Option<PathBuf> {
         tokens.display()
     );
     std::fs::write(&conf, text).unwrap();
+    play(test, dir.path(), Path::new(MODULE), &[("SOFTHSM2_CONF", conf.into_os_string())]);
+    None
+}
+
+/// Initializes the module's token and plays the test beside it.
+fn play(test: &str, dir: &Path, module: &Path, environment: &[(&str, OsString)]) {
     run(Command::new("softhsm2-util")
-        .args(["--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "1234567"])
-        .env("SOFTHSM2_CONF", &conf));
+        .args(["--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "1234567", "--module"])
+        .arg(module)
+        .envs(environment.iter().cloned()));
     let said = run(Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("token::tests::{test}"), "--nocapture", "--test-threads=1"])
-        .env("SOFTHSM2_CONF", &conf)
-        .env(INSIDE, dir.path()));
+        .envs(environment.iter().cloned())
+        .env(INSIDE, dir));
     assert!(said.contains("1 passed"), "{said}");
-    None
 }
 
 fn run(command: &mut Command) -> String {
@@ -66,7 +81,55 @@ fn run(command: &mut Command) -> String {
 }
 
 fn token_config(label: &str, pin: &str) -> TokenConfig {
-    TokenConfig { module: MODULE.into(), label: label.into(), pin: Pin::new(pin) }
+    let module = std::env::var_os(OTHER_MODULE).map_or_else(|| MODULE.into(), PathBuf::from);
+    TokenConfig { module, label: label.into(), pin: Pin::new(pin) }
+}
+
+/// An emulated TPM at two ports side by side, as its library wants them; ends with the test.
+struct Tpm {
+    child: Child,
+    port: u16,
+}
+
+impl Tpm {
+    fn start(state: &Path) -> Self {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let Some(port) = two_ports() else { continue };
+            let at = |port: u16| format!("type=tcp,port={port},bindaddr=127.0.0.1");
+            let child = Command::new("swtpm")
+                .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear", "--tpmstate"])
+                .arg(format!("dir={}", state.display()))
+                .args(["--server", &at(port), "--ctrl", &at(port + 1)])
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut tpm = Self { child, port };
+            // Whoever took one of the ports meanwhile ends it: then others are tried.
+            while begun.elapsed() < PATIENCE && tpm.child.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", port + 1)).is_ok()
+                    && tpm.child.try_wait().unwrap().is_none()
+                {
+                    return tpm;
+                }
+                std::thread::yield_now();
+            }
+        }
+        panic!("no TPM in {PATIENCE:?}");
+    }
+}
+
+impl Drop for Tpm {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn two_ports() -> Option<u16> {
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = first.local_addr().unwrap().port();
+    TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok().map(|_| port)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -359,5 +422,50 @@ fn a_token_that_goes_away_signs_nothing_loses_nothing_and_is_taken_up_again() {
         let states: Vec<_> = ledger.rows(None, NOW).await.unwrap().into_iter().map(|row| row.state).collect();
         assert_eq!(states.len(), 3, "{states:?}: the one that was never signed stands as abandoned");
         ledger.close().await;
+    });
+}
+
+/// The same signer, a TPM 2.0 behind Debian's module for it: made in the chip, used in the chip, and no signature
+/// when the chip is gone.
+#[test]
+fn issue_5_the_authority_over_a_tpm() {
+    const TEST: &str = "issue_5_the_authority_over_a_tpm";
+    let Ok(dir) = std::env::var(INSIDE).map(PathBuf::from) else {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, store) = (dir.path().join("state"), dir.path().join("store"));
+        std::fs::create_dir(&state).unwrap();
+        std::fs::create_dir(&store).unwrap();
+        let tpm = Tpm::start(&state);
+        let environment = [
+            ("TPM2_PKCS11_TCTI", format!("swtpm:host=127.0.0.1,port={}", tpm.port).into()),
+            ("TPM2_PKCS11_STORE", store.into_os_string()),
+            ("TSS2_LOG", "all+NONE".into()),
+            (OTHER_MODULE, tpm_module().into_os_string()),
+            ("MIMAMORI_TEST_TPM", tpm.child.id().to_string().into()),
+        ];
+        play(TEST, dir.path(), &tpm_module(), &environment);
+        return;
+    };
+    runtime().block_on(async {
+        let held = realm(&dir, Origin::Made).await;
+        let room = started(&dir).await;
+        let IssuingAnswer::Issued(issued) = issue(&room, "18-0042", "claim-1").await else { panic!() };
+        let verifier = DeviceVerifier::new(&[&held.device_ca_der]).unwrap();
+        verifier.verify(&issued.chain, now()).unwrap();
+        let revoke = IssuingQuestion::Revoke {
+            what: Revoke::Certificate(issued.serial),
+            reason: RevocationReason::KeyCompromise,
+        };
+        assert!(matches!(room.issuing(revoke).await, IssuingAnswer::Revoked { .. }));
+        assert!(listed(&room, &issued.serial).await);
+        room.stop().await;
+        let again = started(&dir).await;
+        assert!(matches!(issue(&again, "18-0043", "claim-2").await, IssuingAnswer::Issued(_)));
+
+        let chip = std::env::var("MIMAMORI_TEST_TPM").unwrap();
+        run(Command::new("kill").args(["-KILL", &chip]));
+        let refused = issue(&again, "18-0044", "claim-3").await;
+        assert!(matches!(refused, IssuingAnswer::Refused(_)), "signed without a chip: {refused:?}");
+        again.stop().await;
     });
 }
