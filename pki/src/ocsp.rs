@@ -89,7 +89,7 @@ impl IssuerNames {
     }
 
     /// Both CertIDs of a certificate.
-    fn cert_ids(&self, serial: &CertificateSerial) -> [Vec<u8>; 2] {
+    pub(crate) fn cert_ids(&self, serial: &CertificateSerial) -> [Vec<u8>; 2] {
         let id = |oid: &[u8], [name, key]: &[Vec<u8>; 2]| {
             let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[oid]), &tlv(NULL, &[])]);
             let (name, key) = (tlv(OCTET_STRING, &[name]), tlv(OCTET_STRING, &[key]));

@@ -11,6 +11,7 @@ use crate::signer::MemoryKey;
 
 use rcgen::{CertificateParams, KeyPair};
 
+mod foreign;
 mod suites;
 
 fn realm() -> Realm {
