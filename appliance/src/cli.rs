@@ -1,6 +1,7 @@
 //! The operator's command `mimamori`: what was typed (`args`), how it is shown (`table`, `out`), whom it
 //! asks (`ask`), and one file per noun. Nothing here decides: it asks the running appliance and shows.
 
+pub mod args_backup;
 pub mod args_config;
 pub mod args_fee;
 pub mod args_flow;
@@ -21,7 +22,6 @@ pub mod out; // edge, border: the terminal
 pub mod ask; // edge: tokio, the operator door
 pub mod catalogue;
 pub mod explain;
-pub mod status;
 pub mod facility; // edge: files that the operator names
 pub mod mail;
 pub mod case;
@@ -40,7 +40,9 @@ pub mod bench; // edge: files, tokio
 pub mod ceremony; // edge: files
 pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
+pub mod status; // border: with what the realm remembers
 pub mod keys; // edge: files, randomness
+pub mod backup; // edge: files, the clock, ssh
 pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl

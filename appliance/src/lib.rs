@@ -29,6 +29,7 @@ pub mod token; // edge: a file of a secret, a PKCS #11 module
 pub mod init; // edge: files, clock, randomness
 pub mod kept; // edge: files, the clock since boot
 pub mod settle; // edge: files and their owners
+pub mod backup;
 pub mod slots; // edge: block devices, the boot partition, veritysetup
 pub mod applied; // edge: files, nft
 pub mod loopback; // edge: tokio, sockets

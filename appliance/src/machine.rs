@@ -15,6 +15,8 @@ pub const KEPT: &str = "/var/lib/mimamori-config";
 pub const ETC: &str = "/etc/mimamori";
 pub const CONFIG: &str = "/etc/mimamori/mimamori.toml";
 pub const SECRETS: &str = "/etc/mimamori/secrets";
+/// In `KEPT`: the smarthost's roots, where they are the association's own.
+pub const MAIL_ROOTS: &str = "mail-roots.pem";
 /// Where the machine's own addresses are written, as systemd.network(5) reads them.
 pub const NETWORK: &str = "/var/lib/mimamori-config/network";
 /// Where `init --machine` works before anything is in its place; on the same partition.

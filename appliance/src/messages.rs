@@ -258,6 +258,33 @@ catalogue! {
     ConfigNoRevision {} "MM-6077", NotFound,
         "そこまで古い設定は残っていません", "no text that old is kept",
         "config history で残っているものを見てください", "see config history";
+    // Backup and restore.
+    BackupFailed { what, why } "MM-6090", Failed,
+        "控えを作れません（{what}）: {why}", "the backup cannot be made ({what}): {why}",
+        "書き先の空きと権限を確かめて、もう一度実行してください（前の控えはそのままです）",
+        "check the room and the rights there and run it again (former backups are untouched)";
+    BackupServer {} "MM-6091", Conflict,
+        "記録はPostgreSQLのサーバーにあり、この控えには入りません", "the records are on a PostgreSQL server and would not be in this backup",
+        "サーバーで pg_dump --format=custom を取り、mimamori を止めて state と secrets のフォルダーを封じて控えてください（docs/postgresql.md）",
+        "take them there with pg_dump --format=custom, and the folders state and secrets while mimamori is stopped (docs/postgresql.md)";
+    BackupNobody { path } "MM-6092", BadConfig,
+        "誰のために封じるかが決まっていません（{path}）", "nobody is named for whom to seal it ({path})",
+        "age-keygen で鍵を作り、公開鍵（age1…）を --recipient で渡すか、そのファイルに書いてください",
+        "make a key with age-keygen and give its public half (age1…) by --recipient or in that file";
+    BackupKey { why } "MM-6093", Usage,
+        "age の鍵として読めません: {why}", "this is no key of age: {why}",
+        "公開鍵は age1、秘密鍵は AGE-SECRET-KEY-1 で始まります", "public keys begin with age1, secret ones with AGE-SECRET-KEY-1";
+    RestoreFailed { what, why } "MM-6094", Failed,
+        "控えから戻せません（{what}）: {why}", "the backup cannot be restored ({what}): {why}",
+        "鍵とファイルの組み合わせを確かめてください。途中まで戻したフォルダーは使わずに消してください",
+        "check that keys and files belong together; delete the folder that was begun and do not use it";
+    RestoreTaken { dir } "MM-6095", Conflict,
+        "{dir} は空ではありません", "{dir} is not empty",
+        "空のフォルダーを指定してください。動いている領域の上には戻しません", "give an empty folder; nothing is restored over a realm";
+    DrillFailed { why } "MM-6096", Degraded,
+        "控えから戻す練習がうまくいきませんでした: {why}", "the rehearsal of a restore failed: {why}",
+        "いまの控えは役に立たないかもしれません。原因を直し、mimamori backup drill をもう一度実行してください",
+        "backups made now may be worthless: mend the cause and run mimamori backup drill again";
     ShellLine { why } "MM-6073", Usage,
         "行を読めません: {why}", "the line cannot be read: {why}",
         "引用符を閉じてください", "close the quotation mark";

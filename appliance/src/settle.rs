@@ -82,7 +82,20 @@ impl Places<'_> {
             .map(|(file, credential)| (stage.join("secrets").join(file), *credential))
             .filter(|(from, _)| from.exists())
             .collect();
-        moves.push((stage.join("state").join("gateway").join(GATEWAY_KEY), "gateway_key"));
+        // The ceremony puts it beside its certificate, a restore among the secrets.
+        let gateway =
+            [stage.join("state").join("gateway").join(GATEWAY_KEY), stage.join("secrets/gateway-key")];
+        moves.extend(gateway.into_iter().filter(|from| from.exists()).map(|from| (from, "gateway_key")));
+        let restored = [("mail-password", "mail_password"), ("token-pin", "token_pin")];
+        let restored = restored.map(|(file, credential)| (stage.join("secrets").join(file), credential));
+        moves.extend(restored.into_iter().filter(|(from, _)| from.exists()));
+        let roots = stage.join("secrets").join(machine::MAIL_ROOTS);
+        if roots.exists() {
+            let to = kept.join(machine::MAIL_ROOTS);
+            fs::rename(&roots, &to)?;
+            // Public; the room that sends mails reads it.
+            fs::set_permissions(&to, Permissions::from_mode(0o644))?;
+        }
         for (from, credential) in moves {
             let to = folder.join(credential);
             fs::rename(&from, &to)?;

@@ -1,7 +1,7 @@
 //! The files of the root that are the same on every machine: SSH, the wall's unit, the host's key, the network,
 //! the kernel's switches. Pure text; what depends on the process table is rendered beside it.
 
-use appliance::machine::{APPLIED, CONFIG_SOCKET, ETC, KEPT, RUN, SSH_CA, UPDATE_SOCKET};
+use appliance::machine::{APPLIED, CONFIG, CONFIG_SOCKET, ETC, KEPT, RUN, SSH_CA, STATE, UPDATE_SOCKET};
 
 use crate::render::Rendered;
 use crate::unit::{BINARY, TARGET};
@@ -12,6 +12,8 @@ const UNITS: &str = "usr/lib/systemd/system";
 pub const WALL_UNIT: &str = "mimamori-wall.service";
 pub const CONFIG_UNIT: &str = "mimamori-config.service";
 pub const BLESS_UNIT: &str = "mimamori-bless.service";
+pub const DRILL_UNIT: &str = "mimamori-drill.service";
+const DRILL_TIMER: &str = "mimamori-drill.timer";
 pub const FIRST_UNIT: &str = "mimamori-first.service";
 pub const HOST_KEY_UNIT: &str = "mimamori-host-key.service";
 
@@ -30,6 +32,8 @@ pub fn files() -> Vec<Rendered> {
         file(&format!("{UNITS}/mimamori-update.socket"), update_socket()),
         file(&format!("{UNITS}/mimamori-update@.service"), update_answer()),
         file(&format!("{UNITS}/{BLESS_UNIT}"), bless()),
+        file(&format!("{UNITS}/{DRILL_UNIT}"), drill()),
+        file(&format!("{UNITS}/{DRILL_TIMER}"), NIGHTLY.to_owned()),
         file(&format!("{UNITS}/run-stick.mount"), STICK.to_owned()),
         file(&format!("{UNITS}/systemd-networkd.service.d/50-wall.conf"), behind_the_wall()),
         file(&format!("{UNITS}/{TARGET}.d/50-wall.conf"), behind_the_wall()),
@@ -217,6 +221,22 @@ fn first() -> String {
     )
 }
 
+/// A backup of the realm, brought back beside it and looked through; nothing of it leaves the machine. It reads every
+/// room's folder, and writes beside them.
+fn drill() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: the nightly rehearsal of a restore\nConditionPathExists={CONFIG}\n\
+         RequiresMountsFor=/var/lib\nAfter={TARGET}\n\n\
+         [Service]\nType=oneshot\nExecStart={BINARY} backup drill\nNice=10\nIOSchedulingClass=idle\n\
+         TimeoutStartSec=3600\nReadWritePaths={STATE} {RUN}\nSuccessExitStatus=6\n\
+         {CONFIG_HARDENING}CapabilityBoundingSet=CAP_DAC_OVERRIDE\n"
+    )
+}
+
+/// When nobody works and nothing else is planned.
+const NIGHTLY: &str = "[Unit]\nDescription=mimamori: every night\n\n\
+    [Timer]\nOnCalendar=*-*-* 03:17\nPersistent=yes\n\n[Install]\nWantedBy=timers.target\n";
+
 /// No wall, no network.
 fn behind_the_wall() -> String {
     format!("[Unit]\nRequires={WALL_UNIT}\nAfter={WALL_UNIT}\n")
@@ -258,7 +278,7 @@ fn network() -> String {
 
 fn preset() -> String {
     format!(
-        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable {BLESS_UNIT}\nenable {TARGET}\nenable ssh.service\n\
+        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable {BLESS_UNIT}\nenable {DRILL_TIMER}\nenable {TARGET}\nenable ssh.service\n\
          enable systemd-networkd.service\nenable systemd-timesyncd.service\ndisable *\n"
     )
 }

@@ -47,6 +47,12 @@ pub fn export(
     Ok(Exported { sealed: seal::seal(NAME, text.as_bytes(), passphrase, salt, nonce)?, epochs })
 }
 
+/// The epochs of the file that stands; none before the first start.
+pub fn standing(dir: &Path, secret: &Secret) -> Result<Vec<u32>, EscrowError> {
+    let unreadable = |error: epoch::EpochError| EscrowError::Unreadable(error.to_string());
+    epoch::text(dir).map_err(unreadable)?.map_or(Ok(Vec::new()), |text| epochs(dir, &text, secret))
+}
+
 /// Puts a copy where the file is missing, and nowhere else: an epoch's key from before an erasure would open what
 /// was erased. Returns its epochs.
 pub fn import(

@@ -39,6 +39,7 @@ pub mod memory; // edge: the memory of other processes
 pub mod separation; // edge: each process killed in the middle
 pub mod stay; // edge, border: the appliance stays, stay.json
 pub mod story; // edge: s1 to s8
+pub mod restoring; // edge: a lost realm and its backup
 pub mod machine; // edge: the image's root under a real systemd
 pub mod engineer; // edge: SSH keys, ssh
 pub mod inspection; // edge: what a machine must do

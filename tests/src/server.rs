@@ -120,6 +120,10 @@ impl Server {
         told.map_err(|fault| Fault::new(format!("{fault}: {last}")))
     }
 
+    pub fn binary(&self) -> PathBuf {
+        self.binary.clone()
+    }
+
     pub fn config(&self) -> PathBuf {
         self.home.join("mimamori.toml")
     }

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use provisioning::door::RevokeReason;
 use vpn::{Series, SlotNumber};
 
+use super::args_backup::{BackupCommand, RestoreArgs};
 use super::args_config::ConfigCommand;
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
@@ -86,6 +87,11 @@ pub enum Command {
     /// 控えに入らない鍵の預け / the one key that is in no backup
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// 控え: 作る、練習する、開き方 / backup: make, rehearse, how to open
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// 控えから領域を戻す / bring a realm back from its backup
+    Restore(Box<RestoreArgs>),
     /// トンネル: show、metrics、または --interface と --conf で単独で動かす / tunnels: show, metrics, or alone from a wg(8) file
     Vpn(VpnArgs),
     /// メール / the outbox
@@ -454,5 +460,7 @@ fn reason(text: &str) -> Result<RevokeReason, String> {
         .ok_or_else(|| RevokeReason::ALL.map(RevokeReason::as_str).join(", "))
 }
 
+#[cfg(test)]
+mod papers;
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,8 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages, person,
-    pki, realm, shell, slot, status, tunnels, update,
+    audit, backup, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages,
+    person, pki, realm, shell, slot, status, tunnels, update,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -69,7 +69,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Check => realm::check(&config, credentials, out),
         Command::Run => realm::run(&config, credentials),
         Command::Serve { room } => realm::serve(&config, room, credentials),
-        Command::Status(args) => status::status(&door()?, args.check, out),
+        Command::Status(args) => status::status(&config, &door()?, args.check, out),
         Command::Facility(command) => facility::facility(&door()?, command, out),
         Command::Case(command) => case::case(&door()?, command, out),
         Command::Slot(command) => slot::slot(&door()?, command, out),
@@ -85,6 +85,8 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Keys(command) => keys::keys(&config, credentials, command, out),
+        Command::Backup(command) => backup::backup(&config, credentials, command, out),
+        Command::Restore(args) => backup::restore(*args, out),
         Command::Pki(command) => pki::pki(&config, credentials, command, out),
         Command::Config(command) => config::config(&config, command, out),
         Command::Machine(command) => machine::machine(&config, command, out),

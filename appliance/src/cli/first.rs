@@ -13,6 +13,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::args::{self, Typed};
+use super::args_backup::RestoreArgs;
+use super::backup;
 use super::failure::Failure;
 use super::out::Out;
 use super::realm;
@@ -29,6 +31,8 @@ const PLACE_UNIT: &str = "run-stick.mount";
 const WISHES: &str = "first.toml";
 const AUTHORITY: &str = "user-ca.pub";
 const NETWORK_FOLDER: &str = "network";
+/// Instead of wishes: a backup.
+const RESTORE: &str = "restore";
 /// What it gets back.
 const ROOT_BACK: &str = "root";
 const OFFICE_BACK: &str = "office";
@@ -85,6 +89,9 @@ fn take(stick: &Path, out: &Out) -> Result<(), Failure> {
                 .map_err(|error| failed("network", &error))?;
         }
         clear().map_err(|error| failed("stage", &error))?;
+        if stick.join(RESTORE).is_dir() {
+            return back(stick, out);
+        }
         let text = files::read_limited(&stick.join(WISHES), WISHES_MAX)?;
         let authority = stick.join(AUTHORITY);
         let words = options(&String::from_utf8_lossy(&text), authority.exists().then_some(&authority))?;
@@ -93,9 +100,40 @@ fn take(stick: &Path, out: &Out) -> Result<(), Failure> {
         realm::init(*wishes, out)?;
     }
     hand_over(stick).map_err(|error| failed("stick", &error))?;
+    followed()
+}
+
+/// What the realm brings with it: addresses, wall, rooms.
+fn followed() -> Result<(), Failure> {
     systemctl(&["restart", "systemd-networkd.service"])?;
     systemctl(&["reload", "mimamori-wall.service"])?;
     systemctl(&["restart", "mimamori-rooms.target"])
+}
+
+/// A realm that was lost elsewhere: its two files, the key that opens them, and the epoch's key lie on the stick.
+fn back(stick: &Path, out: &Out) -> Result<(), Failure> {
+    let folder = stick.join(RESTORE);
+    let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
+    let needed = |name: &str| {
+        let shown = format!("{RESTORE}/{name}");
+        there(name).ok_or_else(|| Failure::from(Message::FileRead { path: shown, why: "missing".to_owned() }))
+    };
+    let args = RestoreArgs {
+        records: needed("records.age")?,
+        keys: needed("keys.age")?,
+        identities: vec![needed("identity")?],
+        epoch: there("epoch"),
+        epoch_passphrase_file: there("epoch-passphrase"),
+        log: there("log"),
+        dir: None,
+        machine: true,
+    };
+    backup::restore(args, out)?;
+    if let Ok(key) = fs::read_to_string(HOST_KEY) {
+        let path = stick.join(KNOWN_HOSTS);
+        fs::write(path, format!("mimamori {key}")).map_err(|error| failed("stick", &error))?;
+    }
+    followed()
 }
 
 /// A power cut may have left half of a realm. Without a configuration nobody has ever used it.

@@ -172,7 +172,7 @@ fn one_of(text: &str, serial: &CertificateSerial, der: &[u8]) -> Result<LineProo
     Err(why)
 }
 
-fn import(folder: &Path) -> Result<Export, Failure> {
+pub fn import(folder: &Path) -> Result<Export, Failure> {
     Ok(Export {
         lines: text(&folder.join(LINES))?,
         certificates: text(&folder.join(CERTIFICATES))?,

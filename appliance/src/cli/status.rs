@@ -1,17 +1,26 @@
 //! `status`: how every room is, in a dozen lines, and what is not as it should be.
 
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+
 use super::ask::Door;
 use super::failure::Failure;
 use super::out::Out;
+use super::realm;
 use super::table::Table;
+use crate::backup::manifest::Remembered;
+use crate::backup::memory;
 use crate::exit::Exit;
 use crate::messages::Message;
 use crate::operator::Status;
 
 /// With `check`, the exit code says whether something is missing.
-pub fn status(door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
+pub fn status(config: &Path, door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
     let status = door.status()?;
-    out.result(&status, || text(&status, out))?;
+    let kept = memory::recall(&realm::config(config)?);
+    out.result(&Whole { status: &status, backup: &kept }, || text(&status, &kept, out))?;
     if check && !status.degraded.is_empty() {
         let what = status.degraded.iter().map(|d| format!("{}: {}", d.room, out.pick(&d.ja, &d.en)));
         let what = what.collect::<Vec<_>>().join(", ");
@@ -21,7 +30,15 @@ pub fn status(door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn text(status: &Status, out: &Out) -> String {
+/// What the rooms say, and what the realm remembers.
+#[derive(serde::Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    backup: &'a Remembered,
+}
+
+fn text(status: &Status, kept: &Remembered, out: &Out) -> String {
     let silent = || out.pick("答えがありません", "does not answer").to_owned();
     let mut table = Table::new(&[out.pick("部屋", "room"), out.pick("状態", "state")]);
     let vpn = status.vpn.as_ref().map(|vpn| {
@@ -85,9 +102,35 @@ fn text(status: &Status, out: &Out) -> String {
         "\nmimamori {} ({}, {})\n{}\n",
         status.version, status.form, status.engine, status.jail.text
     ));
+    text.push_str(&backup_text(kept, out));
     for degraded in &status.degraded {
         let line = format!("! {}: {}", degraded.room, out.pick(&degraded.ja, &degraded.en));
         text.push_str(&format!("{}\n", out.ink().bad(&line)));
     }
     text
+}
+
+/// When the last backup was made, and how the last rehearsal of a restore went.
+fn backup_text(kept: &Remembered, out: &Out) -> String {
+    let never = || out.pick("まだありません", "none yet").to_owned();
+    let made = kept.made.as_ref().map_or_else(never, |made| moment(made.at_ms));
+    let drill = kept.drill.as_ref().map_or_else(never, |drill| {
+        let (at, ms) = (moment(drill.at_ms), drill.took_ms);
+        match &drill.fault {
+            None => out.pick(format!("{at} に戻せました（{ms} ミリ秒）"), format!("held at {at} ({ms} ms)")),
+            Some(why) => {
+                out.pick(format!("{at} に戻せませんでした: {why}"), format!("failed at {at}: {why}"))
+            }
+        }
+    });
+    out.pick(
+        format!("控え {made}  戻す練習 {drill}\n"),
+        format!("backup {made}, rehearsal of a restore {drill}\n"),
+    )
+}
+
+fn moment(at_ms: i64) -> String {
+    let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    // An association of Japan reads its own time, wherever the engineer sits.
+    at.to_zoned(TimeZone::fixed(Offset::constant(9))).strftime("%Y-%m-%d %H:%M").to_string()
 }

@@ -3,6 +3,7 @@
 // All of it is tests, helpers included; clippy.toml exempts only functions marked as such.
 #![allow(clippy::unwrap_used)]
 
+mod backup;
 mod browser;
 mod full_disk;
 mod house;
