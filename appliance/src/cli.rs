@@ -43,6 +43,7 @@ pub mod realm; // edge: init, check and run touch files
 pub mod status; // border: with what the realm remembers
 pub mod keys; // edge: files, randomness
 pub mod backup; // edge: files, the clock, ssh
+pub mod doctor; // edge: files of the kernel, name look-ups, the clock
 pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl

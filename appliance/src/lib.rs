@@ -30,6 +30,7 @@ pub mod init; // edge: files, clock, randomness
 pub mod kept; // edge: files, the clock since boot
 pub mod settle; // edge: files and their owners
 pub mod backup;
+pub mod doctor; // border: findings
 pub mod slots; // edge: block devices, the boot partition, veritysetup
 pub mod applied; // edge: files, nft
 pub mod loopback; // edge: tokio, sockets

@@ -285,6 +285,9 @@ catalogue! {
         "控えから戻す練習がうまくいきませんでした: {why}", "the rehearsal of a restore failed: {why}",
         "いまの控えは役に立たないかもしれません。原因を直し、mimamori backup drill をもう一度実行してください",
         "backups made now may be worthless: mend the cause and run mimamori backup drill again";
+    Doctor { count } "MM-6097", Degraded,
+        "直すべきところが{count}件あります", "{count} findings to mend",
+        "それぞれの行の指示に従ってください", "do what each line says";
     ShellLine { why } "MM-6073", Usage,
         "行を読めません: {why}", "the line cannot be read: {why}",
         "引用符を閉じてください", "close the quotation mark";

@@ -92,6 +92,8 @@ pub enum Command {
     Backup(BackupCommand),
     /// 控えから領域を戻す / bring a realm back from its backup
     Restore(Box<RestoreArgs>),
+    /// 点検: 直すべきところと、その方法 / what is wrong and what mends it
+    Doctor,
     /// トンネル: show、metrics、または --interface と --conf で単独で動かす / tunnels: show, metrics, or alone from a wg(8) file
     Vpn(VpnArgs),
     /// メール / the outbox

@@ -15,8 +15,8 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, backup, case, config, device, explain, facility, fee, flow, gateway, keys, machine, mail, pages,
-    person, pki, realm, shell, slot, status, tunnels, update,
+    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, keys, machine, mail,
+    pages, person, pki, realm, shell, slot, status, tunnels, update,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -87,6 +87,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Keys(command) => keys::keys(&config, credentials, command, out),
         Command::Backup(command) => backup::backup(&config, credentials, command, out),
         Command::Restore(args) => backup::restore(*args, out),
+        Command::Doctor => doctor::doctor(&config, &door()?, out),
         Command::Pki(command) => pki::pki(&config, credentials, command, out),
         Command::Config(command) => config::config(&config, command, out),
         Command::Machine(command) => machine::machine(&config, command, out),

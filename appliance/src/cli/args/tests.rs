@@ -63,6 +63,7 @@ fn commands_of_the_handbook_are_understood() {
         "mimamori backup page",
         "mimamori restore --records a --keys b --identity i --dir /x",
         "mimamori restore --records a --keys b --identity i --epoch e --epoch-passphrase-file p --log l --machine",
+        "mimamori doctor -o json",
         "mimamori explain MM-6002",
         "mimamori completions zsh",
         "mimamori man --dir /x",
