@@ -190,6 +190,27 @@ async fn a_session_locks_when_idle_and_survives_a_restart_until_then() {
     assert!(!database.windows(token.len()).any(|window| window == token));
 }
 
+/// A ward's terminal that shows a timeline is left alone all the same: what arrives is not what somebody does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_events_keeps_nobody_signed_in() {
+    let world = World::new().await;
+    let mut client = world.client(1).await;
+    client.sign_in(1).await;
+    let (_kept, mut events) = client.events().await;
+    // Each step is short enough that silent feeds cut nobody.
+    for minutes in [8, 16, 24] {
+        world.clock.skip(8 * 60_000);
+        world.eventually("fresh again", async || !world.status().await.stale).await;
+        world.upstream.say("still here");
+        assert_eq!(next_event(&mut events).await.unwrap(), "data: still here\n\n", "{minutes}");
+    }
+    world.clock.skip(8 * 60_000);
+    assert_eq!(next_event(&mut events).await, None);
+    world.eventually("ended", async || world.status().await.sessions == 0).await;
+    world.eventually("fresh again", async || !world.status().await.stale).await;
+    assert_eq!(client.get("/api/teams").await.status, StatusCode::UNAUTHORIZED);
+}
+
 /// Over HTTP/2 everything of a browser shares one connection: the former's stream and the sign-in too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switching_the_person_on_one_http2_connection_ends_the_stream_and_not_the_answer() {
