@@ -50,6 +50,7 @@ async function submit(work) {
   try {
     const files = await work.claim(entry, step);
     for (const name of [...FIELDS, "label"]) byId(name).value = "";
+    byId("server-keys").checked = false;
     byId("entry").hidden = true;
     show(files, slot);
   } catch (problem) {

@@ -165,6 +165,7 @@ for (const [name, before] of [["WebCrypto's X25519", ""], ["our own X25519", `
     assert.deepEqual(await browser.run(`(async () => [localStorage.length, sessionStorage.length, document.cookie,
       (await indexedDB.databases()).length, (await caches.keys()).length])()`), [0, 0, "", 0, 0], "nothing is stored");
     assert.deepEqual(await browser.run("['number','password','admin-password','label'].map((id) => document.getElementById(id).value)"), ["", "", "", ""]);
+    assert.equal(await browser.run("[...document.querySelectorAll('input')].map((e) => e.value).join('')"), "", "no field says anything");
     assert.deepEqual(browser.complaints(), [], "no policy broken, nothing missing");
   });
 }
