@@ -25,6 +25,7 @@ use crate::people::{self, NewPerson};
 use crate::problem::{Caller, answer, read, repeatable};
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
+use crate::standing_work::{self, Member};
 use crate::store::transaction;
 use crate::{devices, jst, registry, second_device, world};
 
@@ -120,8 +121,9 @@ async fn list_people(State(shared): Room, caller: Caller) -> Response {
     let outcome: Result<Vec<PersonView>, Fault> = async {
         let facility = caller.identity.facility.clone();
         permit(&caller, Action::ListPeople, &Object::Facility(facility.clone()))?;
-        let rows = people::list(&shared, &facility).await?;
-        let view = |row: people::PersonRow| PersonView {
+        let rows = standing_work::present(&shared, &facility).await?;
+        let view = |row: Member| PersonView {
+            state: row.shown().to_owned(),
             person: row.person,
             membership: row.membership,
             login: row.login,
@@ -129,7 +131,6 @@ async fn list_people(State(shared): Room, caller: Caller) -> Response {
             profession: row.profession,
             role: row.role,
             pledge_date: row.pledged_on,
-            state: row.state,
             waiting: row.waiting,
         };
         Ok(rows.into_iter().map(view).collect())

@@ -20,10 +20,11 @@ use crate::end_notices::{self, EndingLine};
 use crate::fault::Fault;
 use crate::office_fault::OfficeFault;
 use crate::page::{frame, fresh, notice, refuse, show};
-use crate::people::{self, NewPerson, PersonRow};
+use crate::people::{self, NewPerson};
 use crate::problem::{Caller, html, html_as, once, read_form};
 use crate::second_device::{self, NextPlace};
 use crate::shared::Shared;
+use crate::standing_work::{self, Member};
 use crate::views::{self, Frame, Notice};
 use crate::{bundle, jst, qr, world};
 
@@ -77,7 +78,7 @@ struct CodesPage {
 #[template(path = "people.html")]
 struct PeoplePage {
     frame: Frame,
-    people: Vec<PersonRow>,
+    people: Vec<Member>,
     typed: PersonForm,
     notice: Option<Notice>,
 }
@@ -213,7 +214,7 @@ async fn people_with(
     typed: PersonForm,
     notice: Option<Notice>,
 ) -> Result<PeoplePage, Fault> {
-    let people = people::list(shared, &caller.identity.facility).await?;
+    let people = standing_work::present(shared, &caller.identity.facility).await?;
     Ok(PeoplePage { frame: frame(shared, caller, "/people").await?, people, typed, notice })
 }
 

@@ -72,6 +72,7 @@ pub mod claim;
 mod claim_files;
 pub mod decide;
 pub mod standing;
+pub mod leaving;
 pub mod receipt;
 
 // what everything below stands on
@@ -127,6 +128,7 @@ mod receipt_rows; // edge: SQL
 mod points; // edge: SQL, tokio
 pub mod revocation; // edge: SQL, tokio
 pub mod suspension; // edge: SQL, tokio
+mod leavings; // edge: SQL, tokio
 pub mod standing_work; // edge: SQL, tokio
 
 // the flows' cases

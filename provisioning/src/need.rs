@@ -43,6 +43,8 @@ pub trait Teams: Send + Sync {
     fn open(&self, team: NewTeam) -> Answering<'_, TeamOutcome<PatientId>>;
     fn link(&self, patient: PatientId, facility: FacilityId, name: String) -> Answering<'_, TeamOutcome<()>>;
     fn add(&self, patient: PatientId, member: TeamMember) -> Answering<'_, TeamOutcome<()>>;
+    /// Out of every team; how many there were.
+    fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>>;
     fn list(&self, facility: Option<FacilityId>) -> Answering<'_, TeamOutcome<Vec<TeamRow>>>;
     /// Ends the SNS's live streams of a slot (its text form), person or facility.
     fn end(&self, end: Cut) -> Answering<'_, u32>;

@@ -20,10 +20,11 @@ use crate::messages_people::PeopleMessage;
 use crate::need::{PatientText, TeamRow};
 use crate::page::{frame, fresh, notice, refuse, show};
 use crate::patients::{self, NewPatient};
-use crate::people::{self, PersonRow};
 use crate::problem::{Caller, html_as, once, read_form, see_other};
 use crate::registry;
 use crate::shared::Shared;
+use crate::standing::Standing;
+use crate::standing_work::{self, Member};
 use crate::views::{Frame, Notice};
 
 type Room = State<Arc<Shared>>;
@@ -43,7 +44,7 @@ struct PatientsPage {
     /// For the secretariat: where a patient may be linked.
     facilities: Vec<FacilityRow>,
     /// For a facility: who may join a team.
-    people: Vec<PersonRow>,
+    people: Vec<Member>,
     office: bool,
     typed: PatientForm,
     notice: Option<Notice>,
@@ -99,8 +100,8 @@ async fn page(
         facilities = registry::facilities(shared.store.pool()).await?;
         facilities.retain(|facility| facility.state == "active");
     } else {
-        people = people::list(shared, &caller.identity.facility).await?;
-        people.retain(|person| person.role == Role::Staff && person.state == "active");
+        people = standing_work::present(shared, &caller.identity.facility).await?;
+        people.retain(|person| person.role == Role::Staff && person.shown() == Standing::Active.as_str());
     }
     let patients = patients::list(shared, own.as_ref()).await?;
     let frame = frame(shared, caller, "/patients").await?;

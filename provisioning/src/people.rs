@@ -1,7 +1,7 @@
 //! A facility's own users (B-14, B-16): registered by its admin, with a pledge (H-17) and an address that is
 //! nobody's admin address (G-03). One account per person, a membership per facility (P-25). Edge: SQL.
 
-use pki::identity::{FacilityId, Identity, MembershipId, PersonId, Role, TraceId};
+use pki::identity::{Identity, MembershipId, PersonId, Role, TraceId};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -14,9 +14,6 @@ use crate::office_fault::OfficeFault;
 use crate::shared::Shared;
 use crate::store::{self, Conn, transaction};
 use crate::{accounts, case_rows, dates, facility, login, world};
-
-/// A page of the console; a facility of this prefecture has fewer people.
-const LIST_MAX: i64 = 1_000;
 
 /// As typed into the form.
 #[derive(Clone)]
@@ -34,20 +31,6 @@ pub struct Registered {
     pub initial_password: Option<Zeroizing<String>>,
     /// What the admin should think about (H-03).
     pub warnings: Vec<Refusal>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonRow {
-    pub person: PersonId,
-    pub membership: MembershipId,
-    pub login: String,
-    pub name: String,
-    pub profession: String,
-    pub role: Role,
-    pub pledged_on: Option<String>,
-    pub state: String,
-    /// The first password has not been changed yet.
-    pub waiting: bool,
 }
 
 /// Everything that a transaction needs, checked and drawn before it.
@@ -111,35 +94,6 @@ pub async fn register(
         Outcome::Known(person, membership) => (person, membership, None),
     };
     Ok(Registered { person, membership, initial_password, warnings: warnings.into_iter().collect() })
-}
-
-/// The people of one facility, admins included.
-pub async fn list(shared: &Shared, facility: &FacilityId) -> Result<Vec<PersonRow>, Fault> {
-    type Row = (String, String, String, String, String, String, Option<String>, String, i64);
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT p.person, m.membership, p.login, p.name, p.profession, m.role, p.pledged_on, m.state, p.must_change
-         FROM membership m JOIN person p ON p.person = m.person
-         WHERE m.facility = $1 AND m.state <> 'ended' ORDER BY m.role, p.name, m.membership LIMIT $2",
-    )
-    .bind(facility.as_str())
-    .bind(LIST_MAX)
-    .fetch_all(shared.store.pool())
-    .await?;
-    rows.into_iter()
-        .map(|(person, membership, login, name, profession, role, pledged_on, state, must_change)| {
-            Ok(PersonRow {
-                person: parse(&person)?,
-                membership: parse(&membership)?,
-                role: parse(&role)?,
-                waiting: must_change != 0,
-                login,
-                name,
-                profession,
-                pledged_on,
-                state,
-            })
-        })
-        .collect()
 }
 
 /// A required line of text, named when it is missing.

@@ -1,4 +1,4 @@
-//! One person's page: 利用停止, 再開, 退職・異動 and a new first password, each asked once more before it is done.
+//! One person's page: 利用停止, 再開, 異動, 退職 and a new first password, each asked once more before it is done.
 //! A facility's admin acts on the membership, the secretariat on the account. Edge, border: HTTP, forms.
 
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/people/{membership}/suspend", post(suspend))
         .route("/people/{membership}/resume", post(resume))
         .route("/people/{membership}/end", post(end))
+        .route("/people/{membership}/leave", post(leave))
         .route("/people/{membership}/password", post(password))
 }
 
@@ -74,8 +75,13 @@ struct PasswordPage {
 }
 
 impl Act {
-    const ALL: [Act; 4] =
-        [Act::Password, Act::Turn(Turn::Suspend), Act::Turn(Turn::Resume), Act::Turn(Turn::End)];
+    const ALL: [Act; 5] = [
+        Act::Password,
+        Act::Turn(Turn::Suspend),
+        Act::Turn(Turn::Resume),
+        Act::Turn(Turn::End),
+        Act::Turn(Turn::Leave),
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -88,7 +94,7 @@ impl Act {
         match self {
             Act::Turn(Turn::Suspend) => Action::SuspendPerson,
             Act::Turn(Turn::Resume) => Action::ResumePerson,
-            Act::Turn(Turn::End) => Action::EndPerson,
+            Act::Turn(Turn::End | Turn::Leave) => Action::EndPerson,
             Act::Password => Action::RenewPassword,
         }
     }
@@ -97,7 +103,8 @@ impl Act {
         match self {
             Act::Turn(Turn::Suspend) => "一時停止",
             Act::Turn(Turn::Resume) => "再開",
-            Act::Turn(Turn::End) => "退職・異動（登録をはずす）",
+            Act::Turn(Turn::End) => "異動（ほかの事業所へ）",
+            Act::Turn(Turn::Leave) => "退職",
             Act::Password => "パスワードを忘れた",
         }
     }
@@ -106,7 +113,8 @@ impl Act {
         match self {
             Act::Turn(Turn::Suspend) => "一時停止する",
             Act::Turn(Turn::Resume) => "再開する",
-            Act::Turn(Turn::End) => "登録をはずす",
+            Act::Turn(Turn::End) => "異動として登録をはずす",
+            Act::Turn(Turn::Leave) => "退職として登録をはずす",
             Act::Password => "はじめのパスワードを出し直す",
         }
     }
@@ -121,7 +129,10 @@ impl Act {
             }
             (Act::Turn(Turn::Resume), _) => "もとのとおり、ログインできるようになります。",
             (Act::Turn(Turn::End), _) => {
-                "この事業所では使えなくなります。書いた投稿は、氏名・職種とともに残ります。戻ってきたときは、もう一度登録します（患者のグループは付け直しです）。使っていた端末は「端末」から利用停止にしてください。"
+                "この事業所では使えなくなり、患者のチームから外れます。書いた投稿は、氏名・職種とともに残ります。ログインIDは残るので、次の事業所の管理者が同じIDで登録できます。使っていた端末は「端末」から利用停止にしてください。"
+            }
+            (Act::Turn(Turn::Leave), _) => {
+                "この事業所では使えなくなり、患者のチームから外れます。書いた投稿は、氏名・職種とともに残ります。ほかの事業所でも使っていない人のメールアドレスとパスワードは、7日後に消えます。使っていた端末は「端末」から利用停止にしてください。"
             }
             (Act::Password, _) => {
                 "いまのパスワードは使えなくなり、開いている画面も閉じます。新しいはじめのパスワードは、次の画面に一度だけ出ます。"
@@ -130,7 +141,7 @@ impl Act {
     }
 
     fn is_bad(self) -> bool {
-        matches!(self, Act::Turn(Turn::Suspend | Turn::End))
+        matches!(self, Act::Turn(Turn::Suspend | Turn::End | Turn::Leave))
     }
 
     /// Would it change anything for this member?
@@ -141,7 +152,7 @@ impl Act {
         match self {
             Act::Turn(Turn::Suspend) | Act::Password => state == Standing::Active,
             Act::Turn(Turn::Resume) => state == Standing::Suspended,
-            Act::Turn(Turn::End) => !whole && state != Standing::Ended,
+            Act::Turn(Turn::End | Turn::Leave) => !whole && state != Standing::Ended,
         }
     }
 }
@@ -221,6 +232,10 @@ async fn resume(room: Room, caller: Caller, path: Path<String>) -> Response {
 
 async fn end(room: Room, caller: Caller, path: Path<String>) -> Response {
     turn(room, caller, path, Turn::End).await
+}
+
+async fn leave(room: Room, caller: Caller, path: Path<String>) -> Response {
+    turn(room, caller, path, Turn::Leave).await
 }
 
 async fn turn(State(shared): Room, caller: Caller, Path(id): Path<String>, turn: Turn) -> Response {

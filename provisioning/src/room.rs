@@ -17,7 +17,7 @@ use crate::mailing::Postman;
 use crate::passkeys::{Kept, NewProof, Offer, Passkey, Proof, Question};
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
-use crate::{accounts, end_notices, grants, home, operator, passkeys, revocation, seats};
+use crate::{accounts, end_notices, grants, home, leavings, operator, passkeys, revocation, seats};
 
 /// Why a room does not open.
 pub type OpenError = FolderError;
@@ -78,6 +78,7 @@ fn spawn_workers(shared: &Arc<Shared>, postman: Option<Arc<Postman>>, workers: &
     workers.spawn(seats::run(shared.clone()));
     workers.spawn(revocation::run(shared.clone()));
     workers.spawn(end_notices::run(shared.clone()));
+    workers.spawn(leavings::run(shared.clone()));
 }
 
 /// Answers until it is stopped; clones are the same room.

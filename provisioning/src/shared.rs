@@ -85,6 +85,8 @@ pub struct Bells {
     pub seats: Notify,
     /// A revocation has pending points.
     pub revocations: Notify,
+    /// Somebody has left a facility: the SNS is to be told.
+    pub leavings: Notify,
 }
 
 pub struct Shared {

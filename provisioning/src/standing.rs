@@ -1,4 +1,4 @@
-//! How a person stands: in a facility (a membership) and altogether. 利用停止, 再開, 退職・異動 as one table of moves
+//! How a person stands: in a facility (a membership) and altogether. 利用停止, 再開, 異動, 退職 as one table of moves
 //! (B-14, B-16, B-24, B-29, H-12, H-14). What has ended stays ended; a new registration begins anew. Pure.
 
 /// As the registry writes it, for memberships and persons alike.
@@ -15,8 +15,10 @@ pub enum Turn {
     /// At once, without anybody's agreement (H-12).
     Suspend,
     Resume,
-    /// 退職・異動: this facility only; the account stays for the others (P-25).
+    /// 異動: this facility only; the account stays for the next one (P-25).
     End,
+    /// 退職: the same, and an account that nobody else uses loses its personal data (P-33).
+    Leave,
 }
 
 /// The move is not possible from where it stands.
@@ -53,7 +55,7 @@ impl Standing {
 }
 
 impl Turn {
-    pub const ALL: [Turn; 3] = [Turn::Suspend, Turn::Resume, Turn::End];
+    pub const ALL: [Turn; 4] = [Turn::Suspend, Turn::Resume, Turn::End, Turn::Leave];
 
     /// The word in a URL, the trail and the CLI.
     pub fn as_str(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Turn {
             Turn::Suspend => "suspend",
             Turn::Resume => "resume",
             Turn::End => "end",
+            Turn::Leave => "leave",
         }
     }
 
@@ -69,7 +72,7 @@ impl Turn {
         match self {
             Turn::Suspend => "B-24",
             Turn::Resume => "B-29",
-            Turn::End => "B-14",
+            Turn::End | Turn::Leave => "B-14",
         }
     }
 }
@@ -79,10 +82,10 @@ pub fn turned(now: Standing, turn: Turn) -> Result<Option<Standing>, NotNow> {
     match (now, turn) {
         (Standing::Active, Turn::Suspend) => Ok(Some(Standing::Suspended)),
         (Standing::Suspended, Turn::Resume) => Ok(Some(Standing::Active)),
-        (Standing::Active | Standing::Suspended, Turn::End) => Ok(Some(Standing::Ended)),
+        (Standing::Active | Standing::Suspended, Turn::End | Turn::Leave) => Ok(Some(Standing::Ended)),
         (Standing::Suspended, Turn::Suspend)
         | (Standing::Active, Turn::Resume)
-        | (Standing::Ended, Turn::End) => Ok(None),
+        | (Standing::Ended, Turn::End | Turn::Leave) => Ok(None),
         (Standing::Ended, Turn::Suspend | Turn::Resume) => Err(NotNow(now)),
     }
 }

@@ -1,4 +1,4 @@
-//! 利用停止, 再開, 退職・異動 and a new first password of a person: by the facility's admin for one membership
+//! 利用停止, 再開, 異動, 退職 and a new first password of a person: by the facility's admin for one membership
 //! (B-14, B-16), by the secretariat for the whole account (B-24, H-12). The registry commits first; then the gateway
 //! is told, and whoever was signed in is out. Edge: SQL, tokio.
 
@@ -13,6 +13,8 @@ use crate::door::Operator;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 use crate::fault::{Fault, parse};
 use crate::find::Query;
+use crate::leaving::Leaving;
+use crate::leavings;
 use crate::messages_people::PeopleMessage;
 use crate::need::Cut;
 use crate::shared::Shared;
@@ -132,6 +134,13 @@ pub async fn find(conn: &mut Conn, membership: &MembershipId) -> Result<Member, 
     row.map(member).transpose()?.ok_or_else(|| PeopleMessage::MemberUnknown.into())
 }
 
+/// A facility's people who have not left, admins included: every list of the consoles reads this one.
+pub async fn present(shared: &Shared, facility: &FacilityId) -> Result<Vec<Member>, Fault> {
+    let mut people = of_facility(&mut *shared.store.pool().acquire().await?, facility).await?;
+    people.retain(|member| member.state != Standing::Ended);
+    Ok(people)
+}
+
 /// A facility's people, whoever has left last.
 pub async fn of_facility(conn: &mut Conn, facility: &FacilityId) -> Result<Vec<Member>, Fault> {
     let rows: Vec<Row> = sqlx::query_as(members!(
@@ -201,6 +210,7 @@ pub async fn turn_membership(
         transaction!(shared.store, conn => turn_membership_in(conn, now, operator, membership, turn).await)?;
     if let Some(grants) = grants {
         shared.grants_changed(grants);
+        shared.bells.leavings.notify_one();
         if turn != Turn::Resume {
             out(shared, Cut::Membership(membership.clone())).await;
         }
@@ -208,7 +218,8 @@ pub async fn turn_membership(
     Ok(())
 }
 
-async fn turn_membership_in(
+/// In the caller's transaction; who is out is told after it (`out`).
+pub(crate) async fn turn_membership_in(
     conn: &mut Conn,
     now: i64,
     operator: &Operator,
@@ -228,6 +239,9 @@ async fn turn_membership_in(
         .bind(grants)
         .execute(&mut *conn)
         .await?;
+    if let Some(why) = Leaving::of(turn) {
+        leavings::note(conn, now, (membership, &member.person, &member.facility), why).await?;
+    }
     let (action, detail) = (
         format!("membership.{}", turn.as_str()),
         json!({ "person": member.person, "facility": member.facility, "rule": turn.rule_id() }),
@@ -359,7 +373,7 @@ pub async fn new_password(
 }
 
 /// Whoever is in is out; a neighbour that hangs is told by the feed.
-async fn out(shared: &Shared, cut: Cut) {
+pub(crate) async fn out(shared: &Shared, cut: Cut) {
     match tokio::time::timeout(ANSWER_WAIT, shared.end_live(cut)).await {
         Ok(unmet) => {
             for unmet in unmet {

@@ -29,6 +29,10 @@ pub enum TeamsQuestion {
         patient: PatientId,
         membership: MembershipId,
     },
+    /// Out of every team at once: this membership is over (H-14). Safe to repeat.
+    Leave {
+        membership: MembershipId,
+    },
     /// Which patients a facility is linked with; names opened for the console that shows them.
     List {
         facility: Option<FacilityId>,
@@ -84,12 +88,20 @@ pub enum EndStreams {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TeamsAnswer {
-    Opened { patient: PatientId },
+    Opened {
+        patient: PatientId,
+    },
     Linked,
     Added,
     Removed,
+    /// Teams that it was in until now.
+    Left {
+        teams: u32,
+    },
     Teams(Vec<TeamSummary>),
-    Ended { streams: u32 },
+    Ended {
+        streams: u32,
+    },
     Refused(TeamsRefusal),
 }
 

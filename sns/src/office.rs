@@ -78,6 +78,7 @@ async fn ask_teams(desk: &Desk, question: TeamsQuestion) -> Result<TeamsAnswer, 
         TeamsQuestion::LinkFacility { patient, facility } => link(desk, patient, facility).await,
         TeamsQuestion::AddMember { patient, member } => add_member(desk, patient, member).await,
         TeamsQuestion::RemoveMember { patient, membership } => remove_member(desk, patient, membership).await,
+        TeamsQuestion::Leave { membership } => leave(desk, membership).await,
         TeamsQuestion::List { facility } => list(desk, facility).await.map_err(refusal),
         TeamsQuestion::End(whose) => end(desk, whose).await,
     }
@@ -185,6 +186,31 @@ async fn remove_member(
     work.await.map_err(refusal)?;
     desk.live.end(|who| who.patient == patient && who.membership == membership).await;
     Ok(TeamsAnswer::Removed)
+}
+
+/// What the person wrote keeps its name, profession and facility (P-33); only the membership ends.
+async fn leave(desk: &Desk, membership: MembershipId) -> Result<TeamsAnswer, TeamsRefusal> {
+    let work = async {
+        let mut left = 0;
+        // A list has a limit; the next one begins where it ended.
+        loop {
+            let mut tx = desk.store.write().await?;
+            let teams = roster::teams_of(&mut tx, &membership).await?;
+            for patient in &teams {
+                roster::remove_member(&mut tx, patient, &membership, world::now_ms()).await?;
+                append(&mut tx, &by_door(Act::RemoveMember, Some(patient), Some(membership.as_str())))
+                    .await?;
+            }
+            tx.commit().await?;
+            if teams.is_empty() {
+                return Ok::<_, Trouble>(left);
+            }
+            left += u32::try_from(teams.len()).unwrap_or(u32::MAX);
+        }
+    };
+    let teams = work.await.map_err(refusal)?;
+    desk.live.end(|who| who.membership == membership).await;
+    Ok(TeamsAnswer::Left { teams })
 }
 
 async fn list(desk: &Desk, facility: Option<FacilityId>) -> Result<TeamsAnswer, Trouble> {

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pki::identity::{FacilityId, PatientId};
+use pki::identity::{FacilityId, MembershipId, PatientId};
 use provisioning::need::{
     Answering, Cut, NeedUnmet, NewTeam, PatientText, Refused, TeamMember, TeamOutcome, TeamRow, Teams,
 };
@@ -50,6 +50,16 @@ impl Teams for TeamsLine {
             };
             let question = TeamsQuestion::AddMember { patient, member };
             outcome(self, question, |answer| (answer == TeamsAnswer::Added).then_some(())).await
+        })
+    }
+
+    fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>> {
+        Box::pin(async move {
+            outcome(self, TeamsQuestion::Leave { membership }, |answer| match answer {
+                TeamsAnswer::Left { teams } => Some(teams),
+                _ => None,
+            })
+            .await
         })
     }
 

@@ -38,6 +38,7 @@ mod sqlite {
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
     mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
+    mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -74,6 +75,7 @@ mod postgres {
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
     mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
+    mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 

@@ -88,6 +88,7 @@ const ROUTES: &[Route] = &[
     ("POST", "/people/{membership}/resume", ResumePerson, true),
     ("POST", "/people/{membership}/password", RenewPassword, true),
     ("POST", "/people/{membership}/end", EndPerson, true),
+    ("POST", "/people/{membership}/leave", EndPerson, true),
     ("GET", "/search", Search, false),
     ("GET", "/facilities/{facility}/telephone", AnswerCall, false),
     ("POST", "/facilities/{facility}/call", AnswerCall, false),

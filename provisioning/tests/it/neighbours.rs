@@ -11,7 +11,7 @@ use pki::door::{
     Attestation, IssuedCertificate, IssuingAnswer, IssuingDoor, IssuingQuestion, IssuingRefusal,
     RevocationReason, Revoke,
 };
-use pki::identity::{FacilityId, PatientId};
+use pki::identity::{FacilityId, MembershipId, PatientId};
 use pki::serial::CertificateSerial;
 use provisioning::Needs;
 use provisioning::need::{
@@ -455,6 +455,25 @@ impl Teams for Door {
             let Some(team) = teams.get_mut(&patient) else { return Ok(Err(unknown())) };
             team.members.push(member);
             Ok(Ok(()))
+        })
+    }
+
+    fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>> {
+        Box::pin(async move {
+            carried(
+                self.0.sns.mood.of(&"leave"),
+                || dead("sns"),
+                || {
+                    let mut left = 0;
+                    for team in self.0.sns.teams.lock().unwrap().values_mut() {
+                        let before = team.members.len();
+                        team.members.retain(|member| member.membership != membership);
+                        left += (before - team.members.len()) as u32;
+                    }
+                    Ok(left)
+                },
+            )
+            .await
         })
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pki::identity::{FacilityId, PatientId, TraceId};
+use pki::identity::{FacilityId, MembershipId, PatientId, TraceId};
 use provisioning::door::{
     AcceptReport, CaseChoice, ImportReport, Operator, ProvisioningAnswer, ProvisioningQuestion,
     ProvisioningStatus, Trouble,
@@ -236,6 +236,9 @@ impl Teams for Away {
         self.unmet()
     }
     fn add(&self, _: PatientId, _: TeamMember) -> Answering<'_, TeamOutcome<()>> {
+        self.unmet()
+    }
+    fn leave(&self, _: MembershipId) -> Answering<'_, TeamOutcome<u32>> {
         self.unmet()
     }
     fn list(&self, _: Option<FacilityId>) -> Answering<'_, TeamOutcome<Vec<TeamRow>>> {

@@ -178,6 +178,23 @@ async fn a_removed_member_s_stream_ends_and_a_hidden_lane_is_not_streamed() {
     assert_eq!(streams(&world).await, 1);
 }
 
+/// H-14, P-33: whoever has left is out of every team at once, their streams end, and what they wrote keeps its author.
+#[tokio::test]
+async fn h_14_who_has_left_is_out_of_every_team_at_once() {
+    let world = World::new().await;
+    let (leaver, stays) = (identity(21, Role::Staff), identity(11, Role::Staff));
+    world.write(&leaver, "引き継ぎ").await;
+    let mut stream = Client::open(&world, &leaver, &events(1), None).await;
+    let leave = TeamsQuestion::Leave { membership: leaver.membership.clone() };
+    let first = world.room.teams(leave.clone()).await;
+    assert!(matches!(first, TeamsAnswer::Left { teams } if teams > 0), "{first:?}");
+    while stream.next().await.is_some() {}
+    assert_eq!(world.room.teams(leave).await, TeamsAnswer::Left { teams: 0 }, "twice is once");
+    assert_eq!(world.get(&leaver, &posts(1)).await.status, StatusCode::NOT_FOUND);
+    let seen = world.get(&stays, &posts(1)).await;
+    assert!(seen.status == StatusCode::OK && seen.text().contains("引き継ぎ"));
+}
+
 #[tokio::test]
 async fn what_a_stream_delivered_is_in_the_trail_ruling_11() {
     let world = World::new().await;
