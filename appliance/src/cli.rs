@@ -12,6 +12,7 @@ pub mod pki_args;
 pub mod args_token;
 pub mod args_update;
 pub mod args_vpn;
+pub mod args_yearly;
 pub mod args;
 pub mod width;
 pub mod said;
@@ -28,6 +29,7 @@ pub mod case;
 pub mod slot;
 pub mod device;
 pub mod person;
+pub mod yearly;
 pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;

@@ -41,10 +41,16 @@ pub enum Action {
     ResumePerson,
     EndPerson,
     RenewPassword,
+    SeeRegister,
+    NoteTraining,
+    NotePledge,
+    SeeYearly,
+    AnswerYearly,
+    ManageYearly,
 }
 
 impl Action {
-    pub const ALL: [Action; 32] = [
+    pub const ALL: [Action; 38] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -77,6 +83,12 @@ impl Action {
         ResumePerson,
         EndPerson,
         RenewPassword,
+        SeeRegister,
+        NoteTraining,
+        NotePledge,
+        SeeYearly,
+        AnswerYearly,
+        ManageYearly,
     ];
 }
 
@@ -177,6 +189,15 @@ const RULES: &[Rule] = &[
     rule("B-14", EndPerson, FacilityAdmin, OWN),
     rule("B-16", RenewPassword, FacilityAdmin, OWN),
     rule("B-13", RenewPassword, Secretariat, ANY),
+    rule("H-19", SeeRegister, Secretariat, ANY),
+    rule("B-16", SeeRegister, FacilityAdmin, OWN),
+    rule("G-12a", NoteTraining, Secretariat, ANY),
+    rule("H-19", NoteTraining, FacilityAdmin, OWN),
+    rule("H-17", NotePledge, FacilityAdmin, OWN),
+    rule("A-02", SeeYearly, Secretariat, ANY),
+    rule("G-08", SeeYearly, FacilityAdmin, OWN),
+    rule("G-08", AnswerYearly, FacilityAdmin, OWN),
+    rule("A-02", ManageYearly, Secretariat, ANY),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -228,10 +249,11 @@ mod tests {
             SeeHome => "Sa",
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
-            | SeeFees | ManageFees | Search | AnswerCall => "S",
+            | SeeFees | ManageFees | Search | AnswerCall | ManageYearly => "S",
             ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
-            | RenewPassword => "Sa",
-            AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson => "a",
+            | RenewPassword | SeeRegister | NoteTraining | SeeYearly => "Sa",
+            AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge
+            | AnswerYearly => "a",
             ReportLost => "Sas",
         }
     }

@@ -9,6 +9,8 @@ use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
+use crate::door_register::{RegisterAnswer, RegisterQuestion};
+use crate::door_yearly::{YearlyAnswer, YearlyQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +94,8 @@ pub enum ProvisioningQuestion {
     Call(CallQuestion),
     Person(PersonQuestion),
     Flow(FlowQuestion),
+    Register(RegisterQuestion),
+    Yearly(YearlyQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -161,6 +165,8 @@ pub enum ProvisioningAnswer {
     PersonChanged(PersonChange),
     FirstPassword(FirstPassword),
     Flow(FlowAnswer),
+    Register(RegisterAnswer),
+    Yearly(YearlyAnswer),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },
     Trouble(Trouble),

@@ -26,7 +26,8 @@ use crate::second_device::{self, NextPlace};
 use crate::shared::Shared;
 use crate::standing_work::{self, Member};
 use crate::views::{self, Frame, Notice};
-use crate::{bundle, jst, qr, world};
+use crate::yearly::{Round, Stage};
+use crate::{bundle, jst, qr, world, yearly_work};
 
 type Room = State<Arc<Shared>>;
 
@@ -46,6 +47,8 @@ struct DevicesPage {
     ending: Vec<EndingLine>,
     held: u32,
     quota: u32,
+    /// Asked of the facility now.
+    yearly: Option<Round>,
 }
 
 #[derive(Template)]
@@ -123,7 +126,10 @@ pub async fn home(shared: &Shared, caller: &Caller) -> Response {
         let (ended, devices) = all.into_iter().partition(|device| device.state == "revoked");
         let (held, quota) = second_device::held(&mut *shared.store.pool().acquire().await?, facility).await?;
         let ending = end_notices::shown(shared, Some(facility)).await?;
-        Ok(DevicesPage { frame: frame(shared, caller, "/").await?, devices, ended, ending, held, quota })
+        let screen = yearly_work::screen(shared, facility).await?;
+        let yearly = screen.filter(|screen| screen.stage != Stage::Done).map(|screen| screen.round);
+        let frame = frame(shared, caller, "/").await?;
+        Ok(DevicesPage { frame, devices, ended, ending, held, quota, yearly })
     };
     show(shared, caller, page.await).await
 }

@@ -75,7 +75,7 @@ pub fn csv(invoices: &[Invoice]) -> Vec<u8> {
 }
 
 /// A text that Excel does not take for a formula, whatever a facility calls itself.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     format!("\"{}{}\"", if risky { "'" } else { "" }, text.replace('"', "\"\""))
 }

@@ -9,6 +9,8 @@ pub mod door_fee; // border
 pub mod door_flow; // border
 pub mod door_call; // border
 pub mod door_person; // border
+pub mod door_register; // border
+pub mod door_yearly; // border
 pub mod door; // border
 
 // nouns
@@ -73,6 +75,8 @@ mod claim_files;
 pub mod decide;
 pub mod standing;
 pub mod leaving;
+pub mod training;
+pub mod yearly;
 pub mod receipt;
 
 // what everything below stands on
@@ -109,6 +113,7 @@ pub mod idempotency; // edge: SQL
 pub mod grants; // edge: SQL, tokio
 pub mod accounts; // edge: SQL
 pub mod passkeys; // edge: SQL
+pub mod register; // edge: SQL
 pub mod people; // edge: SQL
 pub mod admin_address; // edge: SQL
 pub mod patients; // edge: SQL
@@ -130,6 +135,8 @@ pub mod revocation; // edge: SQL, tokio
 pub mod suspension; // edge: SQL, tokio
 mod leavings; // edge: SQL, tokio
 pub mod standing_work; // edge: SQL, tokio
+mod yearly_rows; // edge: SQL
+pub mod yearly_work; // edge: SQL, tokio
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
@@ -161,6 +168,8 @@ mod flow_new_pages; // edge, border: HTTP, forms
 mod search_pages; // edge, border: HTTP, forms
 mod fee_pages; // edge, border: HTTP, forms
 mod fee_account_pages; // edge, border: HTTP, forms
+mod register_pages; // edge, border: HTTP, forms
+mod yearly_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

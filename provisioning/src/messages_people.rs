@@ -263,6 +263,35 @@ catalogue! {
         "「{}」という利用者はありません。", "There is no person `{}`.",
         "mimamori person list で確かめてください。", "See `mimamori person list`."
     }
+    YearlyNone => "MM-5640" 409 {
+        "いまは年次更新の期間ではありません。", "No yearly round is open.",
+        "事務局が始める日を決めると、この画面が開きます（mimamori yearly open）。", "The secretariat opens it with `mimamori yearly open`."
+    }
+    YearlyDates => "MM-5641" 422 {
+        "年次更新の日付「{}」が正しくありません。", "`{}` is no day of a yearly round.",
+        "始める日と締切を、年度の前後1年のうちの日付で、締切が後になるように入れてください。", "Give a first day and a later last day, near the fiscal year."
+    }
+    YearlyGaps => "MM-5642" 422 {
+        "まだ入力のないところがあります（{}）。", "Not everything is ticked yet ({}).",
+        "入力してから、もう一度「内容を確かめる」を押してください。途中の入力は保存されています。", "Tick the rest and try again; what was ticked is saved."
+    }
+    YearlyOwnDevice => "MM-5643" 409 {
+        "いま使っている端末（VPN番号 {}）は、返却にできません。", "The device in use (slot {}) cannot be returned from itself.",
+        "別の端末から送るか、「使い続ける」にしてください。", "Send it from another device, or keep this one."
+    }
+    YearlyDone => "MM-5644" 409 {
+        "この年度の年次更新は済んでいます。", "This year's update is done.",
+        "そのあとの変更は「利用者」と「端末」の画面で行ってください。", "Change what came later on the pages of people and devices."
+    }
+    TrainingKind => "MM-5645" 422 {
+        "研修の種類「{}」はありません。", "There is no training of the kind `{}`.",
+        "security（個人情報・セキュリティ研修）、briefing（説明資料・説明会）、system（操作の研修）から選んでください。",
+        "Choose security, briefing or system."
+    }
+    NobodyChosen => "MM-5646" 422 {
+        "人が選ばれていません。", "Nobody was chosen.",
+        "受けた人に印を付けてください。", "Tick who attended."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",

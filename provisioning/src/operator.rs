@@ -19,8 +19,8 @@ use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
-    acceptance, admin_address, audit, bounce, fee_office, flow_office, intake, jst, letters, registry,
-    renewal, standing_work, suspension, template, world,
+    acceptance, admin_address, audit, bounce, fee_office, flow_office, intake, jst, letters, register,
+    registry, renewal, standing_work, suspension, template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -97,6 +97,12 @@ async fn decide(
             standing_work::answer(shared, &operator, question).await.map(person).map_err(told)
         }
         Question::Flow(question) => flow(shared, &operator, question).await.map_err(told),
+        Question::Register(question) => {
+            register::answer(shared, &operator, question).await.map(Answer::Register).map_err(told)
+        }
+        Question::Yearly(question) => {
+            yearly_work::answer(shared, &operator, question).await.map(Answer::Yearly).map_err(told)
+        }
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);

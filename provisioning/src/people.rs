@@ -13,7 +13,7 @@ use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
 use crate::shared::Shared;
 use crate::store::{self, Conn, transaction};
-use crate::{accounts, case_rows, dates, facility, login, world};
+use crate::{accounts, case_rows, dates, facility, login, register, world};
 
 /// As typed into the form.
 #[derive(Clone)]
@@ -115,6 +115,8 @@ async fn write(
     let person = known.as_ref().unwrap_or(&new.person);
     let version = store::bump_grants(conn).await?;
     let membership = insert_membership(conn, new, person, version).await?;
+    let by = new.actor.person.as_str();
+    register::pledged(conn, new.now, by, person, &new.actor.facility, &new.pledged_on).await?;
     let event = Event {
         actor: new.actor.person.as_str(),
         action: "person.register",

@@ -83,8 +83,9 @@ macro_rules! members {
     ($which:literal) => {
         concat!(
             "SELECT p.person, m.membership, p.name, p.kana, p.login, p.profession, f.facility,
-                    f.name AS facility_name, m.role, p.pledged_on, p.state AS account, m.state, p.must_change
-             FROM membership m JOIN person p ON p.person = m.person JOIN facility f ON f.facility = m.facility ",
+                    f.name AS facility_name, m.role, COALESCE(g.on_day, p.pledged_on) AS pledged_on, p.state AS account, m.state, p.must_change
+             FROM membership m JOIN person p ON p.person = m.person JOIN facility f ON f.facility = m.facility
+             LEFT JOIN pledge g ON g.person = m.person AND g.facility = m.facility ",
             $which
         )
     };

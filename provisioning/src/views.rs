@@ -5,6 +5,8 @@ use pki::identity::Role;
 
 use crate::door::{LetterRow, Trouble};
 use crate::reply::WRITTEN;
+use crate::training::TrainingKind;
+use crate::yearly::Stage;
 
 /// What surrounds every page: where one is and where one may go.
 pub struct Frame {
@@ -25,6 +27,8 @@ const OFFICE_MENU: &[(&str, &str)] = &[
     ("/slots", "VPN番号"),
     ("/patients", "患者"),
     ("/fees", "料金"),
+    ("/register", "研修・誓約"),
+    ("/yearly", "年次更新"),
     ("/search", "探す・電話"),
 ];
 /// The facility admin's menu.
@@ -100,6 +104,22 @@ pub fn invoice_state(state: &str) -> &str {
         "paid" => "入金済み",
         "void" => "取消",
         other => other,
+    }
+}
+
+/// How far a facility's 年次更新 is.
+pub fn stage(stage: &str) -> &str {
+    match Stage::ALL.into_iter().find(|known| known.as_str() == stage) {
+        Some(known) => known.words_ja(),
+        None => stage,
+    }
+}
+
+/// What was trained.
+pub fn training(kind: &str) -> &str {
+    match TrainingKind::parse(kind) {
+        Some(known) => known.words_ja(),
+        None => kind,
     }
 }
 
@@ -220,10 +240,11 @@ pub fn enrolment_state(state: &str) -> &str {
 /// A state's colour: what waits for somebody, what works, what has ended.
 pub fn tone(state: &str) -> &'static str {
     match state {
-        "active" | "done" | "paid" => "good",
+        "active" | "done" | "paid" | "fine" => "good",
         "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "bounced" | "locked"
-        | "void" => "bad",
-        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open" => "waits",
+        | "void" | "late" => "bad",
+        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open"
+        | "soon" | "begun" => "waits",
         _ => "plain",
     }
 }

@@ -17,6 +17,7 @@ use super::args_person::PersonCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
 use super::args_vpn::VpnArgs;
+use super::args_yearly::{RegisterCommand, YearlyCommand};
 use super::pki_args::PkiCommand;
 use crate::process::Name;
 
@@ -102,6 +103,12 @@ pub enum Command {
     /// 利用者: 一時停止、再開、パスワード / people
     #[command(subcommand)]
     Person(PersonCommand),
+    /// 年次更新 / the yearly update
+    #[command(subcommand)]
+    Yearly(YearlyCommand),
+    /// 研修と誓約 / trainings and pledges
+    #[command(subcommand)]
+    Register(RegisterCommand),
     /// 手続きの案件（①〜⑪、電話連絡、終了） / cases of the flows
     #[command(subcommand)]
     Flow(FlowCommand),

@@ -15,8 +15,7 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, keys, machine, mail,
-    pages, person, pki, realm, shell, slot, status, tunnels, update,
+    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, keys, machine, mail, pages, person, pki, realm, shell, slot, status, tunnels, update, yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -82,6 +81,8 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         },
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Flow(command) => flow::flow(&door()?, command, out),
+        Command::Yearly(command) => yearly::yearly(&door()?, command, out),
+        Command::Register(command) => yearly::register(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Keys(command) => keys::keys(&config, credentials, command, out),

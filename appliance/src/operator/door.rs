@@ -230,6 +230,8 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::MailDns => "mail dns",
             ProvisioningQuestion::Fee(_) => "fee",
             ProvisioningQuestion::Flow(_) => "flow",
+            ProvisioningQuestion::Register(_) => "register",
+            ProvisioningQuestion::Yearly(_) => "yearly",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },
