@@ -5,6 +5,7 @@ pub mod args_backup;
 pub mod args_config;
 pub mod args_fee;
 pub mod args_flow;
+pub mod args_incident;
 pub mod args_keys;
 pub mod args_machine;
 pub mod args_person;
@@ -30,6 +31,8 @@ pub mod slot;
 pub mod device;
 pub mod person;
 pub mod yearly;
+pub mod incident;
+pub mod report;
 pub mod flow;
 pub mod fee; // edge: files that the operator names
 pub mod gateway;

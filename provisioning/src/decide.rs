@@ -47,10 +47,15 @@ pub enum Action {
     SeeYearly,
     AnswerYearly,
     ManageYearly,
+    SeeIncidents,
+    ReportIncident,
+    DriveIncident,
+    StopForIncident,
+    SeeReport,
 }
 
 impl Action {
-    pub const ALL: [Action; 38] = [
+    pub const ALL: [Action; 43] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -89,6 +94,11 @@ impl Action {
         SeeYearly,
         AnswerYearly,
         ManageYearly,
+        SeeIncidents,
+        ReportIncident,
+        DriveIncident,
+        StopForIncident,
+        SeeReport,
     ];
 }
 
@@ -198,6 +208,13 @@ const RULES: &[Rule] = &[
     rule("G-08", SeeYearly, FacilityAdmin, OWN),
     rule("G-08", AnswerYearly, FacilityAdmin, OWN),
     rule("A-02", ManageYearly, Secretariat, ANY),
+    rule("H-13", SeeIncidents, Secretariat, ANY),
+    rule("H-13", SeeIncidents, FacilityAdmin, OWN),
+    rule("H-13", ReportIncident, Secretariat, ANY),
+    rule("H-13", ReportIncident, FacilityAdmin, OWN),
+    rule("H-13", DriveIncident, Secretariat, ANY),
+    rule("B-24", StopForIncident, Secretariat, ANY),
+    rule("A-12", SeeReport, Secretariat, ANY),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -249,9 +266,10 @@ mod tests {
             SeeHome => "Sa",
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
-            | SeeFees | ManageFees | Search | AnswerCall | ManageYearly => "S",
+            | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
+            | SeeReport => "S",
             ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
-            | RenewPassword | SeeRegister | NoteTraining | SeeYearly => "Sa",
+            | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge
             | AnswerYearly => "a",
             ReportLost => "Sas",

@@ -8,8 +8,10 @@ use vpn::slot::{Series, SlotNumber};
 use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
+use crate::door_incident::{IncidentAnswer, IncidentQuestion};
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
+use crate::door_report::{ReportQuestion, YearReport};
 use crate::door_yearly::{YearlyAnswer, YearlyQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
@@ -96,6 +98,8 @@ pub enum ProvisioningQuestion {
     Flow(FlowQuestion),
     Register(RegisterQuestion),
     Yearly(YearlyQuestion),
+    Incident(IncidentQuestion),
+    Report(ReportQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -167,6 +171,8 @@ pub enum ProvisioningAnswer {
     Flow(FlowAnswer),
     Register(RegisterAnswer),
     Yearly(YearlyAnswer),
+    Incident(IncidentAnswer),
+    Report(YearReport),
     Audit { entries: Vec<AuditRow>, next: u64 },
     AuditVerified { entries: u64, head: String },
     Trouble(Trouble),

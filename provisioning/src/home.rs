@@ -15,8 +15,8 @@ use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
     claim_http, confirm_pages, console, device_pages, est_http, facility_pages, fee_account_pages, fee_pages,
-    flow_new_pages, flow_pages, letter_pages, office_pages, patient_pages, person_pages, register_pages,
-    renewal_pages, search_pages, yearly_pages,
+    flow_new_pages, flow_pages, incident_pages, letter_pages, office_pages, patient_pages, person_pages,
+    register_pages, renewal_pages, report_pages, search_pages, yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -41,6 +41,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(person_pages::router())
         .merge(register_pages::router())
         .merge(yearly_pages::router())
+        .merge(incident_pages::router())
+        .merge(report_pages::router())
         .merge(search_pages::router())
         .merge(fee_pages::router())
         .merge(fee_account_pages::router())

@@ -10,6 +10,8 @@ pub mod door_flow; // border
 pub mod door_call; // border
 pub mod door_person; // border
 pub mod door_register; // border
+pub mod door_incident; // border
+pub mod door_report; // border
 pub mod door_yearly; // border
 pub mod door; // border
 
@@ -77,6 +79,8 @@ pub mod standing;
 pub mod leaving;
 pub mod training;
 pub mod yearly;
+pub mod holidays;
+pub mod incident;
 pub mod receipt;
 
 // what everything below stands on
@@ -137,6 +141,8 @@ mod leavings; // edge: SQL, tokio
 pub mod standing_work; // edge: SQL, tokio
 mod yearly_rows; // edge: SQL
 pub mod yearly_work; // edge: SQL, tokio
+pub mod incident_work; // edge: SQL, tokio
+pub mod report; // edge: SQL
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
@@ -170,6 +176,8 @@ mod fee_pages; // edge, border: HTTP, forms
 mod fee_account_pages; // edge, border: HTTP, forms
 mod register_pages; // edge, border: HTTP, forms
 mod yearly_pages; // edge, border: HTTP, forms
+mod incident_pages; // edge, border: HTTP, forms
+mod report_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

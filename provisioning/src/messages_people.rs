@@ -292,6 +292,23 @@ catalogue! {
         "人が選ばれていません。", "Nobody was chosen.",
         "受けた人に印を付けてください。", "Tick who attended."
     }
+    IncidentUnknown => "MM-5650" 404 {
+        "事故の番号「{}」はありません。", "There is no incident `{}`.",
+        "「事故」の一覧（mimamori incident list）で番号を確かめてください。", "See `mimamori incident list`."
+    }
+    IncidentKind => "MM-5651" 422 {
+        "事故の種類「{}」はありません。", "There is no incident of the kind `{}`.",
+        "lost（紛失・盗難）、leak（漏えい・誤送信）、unauthorised（不正アクセス）、failure（障害）から選んでください。",
+        "Choose lost, leak, unauthorised or failure."
+    }
+    IncidentStep => "MM-5652" 422 {
+        "手順「{}」はありません。", "There is no step `{}`.",
+        "mimamori incident show で、次にできることを確かめてください。", "See `mimamori incident show`."
+    }
+    IncidentHeld => "MM-5653" 409 {
+        "「{}」がすむまで、または終わったあとでは、記録できません。", "It waits for, or comes after: {}.",
+        "経過を確かめ、先の手順から記録してください。", "Look at the steps and note the earlier one first."
+    }
     // 57xx: devices and revocation
     DeviceUnknown => "MM-5701" 404 {
         "VPN番号 {} に端末はありません。", "There is no device in slot {}.",

@@ -20,6 +20,8 @@ use crate::door::{
     AcceptReport, AcceptedCase, CaseChoice, CaseDetail, CaseRow, FacilityRow, SlotDetail, SlotRow,
 };
 use crate::door_flow::FlowRow;
+use crate::door_incident::IncidentLine;
+use crate::door_yearly::YearlyProgress;
 use crate::end_notices::{self, EndingLine};
 use crate::facility::FacilityKind;
 use crate::fault::Fault;
@@ -31,7 +33,7 @@ use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::views::{self, Frame};
-use crate::{registry, renewal, world};
+use crate::{incident_work, registry, renewal, world, yearly_work};
 
 type Room = State<Arc<Shared>>;
 
@@ -61,6 +63,9 @@ struct HomePage {
     ending: Vec<EndingLine>,
     /// Cases of the flows in which the next step is the secretariat's, or a confirmation is late.
     flows: Vec<FlowRow>,
+    incidents: Vec<IncidentLine>,
+    /// The yearly round, when somebody should be called.
+    yearly: Option<YearlyProgress>,
     facilities: u32,
     slots_active: u32,
 }
@@ -176,6 +181,9 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
         let open = desk::open_enrolments(shared).await?;
         let mut flows = flow_pages::rows(shared, caller).await?;
         flows.retain(|row| row.overdue || (row.phase != "done" && !row.next_ja.is_empty()));
+        let mut incidents = incident_work::list(shared, None).await?;
+        incidents.retain(|line| !line.closed);
+        let yearly = yearly_work::progress(shared, None).await?;
         let (stuck, enrolments) = open.into_iter().partition(|open| open.locked || open.late);
         Ok(HomePage {
             frame: frame(shared, caller, "/").await?,
@@ -186,6 +194,8 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
             letters: desk::held_letters(shared).await?,
             ending: end_notices::shown(shared, None).await?,
             flows,
+            incidents,
+            yearly: yearly.filter(|progress| progress.silent > 0),
             facilities: status.facilities,
             slots_active: status.slots_active,
         })

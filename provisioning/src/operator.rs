@@ -19,8 +19,8 @@ use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
-    acceptance, admin_address, audit, bounce, fee_office, flow_office, intake, jst, letters, register,
-    registry, renewal, standing_work, suspension, template, world, yearly_work,
+    acceptance, admin_address, audit, bounce, fee_office, flow_office, incident_work, intake, jst, letters,
+    register, registry, renewal, report, standing_work, suspension, template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -90,25 +90,44 @@ async fn decide(
         }
         Question::MailDns => dns(postman).map_err(read),
         Question::Fee(question) => fee(shared, &operator, question).await.map_err(read),
-        Question::Call(question) => {
-            suspension::answer(shared, &operator, question).await.map(Answer::Change).map_err(told)
-        }
-        Question::Person(question) => {
-            standing_work::answer(shared, &operator, question).await.map(person).map_err(told)
-        }
         Question::Flow(question) => flow(shared, &operator, question).await.map_err(told),
-        Question::Register(question) => {
-            register::answer(shared, &operator, question).await.map(Answer::Register).map_err(told)
-        }
-        Question::Yearly(question) => {
-            yearly_work::answer(shared, &operator, question).await.map(Answer::Yearly).map_err(told)
-        }
+        question @ (Question::Call(_)
+        | Question::Person(_)
+        | Question::Register(_)
+        | Question::Yearly(_)
+        | Question::Incident(_)
+        | Question::Report(_)) => about_people(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
             Ok(Answer::Audit { entries: entries.into_iter().map(audit_row).collect(), next })
         }
         Question::AuditVerify => verify(shared).await.map_err(read),
+    }
+}
+
+/// Numbers and people from day to day and from year to year.
+async fn about_people(
+    shared: &Arc<Shared>,
+    operator: &Operator,
+    question: ProvisioningQuestion,
+) -> Result<ProvisioningAnswer, Fault> {
+    use ProvisioningAnswer as Answer;
+    use ProvisioningQuestion as Question;
+    match question {
+        Question::Call(question) => suspension::answer(shared, operator, question).await.map(Answer::Change),
+        Question::Person(question) => standing_work::answer(shared, operator, question).await.map(person),
+        Question::Register(question) => {
+            register::answer(shared, operator, question).await.map(Answer::Register)
+        }
+        Question::Yearly(question) => {
+            yearly_work::answer(shared, operator, question).await.map(Answer::Yearly)
+        }
+        Question::Incident(question) => {
+            incident_work::answer(shared, operator, question).await.map(Answer::Incident)
+        }
+        Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
+        _ => Err(Message::Internal { what: "question".to_owned() }.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 use pki::identity::Role;
 
 use crate::door::{LetterRow, Trouble};
+use crate::incident::IncidentKind;
 use crate::reply::WRITTEN;
 use crate::training::TrainingKind;
 use crate::yearly::Stage;
@@ -29,6 +30,8 @@ const OFFICE_MENU: &[(&str, &str)] = &[
     ("/fees", "料金"),
     ("/register", "研修・誓約"),
     ("/yearly", "年次更新"),
+    ("/incidents", "事故"),
+    ("/report", "報告"),
     ("/search", "探す・電話"),
 ];
 /// The facility admin's menu.
@@ -112,6 +115,14 @@ pub fn stage(stage: &str) -> &str {
     match Stage::ALL.into_iter().find(|known| known.as_str() == stage) {
         Some(known) => known.words_ja(),
         None => stage,
+    }
+}
+
+/// What kind of incident.
+pub fn incident(kind: &str) -> &str {
+    match IncidentKind::parse(kind) {
+        Some(known) => known.words_ja(),
+        None => kind,
     }
 }
 
@@ -240,11 +251,11 @@ pub fn enrolment_state(state: &str) -> &str {
 /// A state's colour: what waits for somebody, what works, what has ended.
 pub fn tone(state: &str) -> &'static str {
     match state {
-        "active" | "done" | "paid" | "fine" => "good",
+        "active" | "done" | "paid" | "fine" | "met" => "good",
         "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "bounced" | "locked"
         | "void" | "late" => "bad",
         "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open"
-        | "soon" | "begun" => "waits",
+        | "soon" | "begun" | "near" => "waits",
         _ => "plain",
     }
 }

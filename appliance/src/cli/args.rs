@@ -11,6 +11,7 @@ use super::args_backup::{BackupCommand, RestoreArgs};
 use super::args_config::ConfigCommand;
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
+use super::args_incident::{IncidentCommand, ReportArgs};
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_person::PersonCommand;
@@ -103,6 +104,11 @@ pub enum Command {
     /// 利用者: 一時停止、再開、パスワード / people
     #[command(subcommand)]
     Person(PersonCommand),
+    /// 事故と報告の期限 / incidents and the law's two clocks
+    #[command(subcommand)]
+    Incident(IncidentCommand),
+    /// 運営状況の報告（年度） / the yearly report of operation
+    Report(ReportArgs),
     /// 年次更新 / the yearly update
     #[command(subcommand)]
     Yearly(YearlyCommand),

@@ -15,7 +15,8 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, keys, machine, mail, pages, person, pki, realm, shell, slot, status, tunnels, update, yearly,
+    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
+    machine, mail, pages, person, pki, realm, report, shell, slot, status, tunnels, update, yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -81,6 +82,8 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         },
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Flow(command) => flow::flow(&door()?, command, out),
+        Command::Incident(command) => incident::incident(&door()?, command, out),
+        Command::Report(args) => report::report(&door()?, args, out),
         Command::Yearly(command) => yearly::yearly(&door()?, command, out),
         Command::Register(command) => yearly::register(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),

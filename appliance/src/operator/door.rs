@@ -232,6 +232,8 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Flow(_) => "flow",
             ProvisioningQuestion::Register(_) => "register",
             ProvisioningQuestion::Yearly(_) => "yearly",
+            ProvisioningQuestion::Incident(_) => "incident",
+            ProvisioningQuestion::Report(_) => "report",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

@@ -99,6 +99,13 @@ const ROUTES: &[Route] = &[
     ("POST", "/yearly/finish", AnswerYearly, true),
     ("POST", "/yearly/open", ManageYearly, false),
     ("POST", "/yearly/{facility}/called", ManageYearly, false),
+    ("GET", "/report", SeeReport, false),
+    ("GET", "/incidents", SeeIncidents, true),
+    ("POST", "/incidents", ReportIncident, true),
+    ("GET", "/incidents/{incident}", SeeIncidents, true),
+    ("GET", "/incidents/{incident}/print", SeeIncidents, true),
+    ("POST", "/incidents/{incident}/step", DriveIncident, false),
+    ("POST", "/incidents/{incident}/stop", StopForIncident, false),
     ("GET", "/search", Search, false),
     ("GET", "/facilities/{facility}/telephone", AnswerCall, false),
     ("POST", "/facilities/{facility}/call", AnswerCall, false),
@@ -130,6 +137,7 @@ impl Ids {
             .replace("{case}", &self.case)
             .replace("{letter}", &self.letter)
             .replace("{step}", "C-12.1")
+            .replace("{incident}", "J-2026-00001")
             .replace("{invoice}", "2026-00001")
     }
 }
