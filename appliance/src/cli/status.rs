@@ -20,7 +20,7 @@ use crate::operator::Status;
 pub fn status(config: &Path, door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
     let status = door.status()?;
     let kept = memory::recall(&realm::config(config)?);
-    out.result(&Whole { status: &status, backup: &kept }, || text(&status, &kept, out))?;
+    out.result(&Whole { status: &status, backup: &kept }, || text(&status, out) + &backup_text(&kept, out))?;
     if check && !status.degraded.is_empty() {
         let what = status.degraded.iter().map(|d| format!("{}: {}", d.room, out.pick(&d.ja, &d.en)));
         let what = what.collect::<Vec<_>>().join(", ");
@@ -38,7 +38,7 @@ struct Whole<'a> {
     backup: &'a Remembered,
 }
 
-fn text(status: &Status, kept: &Remembered, out: &Out) -> String {
+fn text(status: &Status, out: &Out) -> String {
     let silent = || out.pick("答えがありません", "does not answer").to_owned();
     let mut table = Table::new(&[out.pick("部屋", "room"), out.pick("状態", "state")]);
     let vpn = status.vpn.as_ref().map(|vpn| {
@@ -102,7 +102,6 @@ fn text(status: &Status, kept: &Remembered, out: &Out) -> String {
         "\nmimamori {} ({}, {})\n{}\n",
         status.version, status.form, status.engine, status.jail.text
     ));
-    text.push_str(&backup_text(kept, out));
     for degraded in &status.degraded {
         let line = format!("! {}: {}", degraded.room, out.pick(&degraded.ja, &degraded.en));
         text.push_str(&format!("{}\n", out.ink().bad(&line)));
