@@ -113,7 +113,14 @@ const ROUTES: &[Route] = &[
 ];
 
 /// The claim listener's; nobody of the office comes there.
-const VISITORS: [&str; 3] = ["/claim", "/claim/{file}", "/.well-known/est/simplereenroll"];
+const VISITORS: [&str; 6] = [
+    "/claim",
+    "/claim/{file}",
+    "/claim/windows.ps1",
+    "/.well-known/est/simpleenroll",
+    "/.well-known/est/simplereenroll",
+    "/.well-known/est/csrattrs",
+];
 
 /// Whose ids stand in a path.
 #[derive(Clone, Debug)]
