@@ -163,8 +163,8 @@ const STICK: &str = "[Unit]\nDescription=mimamori: the stick of the first boot\n
     [Mount]\nWhat=/dev/disk/by-label/MIMAMORI\nWhere=/run/stick\nType=vfat\n\
     Options=umask=0077,nosuid,nodev,noexec,nosymfollow,utf8=1\n";
 
-/// Only root's updater has business there.
-const BOOT_PARTITION: &str = "[Unit]\nDescription=mimamori: loader and kernels\n\n\
+/// Only root's updater has business there. A container boots without a loader, and has none.
+const BOOT_PARTITION: &str = "[Unit]\nDescription=mimamori: loader and kernels\nConditionVirtualization=!container\n\n\
     [Mount]\nWhat=/dev/disk/by-partlabel/mimamori-esp\nWhere=/efi\nType=vfat\n\
     Options=umask=0077,nosuid,nodev,noexec,nosymfollow\n";
 
