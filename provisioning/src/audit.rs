@@ -6,6 +6,7 @@ use pki::chain::{Hash, Head};
 use pki::identity::TraceId;
 use serde_json::{Value, json};
 
+use crate::door::Operator;
 use crate::store::{Conn, Pool};
 
 /// Rows per answer of `list`: a page of the console, and well below the frame limit of the operator's door.
@@ -39,6 +40,19 @@ pub enum AuditError {
     Broken { number: u64 },
     #[error("MM-5005 the audit trail cannot be read: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+/// What an operator did; the commonest event.
+pub async fn by(
+    conn: &mut Conn,
+    now: i64,
+    operator: &Operator,
+    action: &str,
+    object: &str,
+    detail: Value,
+) -> Result<Head, sqlx::Error> {
+    let trace = Some(operator.trace);
+    append(conn, now, Event { actor: &operator.name, action, object, trace, detail }).await
 }
 
 /// Appends one row to the chain.

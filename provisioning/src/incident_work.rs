@@ -6,7 +6,7 @@ use pki::identity::{FacilityId, MembershipId};
 use serde_json::json;
 use vpn::slot::SlotNumber;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::dates;
 use crate::door::Operator;
 use crate::door_call::CallQuestion;
@@ -250,7 +250,7 @@ async fn open_in(
     // What happened stays in the case, not in the trail, which is never wiped.
     let detail =
         json!({ "kind": kind.as_str(), "facility": new.facility, "known_on": known_on, "rule": "H-13" });
-    record(conn, now, operator, "incident.open", &incident, detail).await?;
+    audit::by(conn, now, operator, "incident.open", &incident, detail).await?;
     Ok(incident)
 }
 
@@ -313,8 +313,16 @@ async fn step_in(
     .bind(note)
     .execute(&mut *conn)
     .await?;
-    record(conn, now, operator, "incident.step", incident, json!({ "step": step.as_str(), "rule": "H-13" }))
-        .await
+    audit::by(
+        conn,
+        now,
+        operator,
+        "incident.step",
+        incident,
+        json!({ "step": step.as_str(), "rule": "H-13" }),
+    )
+    .await?;
+    Ok(())
 }
 
 /// H-12: at once, without agreement: tunnels or sign-ins and streams are cut, then the incident knows of it.
@@ -348,17 +356,4 @@ pub async fn stop(
 fn paragraph(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| *c == '\n' || !c.is_control());
     kept.take(TEXT_MAX).collect()
-}
-
-async fn record(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    object: &str,
-    detail: serde_json::Value,
-) -> Result<(), Fault> {
-    let trace = Some(operator.trace);
-    audit::append(conn, now, Event { actor: &operator.name, action, object, trace, detail }).await?;
-    Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use vpn::slot::SlotNumber;
 
 use crate::acceptance::{self, Office};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::claim::{self, EnrolmentState};
 use crate::door::{EnrolmentRow, Operator, Renewal};
 use crate::enrolments::{self, Sheet, VoidReason};
@@ -130,7 +130,7 @@ async fn write_extension(
     let letter = waiting.letter(LetterKind::Extension, now, &files);
     let letter = outbox::put(conn, now, letter).await?;
     let detail = json!({ "valid_until": next.valid_until, "letter": letter, "rule": "B-03" });
-    record(conn, now, operator, "slot.extend", slot, detail).await?;
+    audit::by(conn, now, operator, "slot.extend", &slot.to_string(), detail).await?;
     Ok(waiting.renewal(next.valid_until, Some(letter)))
 }
 
@@ -161,7 +161,7 @@ async fn write_reissue(
     let detail = json!({
         "was": was.as_str(), "generation": generation, "valid_until": valid_until, "letter": letter, "rule": "B-03",
     });
-    record(conn, now, operator, "slot.reissue", slot, detail).await?;
+    audit::by(conn, now, operator, "slot.reissue", &slot.to_string(), detail).await?;
     Ok((waiting.renewal(valid_until, Some(letter)), grants))
 }
 
@@ -234,18 +234,4 @@ impl Waiting {
 
 fn about(refusal: Refusal, slot: SlotNumber) -> Refusal {
     refusal.message.about(slot.to_string())
-}
-
-async fn record(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    slot: SlotNumber,
-    detail: serde_json::Value,
-) -> Result<(), Fault> {
-    let object = slot.to_string();
-    let trace = Some(operator.trace);
-    audit::append(conn, now, Event { actor: &operator.name, action, object: &object, trace, detail }).await?;
-    Ok(())
 }

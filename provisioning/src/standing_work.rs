@@ -8,7 +8,7 @@ use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::door::Operator;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 use crate::fault::{Fault, parse};
@@ -247,7 +247,7 @@ pub(crate) async fn turn_membership_in(
         format!("membership.{}", turn.as_str()),
         json!({ "person": member.person, "facility": member.facility, "rule": turn.rule_id() }),
     );
-    record(conn, now, operator, &action, membership.as_str(), detail).await?;
+    audit::by(conn, now, operator, &action, membership.as_str(), detail).await?;
     Ok(Some(grants))
 }
 
@@ -305,7 +305,7 @@ async fn turn_person_in(
         .execute(&mut *conn)
         .await?;
     let action = format!("person.{}", turn.as_str());
-    record(conn, now, operator, &action, person.as_str(), json!({ "rule": turn.rule_id() })).await?;
+    audit::by(conn, now, operator, &action, person.as_str(), json!({ "rule": turn.rule_id() })).await?;
     Ok((change, Some(grants)))
 }
 
@@ -367,7 +367,8 @@ pub async fn new_password(
     let hash = shared.hasher.hash(password.clone()).await?;
     transaction!(shared.store, conn => {
         accounts::set_password(conn, person.as_str(), &hash, true).await?;
-        record(conn, now, operator, "person.password", person.as_str(), json!({ "rule": "B-13" })).await
+        audit::by(conn, now, operator, "person.password", person.as_str(), json!({ "rule": "B-13" })).await?;
+        Ok::<_, Fault>(())
     })?;
     out(shared, Cut::Person(person.clone())).await;
     Ok(FirstPassword { person: person.clone(), name, login, password: Some(password.to_string()) })
@@ -387,17 +388,4 @@ pub(crate) async fn out(shared: &Shared, cut: Cut) {
 
 fn not_now(NotNow(standing): NotNow) -> Fault {
     PeopleMessage::PersonNotNow.about(standing.words_ja()).into()
-}
-
-async fn record(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    object: &str,
-    detail: serde_json::Value,
-) -> Result<(), Fault> {
-    let trace = Some(operator.trace);
-    audit::append(conn, now, Event { actor: &operator.name, action, object, trace, detail }).await?;
-    Ok(())
 }

@@ -8,7 +8,7 @@ use pki::identity::FacilityId;
 use serde_json::json;
 use vpn::slot::SlotNumber;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::claim;
 use crate::door::Operator;
 use crate::door_call::{CallQuestion, SlotChange};
@@ -115,7 +115,15 @@ async fn turn_in(
     let note = if resume { "再開" } else { "一時停止" };
     slot_rows::record(conn, now, slot, generation, to, facility.as_ref(), note).await?;
     let rule = if resume { "B-29" } else { "B-28" };
-    record(conn, now, operator, action, slot, json!({ "generation": generation, "rule": rule })).await?;
+    audit::by(
+        conn,
+        now,
+        operator,
+        action,
+        &slot.to_string(),
+        json!({ "generation": generation, "rule": rule }),
+    )
+    .await?;
     Ok(Some((generation.unsigned_abs(), grants)))
 }
 
@@ -140,18 +148,6 @@ async fn unlock_in(conn: &mut Conn, now: i64, operator: &Operator, slot: SlotNum
     let sheet = enrolments::of_slot(conn, slot).await?.ok_or_else(none)?;
     let next = claim::unpaused(sheet.enrolment, now).ok_or_else(none)?;
     enrolments::store(conn, &sheet.number, &next).await?;
-    record(conn, now, operator, "slot.unlock", slot, json!({ "rule": "P-16" })).await
-}
-
-async fn record(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    slot: SlotNumber,
-    detail: serde_json::Value,
-) -> Result<(), Fault> {
-    let (object, trace) = (slot.to_string(), Some(operator.trace));
-    audit::append(conn, now, Event { actor: &operator.name, action, object: &object, trace, detail }).await?;
+    audit::by(conn, now, operator, "slot.unlock", &slot.to_string(), json!({ "rule": "P-16" })).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use pki::identity::{FacilityId, MembershipId, Role};
 use serde_json::json;
 use vpn::slot::SlotNumber;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::dates;
 use crate::door::{Operator, RevokeReason};
 use crate::door_yearly::{YearlyAnswer, YearlyCalled, YearlyProgress, YearlyQuestion, YearlyRound};
@@ -97,7 +97,8 @@ pub async fn open(
             let (year, detail) = (year.to_string(), json!({
                 "opens_on": round.opens_on.to_string(), "due_on": round.due_on.to_string(), "rule": "A-02",
             }));
-            record(conn, now, operator, "yearly.open", &year, detail).await
+            audit::by(conn, now, operator, "yearly.open", &year, detail).await?;
+            Ok::<_, Fault>(())
         })?;
     }
     Ok(yearly_rows::shown(&round, dry_run))
@@ -134,7 +135,8 @@ pub async fn called(
         transaction!(shared.store, conn => {
             yearly_rows::called(conn, now, &operator.name, (round.year, facility), &note).await?;
             // Who was on the line stays out of the trail, which is never wiped.
-            record(conn, now, operator, "yearly.call", facility.as_str(), json!({ "rule": "A-02" })).await
+            audit::by(conn, now, operator, "yearly.call", facility.as_str(), json!({ "rule": "A-02" })).await?;
+            Ok::<_, Fault>(())
         })?;
     }
     Ok(YearlyCalled { facility: facility.clone(), year: round.year, dry_run })
@@ -282,19 +284,6 @@ async fn finish_in(
     let detail = json!({
         "year": year, "people": screen.people.len(), "gone": gone.len(), "rule": "G-08",
     });
-    record(conn, now, operator, "yearly.finish", facility.as_str(), detail).await?;
+    audit::by(conn, now, operator, "yearly.finish", facility.as_str(), detail).await?;
     Ok((grants, gone))
-}
-
-async fn record(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    object: &str,
-    detail: serde_json::Value,
-) -> Result<(), Fault> {
-    let trace = Some(operator.trace);
-    audit::append(conn, now, Event { actor: &operator.name, action, object, trace, detail }).await?;
-    Ok(())
 }
