@@ -25,6 +25,7 @@ pub mod ask; // edge: tokio, the operator door
 pub mod catalogue;
 pub mod explain;
 pub mod facility; // edge: files that the operator names
+pub mod dns_wire;
 pub mod mail;
 pub mod case;
 pub mod slot;
@@ -45,6 +46,7 @@ pub mod bench; // edge: files, tokio
 pub mod ceremony; // edge: files
 pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
+pub mod mail_doctor; // edge: network, files, randomness
 pub mod status; // border: with what the realm remembers
 pub mod keys; // edge: files, randomness
 pub mod backup; // edge: files, the clock, ssh

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::config::management::Network;
-use crate::process::{Outward, TABLE};
+use crate::process::{Name, Outward, TABLE};
 
 /// The table's name; the tunnels' is `mimamori`.
 pub const TABLE_NAME: &str = "mimamori_wall";
@@ -88,7 +88,7 @@ fn output(text: &mut String, config: Option<&Config>) {
     line("meta skuid systemd-timesync udp dport 123 accept");
     if let Some(config) = config {
         for row in &TABLE {
-            if row.name == crate::process::Name::Vpn {
+            if row.name == Name::Vpn {
                 // A tunnel that begins to speak again is no answer.
                 let mut ports: Vec<u16> = config.vpn.listen.iter().map(|address| address.port()).collect();
                 ports.sort_unstable();
@@ -96,7 +96,9 @@ fn output(text: &mut String, config: Option<&Config>) {
                 line(&format!("meta skuid {} udp sport {} accept", row.uid, set(&ports)));
             }
             let outward = Outward::of(row, config, None);
-            if outward.has_names() {
+            // `mail doctor` asks what a receiver of our mail would ask.
+            let asks = row.name == Name::Cli && config.mail.is_some();
+            if outward.has_names() || asks {
                 line(&format!("meta skuid {} meta l4proto {{ tcp, udp }} th dport 53 accept", row.uid));
             }
             for callee in &outward.callees {
@@ -158,7 +160,10 @@ mod tests {
         let text = rules(Some(&config(mail)));
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("tcp dport 587")).collect();
         assert_eq!(lines, ["    meta skuid 61005 tcp dport 587 accept"]);
-        assert!(!rules(Some(&config(""))).contains("587"));
+        let names: Vec<&str> = text.lines().filter(|line| line.contains("th dport 53 ")).collect();
+        assert_eq!(names.len(), 2, "the caller, and the operator's mail doctor: {names:?}");
+        let none = rules(Some(&config("")));
+        assert!(!none.contains("587") && !none.contains("dport 53 "));
     }
 
     /// Read by the real nft where it is (the tests' machines have it), in a namespace of its own.

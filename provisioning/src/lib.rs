@@ -68,6 +68,7 @@ pub mod notice;
 pub mod certificate_end;
 pub mod letter;
 pub mod dkim;
+pub mod mail_doctor; // border
 
 // what a sheet, a person and a receipt may still do
 mod cbor;

@@ -404,6 +404,12 @@ pub enum MailCommand {
     },
     /// 公開するDNSレコード / the DNS records to publish
     Dns,
+    /// 点検: 受け手がこちらのメールを信じるか / will receivers believe our mail? From, SPF, DKIM, DMARC, PTR
+    Doctor {
+        /// 聞くDNSサーバー（無ければこの機械のもの） / name server to ask, e.g. 192.0.2.53:53
+        #[arg(long)]
+        server: Option<std::net::SocketAddr>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,14 +9,15 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::args::{CONFIG, Command, Format, Typed, declared};
+use super::args::{CONFIG, Command, Format, MailCommand, Typed, declared};
 use super::ask::Door;
 use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
     audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
-    machine, mail, pages, person, pki, realm, report, shell, slot, status, tunnels, update, yearly,
+    machine, mail, mail_doctor, pages, person, pki, realm, report, shell, slot, status, tunnels, update,
+    yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -80,6 +81,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
             tunnels::Wish::Ask(command) => tunnels::ask(&door()?, command, out),
             tunnels::Wish::Serve { interface, conf, offload } => tunnels::serve(&interface, &conf, offload),
         },
+        Command::Mail(MailCommand::Doctor { server }) => mail_doctor::doctor(&config, &door()?, server, out),
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Flow(command) => flow::flow(&door()?, command, out),
         Command::Incident(command) => incident::incident(&door()?, command, out),

@@ -37,6 +37,8 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
                 files.iter().map(|file| bounced(door, file, dry_run)).collect::<Result<Vec<_>, _>>()?;
             out.result(&noted, || rows_text(&noted, out))?;
         }
+        // It needs the configuration, too: `command` hands it to `mail_doctor`.
+        MailCommand::Doctor { .. } => return Err(odd_kind("mail doctor")),
         MailCommand::Dns => {
             let ProvisioningAnswer::MailDns(records) = door.provisioning(ProvisioningQuestion::MailDns)?
             else {
