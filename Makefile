@@ -8,11 +8,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export FORM ?= together
 export ENGINE ?= sqlite
 export STAY ?=
+MACHINE ?=
 
-.PHONY: help test coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-run image-test
+.PHONY: help test test-machine coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-run image-test
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
+	@echo 'make test-machine   its first part alone: units, tunnel, wall, SSH, commits of the image in a container'
 	@echo 'make coverage   which requirements the last `make test` proved; fails when one is lost'
 	@echo 'make demo   plays the story from form to revocation in network namespaces; ./target/demo/report.json'
 	@echo '            FORM=separated ENGINE=postgres: a process per room, the records on a server'
@@ -36,7 +38,27 @@ build: deps
 	@cargo build --locked --workspace --all-targets
 
 test: build
+	@$(MAKE) --no-print-directory test-machine
 	@tests/setup/run
+
+# The image's root under a real systemd, in a container: a minute once Debian's packages are there, which are
+# downloaded for each list of them (image/src/base.rs). MACHINE=no leaves it out, and says so.
+QUICK := $(CURDIR)/target/machine
+ifeq ($(MACHINE),no)
+test-machine:
+	@echo 'MACHINE=no: the image was not looked at under a real systemd'
+else
+test-machine: deps
+	@IMAGE=root tests/setup/deps
+	@cargo build --locked --workspace --bins
+	@echo 'the image under a real systemd'
+	@{ $(SUDO) "$(CARGO_TARGET_DIR)/debug/image" root "$(CARGO_TARGET_DIR)/debug/mimamori" \
+	     "$(CARGO_TARGET_DIR)/image/base" "$(QUICK)" >/dev/null \
+	   && $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" quick "$(QUICK)"; } || { \
+	  echo 'test-machine: failed (see above). It needs the mirror of Debian once, and a systemd-nspawn that may start' >&2; \
+	  echo 'containers; where one is missing, MACHINE=no leaves this part out.' >&2; exit 1; }
+	@$(SUDO) rm -rf "$(QUICK)"
+endif
 
 # What the last `make test` has proved; KEEP=1 writes the list anew.
 coverage:

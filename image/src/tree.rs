@@ -18,18 +18,20 @@ const SET_ID: u32 = 0o6000;
 /// Every file of the image has one time: builds differ in nothing but their inputs.
 pub const EPOCH: i64 = 1_767_225_600;
 
-/// Programs, and Debian's packages that bring them.
-const TOOLS: [(&str, &str); 15] = [
+/// Programs, and Debian's packages that bring them: of the root alone, and of the disk.
+const TOOLS: [(&str, &str); 5] = [
     ("mmdebstrap", "mmdebstrap"),
     ("strip", "binutils"),
     ("systemd-sysusers", "systemd"),
+    ("tar", "tar"),
+    ("openssl", "openssl"),
+];
+const DISK_TOOLS: [(&str, &str); 10] = [
     ("mkfs.erofs", "erofs-utils"),
     ("veritysetup", "cryptsetup-bin"),
-    ("tar", "tar"),
     ("objdump", "binutils"),
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
-    ("openssl", "openssl"),
     ("sbsign", "sbsigntool"),
     ("sfdisk", "fdisk"),
     ("mkfs.fat", "dosfstools"),
@@ -37,17 +39,28 @@ const TOOLS: [(&str, &str); 15] = [
     ("mcopy", "mtools"),
 ];
 
+/// What is made of the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The root, and beside it what the boot chain takes.
+    Disk,
+    /// The root alone, for a container.
+    Root,
+}
+
 /// Makes `out`/root anew from the base kept in `cache` and the program at `binary`.
 /// `label` tells two builds of one version apart; `update_keys` is whose updates it takes.
 pub fn make(
+    wanted: Wanted,
     binary: &Path,
     cache: &Path,
     out: &Path,
     update_keys: &str,
     label: &str,
 ) -> Result<PathBuf, BuildError> {
-    ready()?;
+    ready(wanted)?;
     let base = download(cache)?;
+    fs::create_dir_all(out).map_err(at(out))?;
     let root = out.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).map_err(at(&root))?;
@@ -55,7 +68,9 @@ pub fn make(
     fs::create_dir_all(&root).map_err(at(&root))?;
     fs::set_permissions(&root, Permissions::from_mode(0o755)).map_err(at(&root))?;
     run(Command::new("tar").arg("-C").arg(&root).arg("-xpf").arg(&base).args(["--exclude=./dev/*"]))?;
-    boot(&root, out)?;
+    if wanted == Wanted::Disk {
+        boot(&root, out)?;
+    }
     program(&root, binary)?;
     render::write(&root, Form::Separated, None)?;
     for file in plain::files() {
@@ -74,13 +89,14 @@ pub fn make(
     Ok(root)
 }
 
-fn ready() -> Result<(), BuildError> {
+fn ready(wanted: Wanted) -> Result<(), BuildError> {
     if !rustix::process::geteuid().is_root() {
         return Err(BuildError::NotRoot);
     }
     // Whatever the builder's own: what we write is for everybody to read, or says otherwise.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    for (tool, package) in TOOLS {
+    let of_the_disk = if wanted == Wanted::Disk { DISK_TOOLS.as_slice() } else { &[] };
+    for (tool, package) in TOOLS.iter().chain(of_the_disk).copied() {
         let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
             .iter()
             .any(|folder| Path::new(folder).join(tool).exists());
@@ -98,13 +114,16 @@ fn download(cache: &Path) -> Result<PathBuf, BuildError> {
         return Ok(base);
     }
     fs::create_dir_all(cache).map_err(at(cache))?;
-    let half = base.with_extension("half.tar");
+    // Two builds at once each download theirs.
+    let half = base.with_extension(format!("{}.half.tar", std::process::id()));
     let mut command = Command::new("mmdebstrap");
     command.args([
         "--quiet",
         "--variant=essential",
         "--format=tar",
         "--aptopt=Apt::Install-Recommends \"false\"",
+        // A mirror stutters now and then.
+        "--aptopt=Acquire::Retries \"5\"",
     ]);
     for path in base::EXCLUDED {
         command.arg(format!("--dpkgopt=path-exclude={path}"));

@@ -66,11 +66,11 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step(
             "a planned restart of the vpn room hands its tunnels to the next process; a stop leaves the firewall shut",
         );
-        stray_port(world, &device)?;
+        stray_port(world, &machine, &device)?;
         step("a port that somebody opens is reached from inside the machine, and from nowhere else");
         ssh(&machine, &engineer, &device)?;
         step("SSH: a certificate leads to the engineer's shell and to nothing else");
-        commits(&machine, &engineer, &device)?;
+        commits(&machine, &engineer, &device, "20s")?;
         step(
             "a commit that shuts the engineer out falls by itself, also when its watcher is killed; a confirmed one stays",
         );
@@ -81,6 +81,38 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         let active = engineer.config(&device, "config show")?;
         holds!(active.contains("198.51.100.9"), "the confirmed commit is gone: {active}");
         step("after a power cut everything is up again, and the device is admitted without anybody's help");
+        Ok(())
+    })();
+    played.map_err(|fault: Fault| {
+        Fault::new(format!("{fault}\n\nthe machine's last words:\n{}", machine.last_words()))
+    })?;
+    Ok(steps)
+}
+
+/// The same machine as far as a minute goes, in `make test`: units, tunnel, wall, SSH, commits.
+pub fn quick(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<usize> {
+    let mut steps = 0;
+    let mut step = |what: &str| {
+        steps += 1;
+        held(what);
+    };
+    let folder = world.folder.join("machine");
+    std::fs::create_dir_all(&folder)?;
+    let machine = Machine::boot(root, &world.net.app, &folder)?;
+    let played = (|| {
+        blank(world, &machine)?;
+        let engineer = Engineer::new(world)?;
+        realm(world, &machine, &engineer)?;
+        all_up(&machine)?;
+        step("every unit of the image is up under a real systemd");
+        let device = tunnel(world, &machine.data().join("lib/mimamori-output"))?;
+        step("an independent WireGuard client is admitted, and served over HTTPS through its tunnel");
+        stray_port(world, &machine, &device)?;
+        step("a port that no rule names is reached from nowhere outside");
+        ssh(&machine, &engineer, &device)?;
+        step("SSH: a certificate leads to the engineer's shell and to nothing else");
+        commits(&machine, &engineer, &device, "10s")?;
+        step("a commit that nobody confirms falls by itself; a confirmed one stays");
         Ok(())
     })();
     played.map_err(|fault: Fault| {
@@ -306,7 +338,7 @@ fn restarted(machine: &Machine, device: &Device) -> Told<()> {
     Ok(())
 }
 
-fn stray_port(world: &World, device: &Device) -> Told<()> {
+fn stray_port(world: &World, machine: &Machine, device: &Device) -> Told<()> {
     let stray = SocketAddr::from((APPLIANCE_OUTER, STRAY));
     let mut opened = world.net.app.command("python3");
     opened
@@ -317,14 +349,42 @@ fn stray_port(world: &World, device: &Device) -> Told<()> {
         shell::until("the stray port to be open", PATIENCE, || {
             Ok(world.net.app.connect(local, SILENCE).ok())
         })?;
-        holds!(
-            device.space.connect(stray, SILENCE).is_err(),
-            "a port that no rule names is reached from outside"
-        );
+        watch_port(machine, STRAY)?;
+        // They end with their own patience; nobody waits for them.
+        for _ in 0..2 {
+            let place = device.space.clone();
+            std::thread::spawn(move || place.connect(stray, SILENCE));
+        }
+        // Whoever is not answered knocks again: when the third has come the first two have been judged.
+        let passed = shell::until("three knocks at the stray port", PATIENCE, || {
+            Ok((counted(machine, "came")? >= 3).then_some(counted(machine, "passed")?))
+        })?;
+        holds!(passed == 0, "a port that no rule names is reached from outside");
         Ok(())
     })();
     shell::end(&mut server);
     told
+}
+
+/// Counts what comes for a port from outside, and what of it every firewall lets through. With the machine's own
+/// `nft`: an older one does not read its tables.
+fn watch_port(machine: &Machine, port: u16) -> Told<()> {
+    let chain = |name: &str, hook: &str| {
+        format!(
+            "add chain inet mms_watch {name} {{ type filter hook {hook} ; }}\n\
+             add rule inet mms_watch {name} iifname \"wan\" tcp dport {port} counter\n"
+        )
+    };
+    let (came, passed) = (chain("came", "prerouting priority -300"), chain("passed", "input priority 300"));
+    let rules = format!("add table inet mms_watch\n{came}{passed}");
+    shell::run_with(machine.command(&["nft", "-f", "-"]), rules.as_bytes())?.ok("nft")?;
+    Ok(())
+}
+
+fn counted(machine: &Machine, chain: &str) -> Told<u64> {
+    let listed = machine.ok(&["nft", "list", "chain", "inet", "mms_watch", chain])?;
+    let packets = listed.split("packets ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    packets.and_then(|count| count.parse().ok()).ok_or_else(|| Fault::new("nft shows no counter"))
 }
 
 fn ssh(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
@@ -381,19 +441,31 @@ fn ssh(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
 }
 
 /// Commits over SSH: one that is broken, one that shuts everybody out, one that is confirmed.
-fn commits(machine: &Machine, engineer: &Engineer, device: &Device) -> Told<()> {
+/// `span` is how long the one that shuts everybody out may stand.
+fn commits(machine: &Machine, engineer: &Engineer, device: &Device, span: &str) -> Told<()> {
     let good = engineer.config(device, "config show")?;
     let broken = engineer.commit(device, &good.replace("zone = ", "zonen = "), "")?;
     holds!(broken.code == Some(64), "a broken text was committed: {:?} {}", broken.code, broken.stderr);
     let away = good.replace("\"198.51.100.1\"", "\"203.0.113.1\"");
     holds!(away != good, "the text names no management address: {good}");
-    let done = engineer.commit(device, &away, "--confirm 20s")?;
+    let done = engineer.commit(device, &away, &format!("--confirm {span}"))?;
     holds!(done.code == Some(0), "commit: {:?} {}{}", done.code, done.text(), done.stderr);
     let watcher = machine.ok(&["systemctl", "show", "-P", "MainPID", "mimamori-config.service"])?;
+    holds!(watcher.trim() != "0", "nobody watches over the commit");
     machine.ok(&["kill", "-9", watcher.trim()])?;
-    let closed = |ssh: u16| device.space.connect(SocketAddr::from((APPLIANCE_OUTER, ssh)), SILENCE).is_err();
-    shell::until("the wall to shut the engineer out", PATIENCE, || Ok(closed(22).then_some(())))?;
-    shell::until("the commit to fall by itself", PATIENCE * 2, || Ok((!closed(22)).then_some(())))?;
+    let lets_in = |address: &str| {
+        let rules = machine.ok(&["nft", "list", "chain", "inet", "mimamori_wall", "input"])?;
+        Ok::<_, Fault>(rules.lines().any(|line| line.contains("dport 22 ") && line.contains(address)))
+    };
+    let fell = || Ok::<_, Fault>(machine.ok(&["mimamori", "config", "show"])?.contains("\"198.51.100.1\""));
+    // Whoever looks too late on a slow machine finds it fallen already: that is the event, not the time.
+    shell::until("the wall to shut the engineer out", PATIENCE, || {
+        let shut = lets_in("203.0.113.1")? && !lets_in("198.51.100.1")?;
+        Ok((shut || fell()?).then_some(()))
+    })?;
+    shell::until("the commit to fall by itself", PATIENCE * 2, || {
+        Ok((fell()? && lets_in("198.51.100.1")?).then_some(()))
+    })?;
     let back = engineer.config(device, "config show")?;
     holds!(back == good, "what came back is not what was there: {back}");
     all_up(machine)?;

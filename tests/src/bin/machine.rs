@@ -1,6 +1,7 @@
-//! `make image-test` and `make image-run`. `machine inspect OUT`: the image's root under a real systemd, quick;
-//! `machine boot OUT`: its disk in an emulated machine; `machine run OUT`: the same, and it stays. OUT is where
-//! `image build` wrote. Each step is printed as it holds; the first that does not ends it. Needs root.
+//! `make test-machine`, `make image-test` and `make image-run`. `machine quick OUT`: the image's root under a real
+//! systemd, as far as a minute goes; `machine inspect OUT`: the same root, whole; `machine boot OUT`: its disk in an
+//! emulated machine; `machine run OUT`: the disk, and it stays. OUT is where `image build` wrote. Each step is printed
+//! as it holds; the first that does not ends it. Needs root.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,17 +19,18 @@ const HERE: &str = "127.0.0.1:2222";
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [verb, out] = words.as_slice() else {
-        say("usage: machine inspect|boot|run OUT (the folder that `image build` made)");
+        say("usage: machine quick|inspect|boot|run OUT (the folder that `image build` made)");
         return ExitCode::from(2);
     };
     let out = PathBuf::from(out);
     let mut held = |step: &str| say(&format!("  holds  {step}"));
     let told = match verb.as_str() {
+        "quick" => world().and_then(|mut world| inspection::quick(&mut world, &out.join("root"), &mut held)),
         "inspect" => world().and_then(|mut world| inspection::play(&mut world, &out.join("root"), &mut held)),
         "boot" => world().and_then(|mut world| booting::play(&mut world, &out, &mut held)),
         "run" => world().and_then(|mut world| stay(&mut world, &out)),
         _ => {
-            say("usage: machine inspect|boot|run OUT");
+            say("usage: machine quick|inspect|boot|run OUT");
             return ExitCode::from(2);
         }
     };
