@@ -30,7 +30,12 @@ pub fn read_limited(path: &Path, limit: usize) -> Result<Vec<u8>, Message> {
     let shown = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|file| {
+            // One reading and its end for the usual file, instead of feeling the way; not more than was said.
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            bytes.reserve_exact(length.min(limit).saturating_add(1));
+            file.take(limit as u64 + 1).read_to_end(&mut bytes)
+        })
         .map_err(|error| Message::FileRead { path: shown.clone(), why: error.to_string() })?;
     if bytes.len() > limit {
         return Err(Message::FileTooLong { path: shown, limit: limit.to_string() });

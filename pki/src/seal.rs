@@ -1,10 +1,11 @@
-//! Keys at rest: PKCS #8 sealed by AES-256-GCM under Argon2id of a passphrase or a credential. Pure:
+//! Keys at rest: PKCS #8 sealed by AES-256-GCM under Argon2id of a passphrase, or under HKDF (RFC 5869) of a
+//! secret that a machine made: 256 random bits cannot be guessed, and need not be made slow to guess. Pure:
 //! salt and nonce are handed in. The sealed form is text, so that it survives a printer:
 //!
 //! ```text
 //! mimamori sealed key v1
 //! name device-ca
-//! kdf argon2id m=65536 t=3 p=1 salt=<32 hex digits>
+//! kdf argon2id m=65536 t=3 p=1 salt=<32 hex digits>        (or: kdf hkdf-sha256 salt=<32 hex digits>)
 //! nonce <24 hex digits>
 //! <base64>
 //! ```
@@ -12,6 +13,7 @@
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hkdf;
 use data_encoding::{BASE64, HEXLOWER};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -30,10 +32,26 @@ const PASSES: u32 = 3;
 const MEMORY_KIB_MAX: u32 = 1024 * 1024;
 const PASSES_MAX: u32 = 16;
 
+/// What a machine makes is base64 of this many random octets.
+const MADE_LEN: usize = 32;
+/// Fewer different octets among them are nobody's randomness (less than one in 10^14), but somebody's idea.
+const MADE_DIFFERENT: usize = 16;
+
 const FORM: &str = "mimamori sealed key v1";
+const ARGON2: &str = "kdf argon2id ";
+const HKDF: &str = "kdf hkdf-sha256 ";
+/// Binds what is derived to its use.
+const USE: &[u8] = b"mimamori sealed key v1 AES-256-GCM";
 
 /// What opens a sealed key. No `Debug`, no `Clone`, wiped when dropped.
 pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// How a secret becomes a key.
+#[derive(Clone, Copy)]
+enum Kdf {
+    Argon2 { memory: u32, passes: u32 },
+    Hkdf,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
@@ -63,6 +81,46 @@ impl Secret {
             Err(SealError::Secret)
         }
     }
+
+    /// By which way a key is sealed under it from now on; what is sealed already says its own.
+    fn kdf(&self) -> Kdf {
+        let made = BASE64.decode(&self.0).map(Zeroizing::new).ok().filter(|made| made.len() == MADE_LEN);
+        let mut seen = [false; 256];
+        for octet in made.iter().flat_map(|made| made.iter()) {
+            seen[usize::from(*octet)] = true;
+        }
+        if seen.iter().filter(|seen| **seen).count() >= MADE_DIFFERENT {
+            Kdf::Hkdf
+        } else {
+            Kdf::Argon2 { memory: MEMORY_KIB, passes: PASSES }
+        }
+    }
+}
+
+impl Kdf {
+    fn line(self, salt: &[u8; SALT_LEN]) -> String {
+        let salt = HEXLOWER.encode(salt);
+        match self {
+            Self::Argon2 { memory, passes } => format!("{ARGON2}m={memory} t={passes} p=1 salt={salt}"),
+            Self::Hkdf => format!("{HKDF}salt={salt}"),
+        }
+    }
+
+    fn read(line: &str) -> Option<(Self, [u8; SALT_LEN])> {
+        let (kdf, salt) = match line.strip_prefix(HKDF) {
+            Some(salt) => (Self::Hkdf, salt),
+            None => {
+                let mut parts = line.strip_prefix(ARGON2)?.splitn(4, ' ');
+                let memory = parts.next()?.strip_prefix("m=")?.parse().ok()?;
+                let passes = parts.next()?.strip_prefix("t=")?.parse().ok()?;
+                let one_lane = parts.next()? == "p=1";
+                let bounded = (8..=MEMORY_KIB_MAX).contains(&memory) && (1..=PASSES_MAX).contains(&passes);
+                (one_lane && bounded).then_some((Self::Argon2 { memory, passes }, parts.next()?))?
+            }
+        };
+        let salt = HEXLOWER.decode(salt.strip_prefix("salt=")?.as_bytes()).ok()?;
+        Some((kdf, salt.try_into().ok()?))
+    }
 }
 
 /// Seals `plain` under the name by which it will be asked for.
@@ -73,12 +131,9 @@ pub fn seal(
     salt: &[u8; SALT_LEN],
     nonce: [u8; NONCE_LEN],
 ) -> Result<String, SealError> {
-    let header = format!(
-        "{FORM}\nname {name}\nkdf argon2id m={MEMORY_KIB} t={PASSES} p=1 salt={}\nnonce {}\n",
-        HEXLOWER.encode(salt),
-        HEXLOWER.encode(&nonce),
-    );
-    let key = key(secret, MEMORY_KIB, PASSES, salt)?;
+    let kdf = secret.kdf();
+    let header = format!("{FORM}\nname {name}\n{}\nnonce {}\n", kdf.line(salt), HEXLOWER.encode(&nonce));
+    let key = key(secret, kdf, salt)?;
     let mut sealed = Zeroizing::new(plain.to_vec());
     let tag = key
         .seal_in_place_separate_tag(
@@ -102,7 +157,7 @@ pub fn open(name: &str, text: &str, secret: &Secret) -> Result<Zeroizing<Vec<u8>
     if lines.next().and_then(|line| line.strip_prefix("name ")) != Some(name) {
         return Err(SealError::Form("it is another key"));
     }
-    let (memory, passes, salt) = lines.next().and_then(cost).ok_or(SealError::Form("its line `kdf`"))?;
+    let (kdf, salt) = lines.next().and_then(Kdf::read).ok_or(SealError::Form("its line `kdf`"))?;
     let nonce = lines.next().and_then(|line| line.strip_prefix("nonce "));
     let nonce = nonce.and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
     let nonce: [u8; NONCE_LEN] =
@@ -112,7 +167,7 @@ pub fn open(name: &str, text: &str, secret: &Secret) -> Result<Zeroizing<Vec<u8>
     }
     let sealed = BASE64.decode(body.trim_end().as_bytes()).map_err(|_| SealError::Form("its last line"))?;
     let mut sealed = Zeroizing::new(sealed);
-    let length = key(secret, memory, passes, &salt)?
+    let length = key(secret, kdf, &salt)?
         .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(header.as_bytes()), &mut sealed)
         .map_err(|_| SealError::Wrong(name.to_owned()))?
         .len();
@@ -120,17 +175,18 @@ pub fn open(name: &str, text: &str, secret: &Secret) -> Result<Zeroizing<Vec<u8>
     Ok(sealed)
 }
 
-fn cost(line: &str) -> Option<(u32, u32, [u8; SALT_LEN])> {
-    let mut parts = line.strip_prefix("kdf argon2id ")?.split(' ');
-    let memory = parts.next()?.strip_prefix("m=")?.parse().ok()?;
-    let passes = parts.next()?.strip_prefix("t=")?.parse().ok()?;
-    let one_lane = parts.next()? == "p=1";
-    let salt = HEXLOWER.decode(parts.next()?.strip_prefix("salt=")?.as_bytes()).ok()?;
-    let bounded = (8..=MEMORY_KIB_MAX).contains(&memory) && (1..=PASSES_MAX).contains(&passes);
-    (one_lane && bounded && parts.next().is_none()).then_some((memory, passes, salt.try_into().ok()?))
+fn key(secret: &Secret, kdf: Kdf, salt: &[u8; SALT_LEN]) -> Result<LessSafeKey, SealError> {
+    match kdf {
+        Kdf::Argon2 { memory, passes } => slow_key(secret, memory, passes, salt),
+        Kdf::Hkdf => {
+            let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(&secret.0);
+            let expanded = extracted.expand(&[USE], &AES_256_GCM).map_err(|_| SealError::Crypto("HKDF"))?;
+            Ok(LessSafeKey::new(UnboundKey::from(expanded)))
+        }
+    }
 }
 
-fn key(secret: &Secret, memory: u32, passes: u32, salt: &[u8]) -> Result<LessSafeKey, SealError> {
+fn slow_key(secret: &Secret, memory: u32, passes: u32, salt: &[u8]) -> Result<LessSafeKey, SealError> {
     let crypto = |_| SealError::Crypto("Argon2id");
     let params = Params::new(memory, passes, 1, Some(32)).map_err(crypto)?;
     let mut blocks = vec![Block::default(); params.block_count()];
@@ -198,6 +254,31 @@ mod tests {
         ] {
             assert!(open("device-ca", &attack, &right).is_err(), "{attack}");
         }
+    }
+
+    /// What `init` writes is 256 bits; a person's words, or base64 of little, are made slow to guess.
+    #[test]
+    fn only_what_a_machine_made_is_opened_quickly() {
+        let made: Vec<u8> = (0..32).map(|n| n * 7).collect();
+        let made = secret(&BASE64.encode(&made));
+        let sealed = seal("device-ca", b"the key", &made, &[1; 16], [2; 12]).unwrap();
+        assert!(sealed.contains("\nkdf hkdf-sha256 salt=01010101010101010101010101010101\n"), "{sealed}");
+        assert_eq!(open("device-ca", &sealed, &made).unwrap().as_slice(), b"the key");
+        for person in [
+            "correct horse battery",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            &BASE64.encode(&[7, 8, 9, 10].repeat(8)),
+            &BASE64.encode(&(0..31).collect::<Vec<u8>>()),
+        ] {
+            let sealed = seal("device-ca", b"the key", &secret(person), &[1; 16], [2; 12]).unwrap();
+            assert!(sealed.contains("\nkdf argon2id m="), "{person}");
+        }
+        // Nobody makes guessing cheap by writing another line into the file.
+        let slow =
+            seal("device-ca", b"the key", &secret("correct horse battery"), &[1; 16], [2; 12]).unwrap();
+        let quick = slow.replace("argon2id m=64 t=3 p=1", "hkdf-sha256");
+        let opened = open("device-ca", &quick, &secret("correct horse battery"));
+        assert_eq!(opened.err(), Some(SealError::Wrong("device-ca".into())));
     }
 
     #[test]
