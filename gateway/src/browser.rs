@@ -2,7 +2,7 @@
 //! change anything. Pure. Ruling 4; issue 2: a cross-origin unsafe request is refused.
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 
 use crate::messages::Message;
 
@@ -23,12 +23,15 @@ pub fn same_origin(headers: &HeaderMap, origin: &str) -> Result<(), Message> {
     }
 }
 
-/// Enrolment over secure transport (RFC 7030): its clients are no browsers and send neither header, which a browser
-/// does with every unsafe request. No form makes its media type either.
+/// What speaks below which path in which media type, and is no browser: EST (RFC 7030) and ACME (RFC 8555).
+const MACHINES: [(&str, &[u8]); 2] =
+    [("/.well-known/est/", b"application/pkcs10"), ("/acme/", b"application/jose+json")];
+
+/// A machine's clients send neither header, which a browser does with every unsafe request. No form makes their media
+/// types either.
 pub fn is_machine(path: &str, headers: &HeaderMap) -> bool {
-    let media: Vec<_> = headers.get_all(CONTENT_TYPE).iter().collect();
-    path.starts_with("/.well-known/est/")
-        && matches!(media.as_slice(), [one] if one.as_bytes() == b"application/pkcs10")
+    let media: Vec<_> = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes).collect();
+    MACHINES.iter().any(|(below, speaks)| path.starts_with(below) && media == [*speaks])
         && !headers.contains_key(ORIGIN)
         && !headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
@@ -48,6 +51,7 @@ mod tests {
     fn only_what_no_browser_sends_is_a_machines() {
         let est = "/.well-known/est/simplereenroll";
         let pkcs10 = ("content-type", "application/pkcs10");
+        let jose = ("content-type", "application/jose+json");
         for (path, given, machine) in [
             (est, vec![pkcs10], true),
             (est, vec![], false),
@@ -60,6 +64,15 @@ mod tests {
             (est, vec![pkcs10, ("sec-fetch-mode", "no-cors")], false),
             ("/claim", vec![pkcs10], false),
             ("/.well-known/estate", vec![pkcs10], false),
+            ("/acme/new-order", vec![jose], true),
+            ("/acme/new-order", vec![pkcs10], false),
+            ("/acme/new-order", vec![jose, jose], false),
+            ("/acme/new-order", vec![jose, ("origin", "https://claim.example.jp")], false),
+            ("/acme/new-order", vec![jose, ("sec-fetch-site", "cross-site")], false),
+            ("/acme/new-order", vec![("content-type", "application/json")], false),
+            ("/acmes", vec![jose], false),
+            (est, vec![jose], false),
+            ("/claim", vec![jose], false),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in &given {

@@ -36,19 +36,23 @@ const RESPONSE: [HeaderName; 10] = [
 
 /// What passes on some paths and on no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Besides {
+pub enum Besides<'a> {
     Nothing,
     /// Enrolment by a machine (RFC 7030 `simpleenroll`): number and password as its client sends them, and the
     /// tunnel's public key, for which the standard has no place.
     Enrolment,
+    /// ACME (RFC 8555): each answer brings the next nonce and names places, whole and at this origin.
+    Acme {
+        origin: &'a str,
+    },
 }
 
-impl Besides {
+impl Besides<'_> {
     fn asked(self) -> &'static [HeaderName] {
         static ENROLMENT: [HeaderName; 2] =
             [header::AUTHORIZATION, HeaderName::from_static("wireguard-public-key")];
         match self {
-            Besides::Nothing => &[],
+            Besides::Nothing | Besides::Acme { .. } => &[],
             Besides::Enrolment => &ENROLMENT,
         }
     }
@@ -56,9 +60,22 @@ impl Besides {
     fn told(self) -> &'static [HeaderName] {
         static ENROLMENT: [HeaderName; 2] =
             [header::WWW_AUTHENTICATE, HeaderName::from_static("wireguard-profile")];
+        static ACME: [HeaderName; 2] = [HeaderName::from_static("replay-nonce"), header::LINK];
         match self {
             Besides::Nothing => &[],
             Besides::Enrolment => &ENROLMENT,
+            Besides::Acme { .. } => &ACME,
+        }
+    }
+
+    /// May a room send somebody there? To its own places by their path; as a whole URL only where a client must be
+    /// told one, and only to the origin that it asked.
+    fn is_own(self, place: &[u8]) -> bool {
+        let is_path =
+            |text: &[u8]| text.starts_with(b"/") && !text.starts_with(b"//") && !text.contains(&b'\\');
+        match self {
+            Besides::Acme { origin } => place.strip_prefix(origin.as_bytes()).is_some_and(is_path),
+            Besides::Nothing | Besides::Enrolment => is_path(place),
         }
     }
 }
@@ -95,7 +112,7 @@ pub struct Forwarded {
 }
 
 /// One function for requests and for upgrades: what differs is the list.
-pub fn forward_request(headers: &HeaderMap, upgrade: bool, besides: Besides) -> Forwarded {
+pub fn forward_request(headers: &HeaderMap, upgrade: bool, besides: Besides<'_>) -> Forwarded {
     let nominated = nominated(headers);
     // Room for what the gateway adds.
     let mut forwarded = HeaderMap::with_capacity(16);
@@ -134,16 +151,12 @@ fn switch(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-pub fn forward_response(headers: &HeaderMap, besides: Besides) -> HeaderMap {
+pub fn forward_response(headers: &HeaderMap, besides: Besides<'_>) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(24);
     for name in RESPONSE.iter().chain(besides.told()) {
-        let own_place = |value: &HeaderValue| {
-            let text = value.as_bytes();
-            text.starts_with(b"/") && !text.starts_with(b"//") && !text.contains(&b'\\')
-        };
         for value in headers.get_all(name) {
             // A room sends nobody to another origin.
-            if *name != header::LOCATION || own_place(value) {
+            if *name != header::LOCATION || besides.is_own(value.as_bytes()) {
                 forwarded.append(name.clone(), value.clone());
             }
         }
@@ -276,6 +289,46 @@ mod tests {
         let told = map(&[("www-authenticate", "Basic"), ("wireguard-profile", "x"), ("set-cookie", "a=b")]);
         assert_eq!(forward_response(&told, Besides::Enrolment).len(), 2);
         assert!(forward_response(&told, Besides::Nothing).is_empty());
+    }
+
+    /// Issue 5, RFC 8555: an ACME client learns nonce, links and whole URLs of the origin that it asked, and no others.
+    #[test]
+    fn acme_names_places_at_its_own_origin_alone() {
+        let besides = Besides::Acme { origin: "https://claim.example.jp" };
+        let told = |place: &str, besides| {
+            let told = map(&[
+                ("replay-nonce", "n"),
+                ("link", "<x>;rel=\"up\""),
+                ("location", place),
+                ("set-cookie", "a=b"),
+            ]);
+            let forwarded = forward_response(&told, besides);
+            (
+                forwarded.contains_key("location"),
+                forwarded.contains_key("replay-nonce"),
+                forwarded.contains_key("link"),
+            )
+        };
+        assert_eq!(told("https://claim.example.jp/acme/order/o-1", besides), (true, true, true));
+        for place in [
+            "https://claim.example.jp.evil.example/",
+            "https://claim.example.jp",
+            "https://claim.example.jp//evil.example/",
+            "https://claim.example.jp/\\evil.example",
+            "http://claim.example.jp/",
+            "https://sns.example.jp/",
+            "/acme/order/o-1",
+        ] {
+            assert_eq!(told(place, besides), (false, true, true), "{place}");
+        }
+        assert_eq!(told("https://claim.example.jp/acme", Besides::Nothing), (false, false, false));
+        let asked = map(&[
+            ("authorization", "Basic x"),
+            ("replay-nonce", "n"),
+            ("content-type", "application/jose+json"),
+        ]);
+        let passed = forward_request(&asked, false, besides).headers;
+        assert_eq!(passed.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
     }
 
     #[test]

@@ -36,6 +36,9 @@ const EST_CAS: &str = "/.well-known/est/cacerts";
 /// A machine's first certificate (RFC 7030 4.2.1): number and password go with the request.
 const EST_ENROL: &str = "/.well-known/est/simpleenroll";
 
+/// Apple's payload (RFC 8555): every answer brings a nonce.
+const ACME: &str = "/acme/";
+
 /// A visitor on the claim listener.
 pub async fn claim(
     hall: Arc<Hall>,
@@ -74,11 +77,15 @@ async fn visit(
         return published(hall, teller, PublishedQuestion::Get { path: "est/cacerts".to_owned() }).await;
     }
     let machine = browser::is_machine(checked.path(), &parts.headers);
-    let enrols = machine && checked.path() == EST_ENROL;
-    let besides = if enrols { Besides::Enrolment } else { Besides::Nothing };
+    let origin = hall.names.origin(Host::Claim);
+    let besides = match checked.path() {
+        EST_ENROL if machine => Besides::Enrolment,
+        path if path.starts_with(ACME) => Besides::Acme { origin: &origin },
+        _ => Besides::Nothing,
+    };
     if checked.unsafe_method
         && !machine
-        && let Err(message) = browser::same_origin(&parts.headers, &hall.names.origin(Host::Claim))
+        && let Err(message) = browser::same_origin(&parts.headers, &origin)
     {
         return teller.problem(StatusCode::FORBIDDEN, message);
     }

@@ -41,7 +41,7 @@ pub struct Errand<'a, A> {
     pub trace: TraceId,
     pub stream: Option<Stream>,
     pub upgrade: Option<Upgrade>,
-    pub besides: Besides,
+    pub besides: Besides<'a>,
 }
 
 /// A WebSocket that is asked for, and the connection it would take over.
@@ -168,7 +168,7 @@ fn answer(
     line: Box<Line>,
     stream: Option<Stream>,
     upgrade: Option<Upgrade>,
-    besides: Besides,
+    besides: Besides<'_>,
 ) -> Result<Response<Body>, Failure> {
     let (parts, incoming) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -130,6 +130,33 @@ async fn a_device_renews_over_est_and_no_page_does_it_for_it() {
     assert_eq!(client.claim(cas).await.unwrap().status, StatusCode::OK);
 }
 
+/// Issue 5: Apple's payload asks like a machine, and nobody's page asks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_asks_over_acme_and_no_page_does_it_for_it() {
+    let world = World::new().await;
+    let client = world.from(address(1, Place::Enrolling), None);
+    let acme = || {
+        let mut request = client.request(Method::POST, "claim", "/acme/new-order", "{}");
+        let headers = request.headers_mut();
+        headers.remove("origin");
+        headers.insert("content-type", "application/jose+json".parse().unwrap());
+        request
+    };
+    assert_eq!(client.claim(acme()).await.unwrap().status, StatusCode::OK);
+    let seen = world.upstream.last();
+    assert_eq!(seen.headers["mimamori-visitor"], "v1;slot=18-0001;class=enrolling");
+    assert_eq!(seen.headers["content-type"], "application/jose+json");
+    for (name, value) in
+        [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("content-type", "text/plain")]
+    {
+        let mut foreign = acme();
+        foreign.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(client.claim(foreign).await.unwrap().status, StatusCode::FORBIDDEN, "{name}");
+    }
+    let directory = client.request(Method::GET, "claim", "/acme/directory", "");
+    assert_eq!(client.claim(directory).await.unwrap().status, StatusCode::OK);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seat_that_nobody_holds_does_not_even_see_the_claim_page() {
     let world = World::new().await;
