@@ -9,6 +9,9 @@ const ZONE = /^(?=.{1,200}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0
 const SLOT = /^[0-9]{2}[A-Z]{0,2}-[0-9]{4}$/;
 /** WireGuard's two apps look for their own name. */
 export const SYSTEMS = Object.freeze({ "apple-mobile": "com.wireguard.ios", mac: "com.wireguard.macos" });
+/** The sheet's number and 160 random bits, as the room writes them. */
+const IDENTIFIER = /^[0-9]{10}-[a-z2-7]{32}$/;
+const CLIENT_AUTHENTICATION = "1.3.6.1.5.5.7.3.2";
 
 /** `mimamori-18-0042-iphone.mobileconfig`: two systems, two files. */
 export function appleFile(slot, system) {
@@ -19,8 +22,10 @@ export function appleFile(slot, system) {
  * The whole file. `system` of SYSTEMS, `root` and `ca` certificates (DER), `p12` with one certificate and its key
  * (Apple takes one per payload), `tunnel` the wg-quick text, `endpoint` as it stands there, `makeUuid` as in WebCrypto.
  * The file's password is left out: the device asks for it, and whoever has only the file has no key.
+ * With `acme` (`directory`, `identifier`) instead of `ca` and `p12`, the device makes the certificate's key in its own
+ * hardware while the profile is installed, and asks for the certificate by itself.
  */
-export function appleProfile({ system, slot, zone, realm, friendlyName, root, ca, p12, tunnel, tunnelName, endpoint }, makeUuid) {
+export function appleProfile({ system, slot, zone, realm, friendlyName, root, ca, p12, acme, tunnel, tunnelName, endpoint }, makeUuid) {
   const subtype = SYSTEMS[system];
   if (!subtype) throw new RangeError("apple: system");
   const own = `${checked(zone, ZONE, "zone").split(".").reverse().join(".")}.${checked(slot, SLOT, "slot")}`;
@@ -34,14 +39,26 @@ export function appleProfile({ system, slot, zone, realm, friendlyName, root, ca
   };
   const content = [
     payload("com.apple.security.root", "root", `${realm} ルート証明書`, file("mimamori-root.crt", root)),
-    payload("com.apple.security.pkcs1", "ca", `${realm} 端末認証局`, file("mimamori-device-ca.crt", ca)),
-    payload("com.apple.security.pkcs12", "identity", friendlyName, file(`mimamori-${slot}.p12`, p12)),
+    ...(acme ? [] : [payload("com.apple.security.pkcs1", "ca", `${realm} 端末認証局`, file("mimamori-device-ca.crt", ca))]),
+    acme ? payload("com.apple.security.acme", "identity", friendlyName, asked(acme, zone, slot))
+      : payload("com.apple.security.pkcs12", "identity", friendlyName, file(`mimamori-${slot}.p12`, p12)),
     payload("com.apple.vpn.managed", "tunnel", tunnelName, tunnelPayload),
   ];
   return plist(payload("Configuration", "profile", friendlyName, {
     PayloadContent: content, PayloadOrganization: realm, PayloadScope: "User",
-    PayloadDescription: "接続設定と端末の証明書です。入れるときに、画面に出ている証明書のパスワードを使います。",
+    PayloadDescription: acme ? "接続設定と、この端末の中で作る証明書です。仮の接続をオンにしたまま、15分のうちに入れてください。使えるのは1回だけです。"
+      : "接続設定と端末の証明書です。入れるときに、画面に出ている証明書のパスワードを使います。",
   }));
+}
+
+/** Where the device asks, what with, and for which kind of key: one that never leaves its hardware. */
+function asked({ directory, identifier }, zone, slot) {
+  if (directory !== `https://claim.${zone}/acme/directory`) throw new RangeError("apple: directory");
+  return {
+    DirectoryURL: directory, ClientIdentifier: checked(identifier, IDENTIFIER, "identifier"),
+    KeyType: "ECSECPrimeRandom", KeySize: 256, HardwareBound: true,
+    Subject: [[["CN", slot]]], ExtendedKeyUsage: [CLIENT_AUTHENTICATION],
+  };
 }
 
 const file = (name, octets) => ({ PayloadCertificateFileName: name, PayloadContent: octets });
@@ -56,6 +73,7 @@ export function plist(value) {
 function element(value, indent) {
   const inner = `${indent}\t`;
   if (typeof value === "string") return `${indent}<string>${escape(value)}</string>\n`;
+  if (typeof value === "boolean") return `${indent}<${value}/>\n`;
   if (Number.isInteger(value)) return `${indent}<integer>${value}</integer>\n`;
   if (value instanceof Uint8Array) return `${indent}<data>\n${lines(toBase64(value), indent)}${indent}</data>\n`;
   if (Array.isArray(value)) return `${indent}<array>\n${value.map((one) => element(one, inner)).join("")}${indent}</array>\n`;

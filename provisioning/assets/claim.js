@@ -30,6 +30,11 @@ function start() {
   FIELDS.forEach((name) => byId(name).addEventListener("input", () => fault(name, "")));
   byId("admin-password").addEventListener("input", watchPassword);
   byId("admin-password-show").addEventListener("click", togglePassword);
+  // Where the key is made, is one choice.
+  const choices = [byId("server-keys"), byId("hardware")];
+  choices.forEach((one) => one.addEventListener("change", () => {
+    if (one.checked) choices.filter((other) => other !== one).forEach((other) => { other.checked = false; });
+  }));
   send.disabled = false;
 }
 
@@ -50,7 +55,7 @@ async function submit(work) {
   try {
     const files = await work.claim(entry, step);
     for (const name of [...FIELDS, "label"]) byId(name).value = "";
-    byId("server-keys").checked = false;
+    for (const choice of ["server-keys", "hardware"]) byId(choice).checked = false;
     byId("entry").hidden = true;
     show(files, slot);
   } catch (problem) {
@@ -68,6 +73,7 @@ function typed() {
     adminPassword: byId("admin-password").value,
     label: byId("label").value.trim(),
     serverKeys: byId("server-keys").checked,
+    hardware: byId("hardware").checked,
   };
   fault("number", entry.number ? "" : "10けたの数字を、用紙のとおりに入力してください。");
   fault("password", entry.password ? "" : "16文字を、用紙のとおりに入力してください。英字の I・L・O・U は使っていません。");

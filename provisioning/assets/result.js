@@ -9,31 +9,25 @@ const GROUP = 4;
 
 /** `files` of `work.js`. */
 export function show(files, slot) {
-  const both = ["profile-link", "certificate-link"];
+  // One of Apple's profiles is all there is when the device's hardware makes the key.
+  const both = files.certificate ? ["profile-link", "certificate-link"] : ["apple-mobile-link", "mac-link"];
   const unsaved = new Set(both);
-  // Octet streams: a phone would put .txt behind the name of a text.
-  offer("profile-link", files.profile.name, new TextEncoder().encode(files.profile.text), "application/octet-stream", unsaved);
-  const { name, modern, compatible, password } = files.certificate;
-  offer("certificate-link", name, modern, "application/x-pkcs12", unsaved);
-  offer("compatible-link", name, compatible, "application/x-pkcs12", unsaved, ["certificate-link"]);
+  if (files.certificate) offerFiles(files, unsaved);
+  for (const part of document.querySelectorAll("[data-needs='files']")) part.hidden = !files.certificate;
   for (const [system, file] of Object.entries(files.apple)) {
     offer(`${system}-link`, file.name, file.octets, "application/x-apple-aspen-config", unsaved, both);
   }
   if (files.linux) offer("linux-link", files.linux.name, files.linux.octets, "application/x-tar", unsaved, both);
   byId("apple-all").hidden = Object.keys(files.apple).length === 0;
+  if (!files.certificate) byId("apple-all").open = true;
   byId("linux-all").hidden = !files.linux;
   for (const part of document.querySelectorAll("[data-made-by]")) part.hidden = part.dataset.madeBy !== files.madeBy;
   addEventListener("beforeunload", (event) => { if (unsaved.size > 0) event.preventDefault(); });
 
-  byId("profile-name").textContent = files.profile.name;
-  byId("certificate-name").textContent = name;
-  say("profile", files.profile.name);
-  say("tunnel", files.profile.name.replace(/\.conf$/, ""));
+  say("tunnel", `sns-${slot}`);
   byId("claims-left").textContent = files.claimsLeft > 0
     ? `うまくいかないときは、このページを開き直して、同じ用紙であと${files.claimsLeft}回やり直せます。`
     : "やり直しはできません。うまくいかないときは、事務局に電話してください。";
-  drawQr(files.profile.text);
-  showPassword(password);
   byId("login").textContent = files.login ?? "";
   byId("login-line").hidden = !files.login;
   const next = byId("next-link");
@@ -44,6 +38,20 @@ export function show(files, slot) {
   byId("result").hidden = false;
   byId("result-title").focus();
   scrollTo(0, 0);
+}
+
+/** Tunnel and certificate, each as a file of its own. */
+function offerFiles(files, unsaved) {
+  // Octet streams: a phone would put .txt behind the name of a text.
+  offer("profile-link", files.profile.name, new TextEncoder().encode(files.profile.text), "application/octet-stream", unsaved);
+  const { name, modern, compatible, password } = files.certificate;
+  offer("certificate-link", name, modern, "application/x-pkcs12", unsaved);
+  offer("compatible-link", name, compatible, "application/x-pkcs12", unsaved, ["certificate-link"]);
+  byId("profile-name").textContent = files.profile.name;
+  byId("certificate-name").textContent = name;
+  say("profile", files.profile.name);
+  drawQr(files.profile.text);
+  showPassword(password);
 }
 
 /** `stands`: the files that need not be saved any more once this one is. */

@@ -40,6 +40,7 @@ export function createWork({ slot, realm, host }, { source = crypto, send = fetc
 
   /** `{ number, password, adminPassword, label }` → files. `onStep` hears each of STEPS as it begins. */
   async function claim(entry, onStep = () => {}) {
+    if (entry.hardware) return claimHardware(entry, onStep);
     if (entry.serverKeys) return claimMade(entry, onStep);
     onStep("keys");
     if (!keys) await makeAll();
@@ -62,6 +63,20 @@ export function createWork({ slot, realm, host }, { source = crypto, send = fetc
     return madeFiles(slot, answer);
   }
 
+  /** Apple's hardware makes the certificate's key when the profile is installed: here is only the tunnel's. */
+  async function claimHardware(entry, onStep) {
+    onStep("keys");
+    const tunnel = await makeKeys(source).catch(() => { throw own("keys"); });
+    try {
+      onStep("request");
+      const answer = await post(send, { wireguard_public_key: toBase64(tunnel.publicKey), ...typed(entry) }, "/claim/apple");
+      onStep("files");
+      return hardwareFiles({ slot, realm, host }, tunnel, answer, source);
+    } finally {
+      tunnel.privateKey.fill(0);
+    }
+  }
+
   async function ask(body) {
     try {
       return await post(send, body);
@@ -81,10 +96,10 @@ const typed = (entry) => ({
   ...(entry.label && { label: entry.label }),
 });
 
-async function post(send, body) {
+async function post(send, body, path = "/claim") {
   let response;
   try {
-    response = await send("/claim", {
+    response = await send(path, {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       body: JSON.stringify(body),
@@ -159,15 +174,35 @@ function madeFiles(slot, answer) {
   }
 }
 
+/** Nothing to save but a profile: another one each time, because what is in it is good once. */
+function hardwareFiles({ slot, realm, host }, tunnel, answer, source) {
+  try {
+    if (answer.slot !== slot) throw own("answer");
+    const place = { slot, zone: zoneOf(host), realm, friendlyName: String(answer.friendly_name) };
+    const parts = {
+      root: certificates(answer.root)[0], tunnel: profile(answer, tunnel.privateKey), tunnelName: tunnelNameOf(slot),
+      endpoint: answer.peer.endpoint, acme: { directory: answer.directory, identifier: answer.client_identifier },
+    };
+    return { madeBy: "hardware", profile: null, certificate: null, linux: null, apple: eachApple({ ...place, ...parts }, source), ...counted(answer) };
+  } catch (error) {
+    throw error instanceof Problem ? error : own("answer");
+  }
+}
+
 /** A profile for each of Apple's systems. 3DES, because which versions read AES is disputed; the password has 137 bits. */
 async function makeApple({ slot, realm, host }, { chain, root, tunnel, endpoint, ...parts }, source) {
   const p12 = await pack({ ...parts, chain: chain.slice(0, 1), form: "compatible" }, source);
-  const zone = host.replace(/:\d+$/, "").replace(/^claim\./, "");
-  const tunnelName = profileFile(slot).replace(/\.conf$/, "");
   const { friendlyName } = parts;
+  const zone = zoneOf(host);
+  return eachApple({ slot, zone, realm, friendlyName, root, ca: chain[1], p12, tunnel, tunnelName: tunnelNameOf(slot), endpoint }, source);
+}
+
+const zoneOf = (host) => host.replace(/:\d+$/, "").replace(/^claim\./, "");
+const tunnelNameOf = (slot) => profileFile(slot).replace(/\.conf$/, "");
+
+function eachApple(said, source) {
   return Object.fromEntries(Object.keys(SYSTEMS).map((system) => {
-    const said = { system, slot, zone, realm, friendlyName, root, ca: chain[1], p12, tunnel, tunnelName, endpoint };
-    const text = appleProfile(said, () => source.randomUUID());
-    return [system, { name: appleFile(slot, system), octets: new TextEncoder().encode(text) }];
+    const text = appleProfile({ ...said, system }, () => source.randomUUID());
+    return [system, { name: appleFile(said.slot, system), octets: new TextEncoder().encode(text) }];
   }));
 }

@@ -2,6 +2,7 @@
 //! which the gateway names; nothing a device sends can change it. Edge, border: HTTP, JSON.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -16,7 +17,7 @@ use http::header::CONTENT_DISPOSITION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use vpn::address::TUNNEL_MTU;
-use vpn::key::PublicKey;
+use vpn::key::{PresharedKey, PublicKey};
 use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
 
@@ -24,7 +25,7 @@ use crate::bundle::fingerprint_lines;
 use crate::claim_files;
 use crate::claim_work::{self, Claimed};
 use crate::desk;
-use crate::enrolments::{ClaimRequest, KeyMaker};
+use crate::enrolments::{Entry, KeyMaker, Wish};
 use crate::fault::Fault;
 use crate::made::{self, Made};
 use crate::messages_people::PeopleMessage;
@@ -149,18 +150,37 @@ struct MadeFiles {
     apple: BTreeMap<&'static str, String>,
 }
 
+/// The final tunnel's two halves, as the page puts them together.
 #[derive(Serialize)]
-struct Interface {
+pub(crate) struct Interface {
     address: String,
     mtu: u16,
 }
 
 #[derive(Serialize)]
-struct Peer {
+pub(crate) struct Peer {
     public_key: PublicKey,
     preshared_key: String,
     endpoint: String,
     allowed_ips: [String; 2],
+}
+
+impl Interface {
+    pub(crate) fn new(address: Ipv4Addr) -> Self {
+        Self { address: format!("{address}/32"), mtu: TUNNEL_MTU }
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(config: &Config, psk: &PresharedKey) -> Self {
+        Self {
+            public_key: config.server_public_key,
+            preshared_key: psk.expose_base64(),
+            endpoint: config.endpoint.clone(),
+            allowed_ips: [config.plan.gateway(), config.plan.gateway_open()]
+                .map(|gateway| format!("{gateway}/32")),
+        }
+    }
 }
 
 async fn claim(
@@ -172,8 +192,8 @@ async fn claim(
     let trace = guest.trace;
     let outcome = async {
         let slot = guest.visitor.slot;
-        let (request, keys) = request(slot, read(&headers, body)?)?;
-        let claimed = claim_work::claim(&shared, slot, trace, request).await?;
+        let (entry, wish, keys) = request(slot, read(&headers, body)?)?;
+        let claimed = claim_work::claim(&shared, slot, trace, entry, wish).await?;
         let made = match keys {
             None => None,
             Some(keys) => {
@@ -187,15 +207,15 @@ async fn claim(
     answer(StatusCode::OK, trace, outcome.await)
 }
 
-fn request(slot: SlotNumber, body: ClaimBody) -> Result<(ClaimRequest, Option<made::Keys>), Fault> {
+fn request(slot: SlotNumber, body: ClaimBody) -> Result<(Entry, Wish, Option<made::Keys>), Fault> {
     let password = Zeroizing::new(body.password);
     let admin_password = body.admin_password.filter(|typed| !typed.is_empty()).map(Zeroizing::new);
-    let (number, label) = (body.number, body.label.unwrap_or_default());
+    let entry = Entry { number: body.number, password, admin_password };
+    let (label, psk) = (body.label.unwrap_or_default(), None);
     if body.keys.as_deref() == Some(KeyMaker::Server.as_str()) {
         let made = made::keys(slot)?;
         let (keys, public_key, request) = (KeyMaker::Server, made.tunnel.public(), made.request.clone());
-        let request = ClaimRequest { keys, number, password, public_key, request, admin_password, label };
-        return Ok((request, Some(made)));
+        return Ok((entry, Wish { keys, public_key, request, label, psk }, Some(made)));
     }
     let public_key: Result<PublicKey, _> = body.wireguard_public_key.parse();
     let public_key = public_key.map_err(|error| PeopleMessage::ClaimKey.about(error.to_string()))?;
@@ -204,7 +224,7 @@ fn request(slot: SlotNumber, body: ClaimBody) -> Result<(ClaimRequest, Option<ma
         return Err(PeopleMessage::ClaimRequest.about("base64 DER PKCS#10").into());
     }
     let keys = KeyMaker::Device;
-    Ok((ClaimRequest { keys, number, password, public_key, request, admin_password, label }, None))
+    Ok((entry, Wish { keys, public_key, request, label, psk }, None))
 }
 
 fn in_base64(made: Made) -> MadeFiles {
@@ -220,40 +240,13 @@ fn in_base64(made: Made) -> MadeFiles {
 fn written(config: &Config, claimed: Claimed, made: Option<MadeFiles>) -> ClaimAnswer {
     ClaimAnswer {
         slot: claimed.slot,
-        interface: Interface { address: format!("{}/32", claimed.address), mtu: TUNNEL_MTU },
-        peer: Peer {
-            public_key: config.server_public_key,
-            preshared_key: claimed.psk.expose_base64(),
-            endpoint: config.endpoint.clone(),
-            allowed_ips: [config.plan.gateway(), config.plan.gateway_open()]
-                .map(|gateway| format!("{gateway}/32")),
-        },
-        certificate_chain: claimed.chain.iter().map(|der| pem(der)).collect(),
+        interface: Interface::new(claimed.address),
+        peer: Peer::new(config, &claimed.psk),
+        certificate_chain: claimed.chain.iter().map(|der| pki::pem::certificate(der)).collect(),
         root: config.root_pem.clone(),
         friendly_name: format!("みまもり {}", claimed.slot),
         login: claimed.login,
         claims_left: claimed.claims_left,
         made,
-    }
-}
-
-/// RFC 7468: lines of 64.
-fn pem(der: &[u8]) -> String {
-    let base64 = BASE64.encode(der);
-    let lines = base64.as_bytes().chunks(64).map(String::from_utf8_lossy);
-    let body: String = lines.flat_map(|line| [line.into_owned(), "\n".to_owned()]).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pem_has_lines_of_64() {
-        let text = pem(&[7; 100]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5);
-        assert_eq!((lines[1].len(), lines[2].len(), lines[3].len()), (64, 64, 8));
     }
 }

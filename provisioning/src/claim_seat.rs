@@ -8,7 +8,7 @@ use vpn::door::Seat;
 use vpn::key::PresharedKey;
 use vpn::slot::SeatClass;
 
-use crate::enrolments::{self, Begun, ClaimRequest, Sheet, VoidReason, record};
+use crate::enrolments::{self, Begun, Sheet, VoidReason, Wish, record};
 use crate::fault::{Fault, parse};
 use crate::messages_people::PeopleMessage;
 use crate::shared::Shared;
@@ -37,22 +37,25 @@ pub(crate) async fn write(
     sheet: &Sheet,
     begun: &Begun,
     issued: &IssuedCertificate,
-    request: &ClaimRequest,
+    wish: &Wish,
     admin_hash: Option<String>,
     trace: Option<TraceId>,
 ) -> Result<Seated, Fault> {
     let now = world::now_ms();
-    let psk = PresharedKey::from_bytes(*world::random::<32>()?);
+    let psk = match &wish.psk {
+        Some(told) => told.clone(),
+        None => PresharedKey::from_bytes(*world::random::<32>()?),
+    };
     let outcome = transaction!(shared.store, conn => {
         if !stands(conn, sheet, begun).await? {
             overtaken(conn, begun, issued).await?;
             return Ok::<_, Fault>(Outcome::Overtaken);
         }
-        if let Some(seat) = present(conn, sheet, begun, request).await? {
+        if let Some(seat) = present(conn, sheet, begun, wish).await? {
             return Ok(Outcome::Seated(Seated { seat, grants: None }));
         }
         enrolments::void_claims(conn, &sheet.number, &begun.claim, VoidReason::Superseded).await?;
-        let seat = seat(conn, sheet, request, psk.clone()).await?;
+        let seat = seat(conn, sheet, wish, psk.clone()).await?;
         let grants = store::bump_grants(conn).await?;
         sqlx::query("UPDATE slot SET generation = $2, grants_version = $3 WHERE slot = $1")
             .bind(seat.slot.to_string())
@@ -60,7 +63,7 @@ pub(crate) async fn write(
             .bind(grants)
             .execute(&mut *conn)
             .await?;
-        device(conn, sheet, issued, &request.label).await?;
+        device(conn, sheet, issued, &wish.label).await?;
         if let (Some(hash), Some(person)) = (&admin_hash, &sheet.admin_person) {
             accounts::set_password(conn, person, hash, false).await?;
         }
@@ -121,18 +124,13 @@ async fn overtaken(conn: &mut Conn, begun: &Begun, issued: &IssuedCertificate) -
 }
 
 /// The seat, when an earlier attempt of this claim has written it.
-async fn present(
-    conn: &mut Conn,
-    sheet: &Sheet,
-    begun: &Begun,
-    request: &ClaimRequest,
-) -> Result<Option<Seat>, Fault> {
+async fn present(conn: &mut Conn, sheet: &Sheet, begun: &Begun, wish: &Wish) -> Result<Option<Seat>, Fault> {
     let row: Option<(String, String, i64)> = sqlx::query_as(
         "SELECT t.class, t.psk, t.generation FROM seat t, claim c
          WHERE t.slot = $1 AND t.place = 'active' AND t.public_key = $2 AND c.claim = $3 AND c.state = 'seated'",
     )
     .bind(sheet.slot.to_string())
-    .bind(request.public_key.to_string())
+    .bind(wish.public_key.to_string())
     .bind(&begun.claim)
     .fetch_optional(conn)
     .await?;
@@ -140,7 +138,7 @@ async fn present(
         Ok(Seat {
             slot: sheet.slot,
             class: parse(&class)?,
-            key: request.public_key,
+            key: wish.public_key,
             psk: PresharedKey::try_from(psk).map_err(|_| Fault::Row("psk".to_owned()))?,
             generation: generation.unsigned_abs(),
         })
@@ -149,12 +147,7 @@ async fn present(
 }
 
 /// Puts the final key into the active place, over the predecessor's.
-async fn seat(
-    conn: &mut Conn,
-    sheet: &Sheet,
-    request: &ClaimRequest,
-    psk: PresharedKey,
-) -> Result<Seat, Fault> {
+async fn seat(conn: &mut Conn, sheet: &Sheet, wish: &Wish, psk: PresharedKey) -> Result<Seat, Fault> {
     let (generation, meetings): (i64, i64) =
         sqlx::query_as("SELECT generation, meetings FROM slot WHERE slot = $1")
             .bind(sheet.slot.to_string())
@@ -169,12 +162,12 @@ async fn seat(
     )
     .bind(sheet.slot.to_string())
     .bind(class.as_str())
-    .bind(request.public_key.to_string())
+    .bind(wish.public_key.to_string())
     .bind(psk.expose_base64())
     .bind(generation)
     .execute(conn)
     .await?;
-    Ok(Seat { slot: sheet.slot, class, key: request.public_key, psk, generation: generation.unsigned_abs() })
+    Ok(Seat { slot: sheet.slot, class, key: wish.public_key, psk, generation: generation.unsigned_abs() })
 }
 
 async fn device(

@@ -23,7 +23,7 @@ use vpn::slot::{SeatClass, SlotNumber};
 use crate::bundle::FinalTunnel;
 use crate::claim::{Effect, Event, step};
 use crate::claim_seat::{self, Seated};
-use crate::enrolments::{self, Begun, ClaimRequest, Sheet, record};
+use crate::enrolments::{self, Begun, Entry, Sheet, Wish, record};
 use crate::fault::Fault;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::shared::{Config, Shared};
@@ -51,25 +51,55 @@ pub async fn claim(
     shared: &Shared,
     slot: SlotNumber,
     trace: Option<TraceId>,
-    request: ClaimRequest,
+    entry: Entry,
+    wish: Wish,
 ) -> Result<Claimed, Fault> {
-    let sheet = enter(shared, slot, trace, &request).await?;
-    if !request.public_key.is_usable() {
+    let (sheet, admin_hash) = admit(shared, slot, trace, &entry, &wish.public_key).await?;
+    proceed(shared, &sheet, trace, &wish, admin_hash).await
+}
+
+/// The first half: the sheet is in right hands, the key can be used, and an admin has chosen a password (its hash).
+pub(crate) async fn admit(
+    shared: &Shared,
+    slot: SlotNumber,
+    trace: Option<TraceId>,
+    entry: &Entry,
+    public_key: &PublicKey,
+) -> Result<(Sheet, Option<String>), Fault> {
+    let sheet = enter(shared, slot, trace, entry).await?;
+    if !public_key.is_usable() {
         return Err(PeopleMessage::ClaimKey.about("weak").into());
     }
-    let admin_hash = admin_password(shared, &sheet, &request).await?;
+    let admin_hash = admin_password(shared, &sheet, entry).await?;
+    Ok((sheet, admin_hash))
+}
+
+/// The second half, for a sheet that was admitted: from the claim's row to the seat in the data plane.
+pub(crate) async fn proceed(
+    shared: &Shared,
+    sheet: &Sheet,
+    trace: Option<TraceId>,
+    wish: &Wish,
+    admin_hash: Option<String>,
+) -> Result<Claimed, Fault> {
+    let slot = sheet.slot;
     let from = bootstrap_endpoint(shared, slot).await?;
-    let begun = begin(shared, &sheet, trace, &request, from).await?;
-    let issued = issue(shared, &sheet, &begun, &request).await?;
-    let seated = claim_seat::write(shared, &sheet, &begun, &issued, &request, admin_hash, trace).await?;
+    let begun = begin(shared, sheet, trace, wish, from).await?;
+    let issued = issue(shared, sheet, &begun, wish).await?;
+    let seated = claim_seat::write(shared, sheet, &begun, &issued, wish, admin_hash, trace).await?;
     place(shared, &seated).await?;
     // The predecessor's certificate; what fails now is done by the worker.
     claim_void::sweep(shared).await;
-    let login = login(shared, &sheet).await?;
-    let address = shared.config.plan.address(slot, Place::Active);
-    let address = address.ok_or_else(|| Fault::Row(format!("{slot} is not of this realm")))?;
+    let login = login(shared, sheet).await?;
+    let address = final_address(shared, slot)?;
     let (psk, chain, claims_left) = (seated.seat.psk, issued.chain, begun.claims_left);
     Ok(Claimed { slot, address, psk, chain, login, claims_left })
+}
+
+/// Where the slot's final tunnel is.
+pub(crate) fn final_address(shared: &Shared, slot: SlotNumber) -> Result<Ipv4Addr, Fault> {
+    let address = shared.config.plan.address(slot, Place::Active);
+    address.ok_or_else(|| Fault::Row(format!("{slot} is not of this realm")))
 }
 
 impl Claimed {
@@ -90,25 +120,35 @@ async fn enter(
     shared: &Shared,
     slot: SlotNumber,
     trace: Option<TraceId>,
-    request: &ClaimRequest,
+    entry: &Entry,
 ) -> Result<Sheet, Fault> {
     let sheet = enrolments::of_slot(&mut *shared.store.pool().acquire().await?, slot).await?;
     if let Some(sheet) = &sheet {
         // Paused and locked are known to everybody in this slot: no hash is spent on them.
         step(sheet.enrolment.clone(), &Event::Entry { right: false }, world::now_ms())?;
     }
-    let number = TicketNumber::parse(&request.number);
+    let number = TicketNumber::parse(&entry.number);
     let number_right: bool = match (&sheet, &number) {
         (Some(sheet), Some(number)) => sheet.number.as_bytes().ct_eq(number.as_str().as_bytes()).into(),
         _ => false,
     };
     // What cannot be a sheet's password is verified all the same, so that it costs the same.
-    let typed = TicketPassword::parse(&request.password).map(|password| password.expose());
-    let typed = typed.unwrap_or_else(|| request.password.clone());
+    let typed = TicketPassword::parse(&entry.password).map(|password| password.expose());
+    let typed = typed.unwrap_or_else(|| entry.password.clone());
     let hash = sheet.as_ref().map(|sheet| sheet.password_hash.clone());
     let password_right = shared.hasher.verify(typed, hash).await?;
     let Some(sheet) = sheet else { return Err(PeopleMessage::ClaimWrong.into()) };
-    let right = number_right & password_right;
+    count(shared, &sheet, trace, number_right & password_right).await?;
+    Ok(sheet)
+}
+
+/// One entry, counted and stored before it is answered; `Err` is what whoever entered is told.
+pub(crate) async fn count(
+    shared: &Shared,
+    sheet: &Sheet,
+    trace: Option<TraceId>,
+    right: bool,
+) -> Result<(), Fault> {
     let now = world::now_ms();
     let refused = transaction!(shared.store, conn => {
         let enrolment = enrolments::state(conn, &sheet.number).await?;
@@ -126,16 +166,12 @@ async fn enter(
     })?;
     match refused {
         Some(refusal) => Err(refusal.into()),
-        None => Ok(sheet),
+        None => Ok(()),
     }
 }
 
 /// 本登録 (G-05): the admin's own password, asked for once; a repeated claim may change it.
-async fn admin_password(
-    shared: &Shared,
-    sheet: &Sheet,
-    request: &ClaimRequest,
-) -> Result<Option<String>, Fault> {
+async fn admin_password(shared: &Shared, sheet: &Sheet, entry: &Entry) -> Result<Option<String>, Fault> {
     let Some(person) = &sheet.admin_person else { return Ok(None) };
     let (login, has_password): (String, i64) = sqlx::query_as(
         "SELECT login, CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END FROM person WHERE person = $1",
@@ -149,7 +185,7 @@ async fn admin_password(
         // An admin who is known keeps the password: a sheet is no way to reset it.
         return Ok(None);
     }
-    match &request.admin_password {
+    match &entry.admin_password {
         None if has_password == 1 => Ok(None),
         None => Err(PeopleMessage::ClaimAdminPassword.into()),
         Some(typed) => {
@@ -176,10 +212,10 @@ async fn begin(
     shared: &Shared,
     sheet: &Sheet,
     trace: Option<TraceId>,
-    request: &ClaimRequest,
+    wish: &Wish,
     from: Option<SocketAddr>,
 ) -> Result<Begun, Fault> {
-    let fingerprint = fingerprint(request);
+    let fingerprint = fingerprint(wish);
     let fresh = format!("c-{}", BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase());
     let now = world::now_ms();
     transaction!(shared.store, conn => {
@@ -191,7 +227,7 @@ async fn begin(
             step(enrolment.clone(), &Event::Entry { right: true }, now)?;
             return Ok(Begun { claim: latest.claim, claims_left: enrolment.claims_left() });
         }
-        refuse_taken_key(conn, sheet.slot, &request.public_key).await?;
+        refuse_taken_key(conn, sheet.slot, &wish.public_key).await?;
         let (next, _) = step(enrolment, &Event::Claim { bootstrap_from: from }, now)?;
         enrolments::store(conn, &sheet.number, &next).await?;
         sqlx::query(
@@ -202,11 +238,11 @@ async fn begin(
         .bind(&sheet.number)
         .bind(i64::from(next.claims))
         .bind(&fingerprint)
-        .bind(BASE64.encode(&request.request))
+        .bind(BASE64.encode(&wish.request))
         .bind(now)
         .execute(&mut *conn)
         .await?;
-        let detail = json!({ "claim": fresh, "nth": next.claims, "keys": request.keys.as_str() });
+        let detail = json!({ "claim": fresh, "nth": next.claims, "keys": wish.keys.as_str() });
         record(conn, now, trace, "claim.begin", sheet.slot, detail).await?;
         Ok(Begun { claim: fresh.clone(), claims_left: next.claims_left() })
     })
@@ -217,12 +253,12 @@ async fn issue(
     shared: &Shared,
     sheet: &Sheet,
     begun: &Begun,
-    request: &ClaimRequest,
+    wish: &Wish,
 ) -> Result<IssuedCertificate, Fault> {
     let question = IssuingQuestion::Issue {
         slot: sheet.slot,
         kind: sheet.kind,
-        request: request.request.clone(),
+        request: wish.request.clone(),
         token: begun.claim.clone(),
     };
     let silent = || Fault::from(PeopleMessage::NeighbourSilent.about("pki"));
@@ -276,7 +312,7 @@ async fn place(shared: &Shared, seated: &Seated) -> Result<(), Fault> {
     }
 }
 
-async fn login(shared: &Shared, sheet: &Sheet) -> Result<Option<String>, Fault> {
+pub(crate) async fn login(shared: &Shared, sheet: &Sheet) -> Result<Option<String>, Fault> {
     Ok(sqlx::query_scalar("SELECT login FROM person WHERE person = $1")
         .bind(&sheet.admin_person)
         .fetch_optional(shared.store.pool())
@@ -284,7 +320,11 @@ async fn login(shared: &Shared, sheet: &Sheet) -> Result<Option<String>, Fault> 
 }
 
 /// One key sits in one seat, in this slot or any other.
-async fn refuse_taken_key(conn: &mut Conn, slot: SlotNumber, key: &PublicKey) -> Result<(), Fault> {
+pub(crate) async fn refuse_taken_key(
+    conn: &mut Conn,
+    slot: SlotNumber,
+    key: &PublicKey,
+) -> Result<(), Fault> {
     let taken: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM seat WHERE public_key = $1 AND NOT (slot = $2 AND place = 'active')",
     )
@@ -296,8 +336,8 @@ async fn refuse_taken_key(conn: &mut Conn, slot: SlotNumber, key: &PublicKey) ->
 }
 
 /// What makes two requests the same claim.
-fn fingerprint(request: &ClaimRequest) -> String {
-    let mut bytes = request.public_key.as_bytes().to_vec();
-    bytes.extend_from_slice(&request.request);
+fn fingerprint(wish: &Wish) -> String {
+    let mut bytes = wish.public_key.as_bytes().to_vec();
+    bytes.extend_from_slice(&wish.request);
     Hash::of(&bytes).to_string()
 }

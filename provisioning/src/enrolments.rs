@@ -4,7 +4,7 @@
 use pki::door::DeviceKind;
 use pki::identity::TraceId;
 use serde_json::Value;
-use vpn::key::PublicKey;
+use vpn::key::{PresharedKey, PublicKey};
 use vpn::slot::SlotNumber;
 use zeroize::Zeroizing;
 
@@ -64,16 +64,22 @@ impl KeyMaker {
     }
 }
 
-/// What the claim page sends, read.
-pub struct ClaimRequest {
-    pub keys: KeyMaker,
+/// Who holds the sheet: what is typed from it.
+pub struct Entry {
     pub number: String,
     pub password: Zeroizing<String>,
+    pub admin_password: Option<Zeroizing<String>>,
+}
+
+/// What a claim is to make out of whose keys.
+pub struct Wish {
+    pub keys: KeyMaker,
     pub public_key: PublicKey,
     /// PKCS #10, DER.
     pub request: Vec<u8>,
-    pub admin_password: Option<Zeroizing<String>>,
     pub label: String,
+    /// The final tunnel's, when the device knows it already; else one is drawn.
+    pub psk: Option<PresharedKey>,
 }
 
 /// A claim in the registry, new or gone on with.

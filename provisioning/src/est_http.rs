@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 
 use crate::bundle::final_text;
 use crate::claim_work;
-use crate::enrolments::{ClaimRequest, KeyMaker, record};
+use crate::enrolments::{Entry, KeyMaker, Wish, record};
 use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
 use crate::problem::{Guest, Problem, with_type};
@@ -80,9 +80,10 @@ async fn enrol(
     let outcome = async {
         let request = request(&headers, body)?;
         let public_key = tunnel_key(&headers)?;
-        let (keys, admin_password, label) = (KeyMaker::Device, None, String::new());
-        let claim = ClaimRequest { keys, number, password, public_key, request, admin_password, label };
-        let claimed = claim_work::claim(&shared, guest.visitor.slot, trace, claim).await?;
+        let entry = Entry { number, password, admin_password: None };
+        let (keys, label, psk) = (KeyMaker::Device, String::new(), None);
+        let wish = Wish { keys, public_key, request, label, psk };
+        let claimed = claim_work::claim(&shared, guest.visitor.slot, trace, entry, wish).await?;
         let profile = final_text(&claimed.tunnel(&shared.config), None);
         let profile = Zeroizing::new(BASE64.encode(profile.as_bytes()));
         let profile = HeaderValue::from_str(&profile).map_err(|_| Fault::Row("a profile".to_owned()))?;

@@ -14,9 +14,9 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    claim_http, confirm_pages, console, device_pages, est_http, facility_pages, fee_account_pages, fee_pages,
-    flow_new_pages, flow_pages, incident_pages, letter_pages, office_pages, patient_pages, person_pages,
-    register_pages, renewal_pages, report_pages, search_pages, yearly_pages,
+    acme_http, apple_http, claim_http, confirm_pages, console, device_pages, est_http, facility_pages,
+    fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages, letter_pages, office_pages,
+    patient_pages, person_pages, register_pages, renewal_pages, report_pages, search_pages, yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -28,6 +28,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(first_page))
         .merge(claim_http::router())
         .merge(est_http::router())
+        .merge(apple_http::router())
+        .merge(acme_http::router())
         .merge(console::router())
         .merge(office_pages::router())
         .merge(facility_pages::router())

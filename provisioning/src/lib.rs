@@ -75,6 +75,10 @@ mod cbor;
 pub mod passkey;
 pub mod claim;
 mod claim_files;
+pub mod jws; // border
+pub mod acme;
+mod acme_words; // border
+mod attestation;
 pub mod decide;
 pub mod standing;
 pub mod leaving;
@@ -131,6 +135,8 @@ mod enrolments; // edge: SQL
 mod claim_seat; // edge: SQL
 mod claim_void; // edge: SQL, tokio
 pub mod claim_work; // edge: SQL, tokio
+mod acme_rows; // edge: SQL
+mod acme_work; // edge: SQL, randomness
 mod made; // edge: randomness, tokio
 pub mod seats; // edge: SQL, tokio
 pub mod renewal; // edge: SQL, randomness
@@ -156,6 +162,8 @@ mod problem; // edge, border: HTTP, JSON
 mod desk; // edge: SQL
 mod claim_http; // edge, border: HTTP, JSON
 mod est_http; // edge, border: HTTP, SQL
+mod apple_http; // edge, border: HTTP, JSON
+mod acme_http; // edge: HTTP, randomness
 mod console; // edge, border: HTTP, JSON
 mod find_rows; // edge: SQL
 mod telephone; // edge: SQL, tokio

@@ -20,7 +20,7 @@ use crate::office_fault::OfficeFault;
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::store::{self, Conn, transaction};
-use crate::{case_rows, claim_void, second_device, slot_rows, world};
+use crate::{acme_work, case_rows, claim_void, second_device, slot_rows, world};
 
 /// Between two reconciliations when nothing changes: the longest life of an unnoticed drift.
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
@@ -42,6 +42,9 @@ async fn keep(shared: &Shared) {
     loop {
         if let Err(fault) = second_device::expire(shared).await {
             log::warn!("QR codes that ran out keep their seats for now: {fault}");
+        }
+        if let Err(fault) = acme_work::expire(shared).await {
+            log::warn!("identifiers that ran out keep their rows for now: {fault}");
         }
         let wait = match reconcile(shared).await {
             Ok(()) => RECONCILE_EVERY,

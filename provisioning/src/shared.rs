@@ -6,13 +6,14 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex, Notify, watch};
 use vpn::address::AddressPlan;
 use vpn::key::PublicKey;
 use vpn::slot::Series;
 
+use crate::acme::Nonces;
 use crate::engine::Database;
 use crate::hashing::Hasher;
 use crate::need::{Cut, Cuts, NeedUnmet, Teams, Why};
@@ -97,6 +98,8 @@ pub struct Shared {
     pub bells: Bells,
     /// Held while the vpn room is told of seats: an older whole truth never overtakes a newer seat.
     pub seating: Mutex<()>,
+    /// What ACME's clients were given to sign with.
+    nonces: std::sync::Mutex<Nonces>,
     /// The last committed grants version; readers of the feed wait on it. Sent after the commit.
     pub grants: watch::Sender<u64>,
     /// True once the room stops; every worker ends.
@@ -119,9 +122,15 @@ impl Shared {
             hasher,
             bells: Bells::default(),
             seating: Mutex::new(()),
+            nonces: std::sync::Mutex::default(),
             grants: watch::Sender::new(grants_version),
             stopping: watch::Sender::new(false),
         })
+    }
+
+    /// Held for a moment only: never across an `await`.
+    pub fn nonces(&self) -> MutexGuard<'_, Nonces> {
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the readers of the grants feed, after the commit of version `version`.

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::acme;
 use crate::device::Device;
 use crate::est;
 use crate::fault::{Fault, Told, While};
@@ -143,6 +144,14 @@ pub fn claim_over_est(world: &World, device: &mut Device) -> Told<()> {
     est::claim(device)?;
     in_service(world, device)?;
     est::renewal_client_asks(device)
+}
+
+/// The page's claim, and then the way of Apple's hardware, which voids it: the sheet's words give a one-time identifier,
+/// and the device asks with it over ACME.
+pub fn claim_over_acme(world: &World, device: &mut Device) -> Told<()> {
+    device.claim(Some(ADMIN_PASSWORD))?;
+    acme::claim(device, Some(ADMIN_PASSWORD))?;
+    in_service(world, device)
 }
 
 /// The final profile is raised, the sign-in page answers, and the registry knows the device as active.

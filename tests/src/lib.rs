@@ -31,6 +31,7 @@ pub mod refusals; // edge: the attackers of s4 and s7
 pub mod paperwork; // edge: forms, cases, sheets (s1–s3)
 pub mod letterbox; // edge: bundles by mail, an address that was mistyped (s3)
 pub mod est; // edge: a claim and a renewal by openssl and curl
+pub mod acme; // edge: a claim by python, openssl and curl
 pub mod enrolment; // edge: from the bundle to a device in service (s4, s5)
 pub mod team; // edge: a patient, two facilities, a post (s6)
 pub mod revocation; // edge: the lost device of s8

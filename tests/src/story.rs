@@ -107,14 +107,13 @@ fn claim(world: &mut World, devices: &mut Devices) -> Told<String> {
     enrolment::second_claim_voids_the_first(world, &mut devices.clinic)?;
     enrolment::bootstrap_key_is_dead(world, &devices.clinic)?;
     enrolment::reissued_bundle_replaces_the_first(world, &mut devices.newcomer)?;
-    for device in [&mut devices.office, &mut devices.nurses] {
-        enrolment::claim(world, device)?;
-    }
+    enrolment::claim(world, &mut devices.office)?;
+    enrolment::claim_over_acme(world, &mut devices.nurses)?;
     enrolment::claim_over_est(world, &mut devices.dentist)?;
     for device in devices.all() {
         world.remember_secrets_of(device);
     }
-    Ok("own keys and certificates; the repeat voided its predecessor; mailed keys are dead after claim and reissue; one device claimed by EST, and its renewal client was heard".into())
+    Ok("own keys and certificates; the repeat voided its predecessor; mailed keys are dead after claim and reissue; one device claimed by EST, and its renewal client was heard; one by ACME".into())
 }
 
 fn post(world: &mut World, devices: &Devices) -> Told<(Team, String)> {

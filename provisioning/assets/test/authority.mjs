@@ -41,7 +41,21 @@ export class Authority {
     writeFileSync(this.at("device.der"), Buffer.from(body.certificate_request, "base64"));
     run("openssl", ["req", "-inform", "DER", "-in", this.at("device.der"), "-out", this.at("device.csr"), "-verify"]);
     this.sign("device.csr", "device.crt", "ca", `extendedKeyUsage=clientAuth\nsubjectAltName=DNS:${SLOT}.dev.mimamori.example.jp\n`);
-    const text = (name) => readFileSync(this.at(name), "utf8");
+    return { ...this.tunnel(), certificate_chain: this.text("device.crt") + this.text("ca.crt") };
+  }
+
+  /** What `POST /claim/apple` answers. */
+  passed(zone) {
+    const directory = `https://claim.${zone}/acme/directory`;
+    return { ...this.tunnel(), directory, client_identifier: `${NUMBER}-${"a2".repeat(16)}`, valid_until: "2027-01-15T08:15:00Z" };
+  }
+
+  text(name) {
+    return readFileSync(this.at(name), "utf8");
+  }
+
+  /** The final tunnel's half, as in every answer. */
+  tunnel() {
     return {
       slot: SLOT,
       interface: { address: "10.18.0.142/32", mtu: 1280 },
@@ -51,8 +65,7 @@ export class Authority {
         endpoint: "vpn.mimamori.example.jp:51820",
         allowed_ips: ["10.18.255.1/32", "10.18.255.2/32"],
       },
-      certificate_chain: text("device.crt") + text("ca.crt"),
-      root: text("root.crt"),
+      root: this.text("root.crt"),
       friendly_name: `みまもり ${SLOT}`,
       login: "hanako.yamada@clinic.example.jp",
       claims_left: 2,

@@ -27,7 +27,7 @@ export async function serve() {
         "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", ...headers });
       response.end(body);
     };
-    if (request.method === "POST" && request.url === "/claim") {
+    if (request.method === "POST" && ["/claim", "/claim/apple"].includes(request.url)) {
       let body = "";
       for await (const part of request) body += part;
       sent.push(body);

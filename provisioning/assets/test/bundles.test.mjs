@@ -96,6 +96,37 @@ test("another reader of property lists finds in Apple's profile what WireGuard's
   assert.equal(mac.PayloadContent.find((part) => part.VPNSubType).VPNSubType, "com.wireguard.macos");
 });
 
+const ACME = { directory: "https://claim.mimamori.example.jp/acme/directory", identifier: `4976052383-${"a2".repeat(16)}` };
+
+test("with ACME, another reader finds where the device asks, and no key, no file and no second chance in it", () => {
+  for (const [system, subtype] of [["apple-mobile", "com.wireguard.ios"], ["mac", "com.wireguard.macos"]]) {
+    const text = apple(system, () => crypto.randomUUID(), { acme: ACME, ca: undefined, p12: undefined });
+    const whole = read(text);
+    const of = (type) => whole.PayloadContent.find((part) => part.PayloadType === type);
+    const { DirectoryURL, ClientIdentifier, KeyType, KeySize, HardwareBound, Subject, ExtendedKeyUsage, ...rest } = of("com.apple.security.acme");
+    assert.deepEqual({ DirectoryURL, ClientIdentifier, KeyType, KeySize, HardwareBound, Subject, ExtendedKeyUsage }, {
+      DirectoryURL: ACME.directory, ClientIdentifier: ACME.identifier, KeyType: "ECSECPrimeRandom", KeySize: 256, HardwareBound: true,
+      Subject: [[["CN", SLOT]]], ExtendedKeyUsage: ["1.3.6.1.5.5.7.3.2"],
+    });
+    assert.deepEqual(Object.keys(rest).sort(), ["PayloadDisplayName", "PayloadIdentifier", "PayloadType", "PayloadUUID", "PayloadVersion"]);
+    assert.deepEqual(whole.PayloadContent.map((part) => part.PayloadType),
+      ["com.apple.security.root", "com.apple.security.acme", "com.apple.vpn.managed"]);
+    assert.equal(of("com.apple.vpn.managed").VPNSubType, subtype);
+    // The same places as the other profile's: whichever comes next, replaces the last one.
+    const other = read(apple(system, () => crypto.randomUUID()));
+    assert.equal(whole.PayloadIdentifier, other.PayloadIdentifier);
+    assert.ok(other.PayloadContent.some((part) => part.PayloadIdentifier === rest.PayloadIdentifier));
+    assert.ok(!text.includes("PRIVATE KEY"));
+  }
+  for (const bad of [
+    { directory: "https://claim.evil.example/acme/directory", identifier: ACME.identifier },
+    { directory: "http://claim.mimamori.example.jp/acme/directory", identifier: ACME.identifier },
+    { directory: ACME.directory, identifier: "" },
+    { directory: ACME.directory, identifier: "4976052383-</string>" },
+    { directory: ACME.directory, identifier: undefined },
+  ]) assert.throws(() => apple("mac", counting(), { acme: bad }), RangeError, JSON.stringify(bad));
+});
+
 test("attack: what stands in a name stays in its string, and no name but ours becomes an identifier", () => {
   const hostile = "</string><key>PayloadRemovalDisallowed</key><true/><string>]]>&#0;\u0000\u0007\ufffe 𠮷 & \"'";
   const whole = read(apple("mac", () => crypto.randomUUID(), { realm: hostile, friendlyName: hostile }));

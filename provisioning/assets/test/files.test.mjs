@@ -27,7 +27,7 @@ const json = (status, body, headers = {}) =>
 function server(...answers) {
   const sent = [];
   const send = async (path, options) => {
-    assert.equal(path, "/claim");
+    assert.ok(["/claim", "/claim/apple"].includes(path), path);
     sent.push(options.body);
     return answers[Math.min(sent.length, answers.length) - 1](JSON.parse(options.body));
   };
@@ -103,6 +103,23 @@ test("the fallback: nothing is made here, the server's files are handed on, and 
   for (const spoil of [{ slot: "18-0043" }, { made: undefined }, { made: { ...made, password: "x" } }, { made: { ...made, modern: "%" } }]) {
     const { send: bad } = server(() => json(200, { ...said, ...spoil }));
     await assert.rejects(createWork(PLACE, { send: bad }).claim({ ...ENTRY, serverKeys: true }), { code: "MM-5494" }, JSON.stringify(spoil));
+  }
+});
+
+test("Apple's hardware: only the tunnel's key is made here, and profiles are all there is", async () => {
+  const said = authority.passed("mimamori.example.jp");
+  const { sent, send } = server(() => json(201, said));
+  const files = await createWork(PLACE, { send }).claim({ ...ENTRY, hardware: true });
+  const asked = JSON.parse(sent[0]);
+  assert.deepEqual(Object.keys(asked).sort(), ["label", "number", "password", "wireguard_public_key"]);
+  assert.deepEqual([files.madeBy, files.profile, files.certificate, files.linux], ["hardware", null, null, null]);
+  assert.deepEqual(Object.keys(files.apple).sort(), ["apple-mobile", "mac"]);
+  const text = new TextDecoder().decode(files.apple.mac.octets);
+  assert.ok(text.includes("com.apple.security.acme") && text.includes(said.client_identifier) && text.includes("<true/>"));
+  assert.equal(run("wg", ["pubkey"], { input: /PrivateKey = (.+)/.exec(text)[1] }).trim(), asked.wireguard_public_key);
+  for (const spoil of [{ slot: "18-0043" }, { directory: "https://evil.example/acme/directory" }, { client_identifier: "x" }, { root: "" }]) {
+    const { send: bad } = server(() => json(201, { ...said, ...spoil }));
+    await assert.rejects(createWork(PLACE, { send: bad }).claim({ ...ENTRY, hardware: true }), { code: "MM-5494" }, JSON.stringify(spoil));
   }
 });
 

@@ -170,6 +170,32 @@ for (const [name, before] of [["WebCrypto's X25519", ""], ["our own X25519", `
   });
 }
 
+test("Apple's hardware: one choice of two, a profile to save, and nothing that is not there", { skip }, async () => {
+  await browser.open(server.url);
+  await fill();
+  await browser.run("document.querySelectorAll('#entry details').forEach((d) => { d.open = true; })");
+  for (const choice of ["server-keys", "hardware"]) await browser.click(choice);
+  assert.deepEqual(await browser.run("['server-keys','hardware'].map((id) => document.getElementById(id).checked)"), [false, true]);
+  await fits();
+  server.sent.length = 0;
+  server.answers.push(() => [201, authority.passed("localhost")]);
+  await browser.click("send");
+  await browser.until("!document.getElementById('result').hidden");
+  assert.equal("certificate_request" in JSON.parse(server.sent[0]), false, "no key of the certificate is made here");
+  assert.match(await text("result"), /構成プロファイルができました[\s\S]*15分以内/);
+  for (const gone of ["登録できました", "証明書のパスワード", "接続設定を保存", "Linux", "①"]) {
+    assert.ok(!(await text("result")).includes(gone), gone);
+  }
+  await fits();
+  await shots("10-hardware");
+  for (const link of ["apple-mobile-link", "mac-link"]) {
+    const { bytes } = await browser.download(link);
+    assert.ok(bytes.toString().includes("com.apple.security.acme"));
+  }
+  assert.equal(await browser.run("document.getElementById('hardware').checked"), false);
+  assert.deepEqual(browser.complaints(), [], "no policy broken, nothing missing");
+});
+
 /** The QR as the screen shows it, read from a picture of the screen. */
 async function qrSays(expected) {
   if (!here("zbarimg")) return;
@@ -199,5 +225,5 @@ test("without WebCrypto, and without JavaScript, a person is told and nothing ca
 });
 
 test("the browser asked this host for the page's own files and nothing else", { skip }, () => {
-  for (const line of server.asked) assert.match(line, /^(GET \/(claim\/[a-z0-9]+\.(js|css)|assets\/mimamori\.css|favicon\.ico)?|POST \/claim)$/);
+  for (const line of server.asked) assert.match(line, /^(GET \/(claim\/[a-z0-9]+\.(js|css)|assets\/mimamori\.css|favicon\.ico)?|POST \/claim(\/apple)?)$/);
 });

@@ -20,6 +20,8 @@ mod sqlite {
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // enrolment and renewal by machines (issue 5)
+    mod acme; // Apple's payload over ACME (issue 5)
+    mod acme_client; // the other half of ACME, and what a forger makes of it
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes
@@ -59,6 +61,8 @@ mod postgres {
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // enrolment and renewal by machines (issue 5)
+    mod acme; // Apple's payload over ACME (issue 5)
+    mod acme_client; // the other half of ACME, and what a forger makes of it
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod revocation; // ruling 7 with its crashes

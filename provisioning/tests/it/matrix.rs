@@ -113,13 +113,24 @@ const ROUTES: &[Route] = &[
 ];
 
 /// The claim listener's; nobody of the office comes there.
-const VISITORS: [&str; 6] = [
+const VISITORS: [&str; 17] = [
     "/claim",
     "/claim/{file}",
     "/claim/windows.ps1",
     "/.well-known/est/simpleenroll",
     "/.well-known/est/simplereenroll",
     "/.well-known/est/csrattrs",
+    "/claim/apple",
+    "/acme/directory",
+    "/acme/new-nonce",
+    "/acme/new-account",
+    "/acme/new-order",
+    "/acme/account/{account}",
+    "/acme/order/{order}",
+    "/acme/order/{order}/finalize",
+    "/acme/authorization/{order}",
+    "/acme/challenge/{order}",
+    "/acme/certificate/{order}",
 ];
 
 /// Whose ids stand in a path.
