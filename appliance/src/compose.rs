@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use provisioning::post::{MailConfig, MailLogin, MailTls, Patience};
+use provisioning::post::{BounceBox, MailConfig, MailLogin, MailTls, Patience};
 use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
@@ -144,10 +144,12 @@ pub fn provisioning(
         // A configuration has at least one series; facilities get their slots from the first.
         series: config.realm.series[0],
         mail: None,
+        bounces: None,
     })
 }
 
-/// With the way out for mails: only a room that runs has one. The password is read here and handed over.
+/// With the way out for mails and the mailbox to which they come back: only a room that runs has them. The passwords are
+/// read here and handed over.
 pub fn mailing(
     config: &Config,
     room: provisioning::Config,
@@ -160,15 +162,26 @@ pub fn mailing(
         password: Zeroizing::new(password.expose().to_owned()),
     });
     let roots_pem = match mail.tls {
-        MailTls::LoopbackOnly => Vec::new(),
+        MailTls::LoopbackOnly if config.bounces.is_none() => Vec::new(),
         _ => std::fs::read(&mail.roots).map_err(|error| Message::OpenFailed {
             room: "provisioning".to_owned(),
             why: format!("{}: {error}", mail.roots.display()),
         })?,
     };
     let (host, port, tls, from) = (mail.host.clone(), mail.port, mail.tls, mail.from.clone());
+    let bounces = match &config.bounces {
+        Some(place) => Some(BounceBox {
+            host: place.host.clone(),
+            port: place.port,
+            username: place.username.clone(),
+            password: Zeroizing::new(secrets::open_bounces(place, credentials)?.expose().to_owned()),
+            folder: place.folder.clone(),
+            roots_pem: roots_pem.clone(),
+        }),
+        None => None,
+    };
     let mail = MailConfig { host, port, tls, login, from, roots_pem, patience: Patience::RFC_5321 };
-    Ok(provisioning::Config { mail: Some(mail), ..room })
+    Ok(provisioning::Config { mail: Some(mail), bounces, ..room })
 }
 
 /// What provisioning prints into every bundle is public, but lies in rooms whose folders it cannot enter:

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::config::{Mail, SecretPlace, Secrets, Token};
+use crate::config::{Bounces, Mail, SecretPlace, Secrets, Token};
 use crate::messages::Message;
 use crate::process::{Process, TABLE};
 
@@ -87,6 +87,11 @@ pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Op
 /// The password of the smarthost, where the configuration names one.
 pub fn open_mail(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
     mail.login.as_ref().map(|login| read("mail.password", &login.password, credentials)).transpose()
+}
+
+/// The password of the bounce mailbox.
+pub fn open_bounces(bounces: &Bounces, credentials: Option<&Path>) -> Result<Secret, Message> {
+    read("bounces.password", &bounces.password, credentials)
 }
 
 /// What opens the authorities' token.

@@ -86,7 +86,11 @@ impl Places<'_> {
         let gateway =
             [stage.join("state").join("gateway").join(GATEWAY_KEY), stage.join("secrets/gateway-key")];
         moves.extend(gateway.into_iter().filter(|from| from.exists()).map(|from| (from, "gateway_key")));
-        let restored = [("mail-password", "mail_password"), ("token-pin", "token_pin")];
+        let restored = [
+            ("mail-password", "mail_password"),
+            ("bounces-password", "bounces_password"),
+            ("token-pin", "token_pin"),
+        ];
         let restored = restored.map(|(file, credential)| (stage.join("secrets").join(file), credential));
         moves.extend(restored.into_iter().filter(|(from, _)| from.exists()));
         let roots = stage.join("secrets").join(machine::MAIL_ROOTS);

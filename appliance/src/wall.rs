@@ -162,6 +162,10 @@ mod tests {
         assert_eq!(lines, ["    meta skuid 61005 tcp dport 587 accept"]);
         let names: Vec<&str> = text.lines().filter(|line| line.contains("th dport 53 ")).collect();
         assert_eq!(names.len(), 2, "the caller, and the operator's mail doctor: {names:?}");
+        let bounces = "[bounces]\nserver = \"192.0.2.9\"\nusername = \"b\"\npassword_file = \"/e\"\n";
+        let text = rules(Some(&config(&format!("{mail}{bounces}"))));
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("dport 993")).collect();
+        assert_eq!(lines, ["    meta skuid 61005 ip daddr 192.0.2.9 tcp dport 993 accept"]);
         let none = rules(Some(&config("")));
         assert!(!none.contains("587") && !none.contains("dport 53 "));
     }

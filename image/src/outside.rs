@@ -1,4 +1,4 @@
-//! What a unit needs beyond its row because of the configuration: the password of the smarthost, the URL of
+//! What a unit needs beyond its row because of the configuration: the passwords of the smarthost and the bounce mailbox, the URL of
 //! the database and the way to both, the PIN of the authorities' token and its store. One drop-in per unit that needs anything. Pure text.
 
 use std::fmt::Write;
@@ -61,12 +61,13 @@ fn credential(call: Call, config: &Config) -> Result<Option<&str>, OneReader> {
         Call::Smarthost => {
             config.mail.as_ref().and_then(|mail| mail.login.as_ref()).map(|login| &login.password)
         }
+        Call::Mailbox => config.bounces.as_ref().map(|place| &place.password),
         Call::Database => config.secrets.database.as_ref(),
     };
     match (place, call) {
         (Some(SecretPlace::Credential(name)), _) => Ok(Some(name)),
         (Some(SecretPlace::File(_)), Call::Database) => Err(OneReader),
-        (Some(SecretPlace::File(_)), Call::Smarthost) | (None, _) => Ok(None),
+        (Some(SecretPlace::File(_)), Call::Smarthost | Call::Mailbox) | (None, _) => Ok(None),
     }
 }
 
@@ -123,6 +124,21 @@ mod tests {
         );
         assert!(text.contains("RestrictAddressFamilies=AF_INET AF_INET6\n"), "{text}");
         assert!(text.contains("IPAddressAllow=any\n"), "a name has no address yet: {text}");
+    }
+
+    /// Issue 7, mail: the mailbox is called by the room that sends, and its password is that room's alone.
+    #[test]
+    fn the_bounce_mailbox_gives_the_same_unit_a_second_secret() {
+        let bounces = "[bounces]\nserver = \"192.0.2.9\"\nusername = \"b\"\npassword_credential = \"bounces_password\"\n";
+        let mail = MAIL.replace("smtp.example.jp", "127.0.0.1");
+        let found = rendered(&format!("{mail}{bounces}"), None);
+        assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [Name::Provisioning]);
+        let text = &found[0].1;
+        assert!(
+            text.contains("LoadCredential=bounces_password:/etc/mimamori/secrets/bounces_password\n"),
+            "{text}"
+        );
+        assert!(text.contains("IPAddressAllow=192.0.2.9 localhost\n"), "{text}");
     }
 
     #[test]

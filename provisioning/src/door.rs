@@ -5,6 +5,7 @@ use pki::identity::{FacilityId, PersonId, TraceId};
 use serde::{Deserialize, Serialize};
 use vpn::slot::{Series, SlotNumber};
 
+use crate::door_bounce::BounceRound;
 use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
@@ -91,6 +92,10 @@ pub enum ProvisioningQuestion {
     },
     /// The TXT records that make receivers believe our mail.
     MailDns,
+    /// Empties the bounce mailbox now; `dry_run` only signs in and counts.
+    MailFetch {
+        dry_run: bool,
+    },
     Fee(FeeQuestion),
     /// 一時停止, 再開, 解錠.
     Call(CallQuestion),
@@ -163,6 +168,7 @@ pub enum ProvisioningAnswer {
     Outbox(Vec<LetterRow>),
     Letter(LetterRow),
     MailDns(Vec<DnsRecord>),
+    Bounces(BounceRound),
     Fee(FeeAnswer),
     Change(SlotChange),
     People(Vec<PersonLine>),
@@ -215,6 +221,9 @@ pub struct ProvisioningStatus {
     pub audit_entries: u64,
     pub audit_head: String,
     pub grants_version: u64,
+    /// The last round of the bounce mailbox; none where there is no mailbox, or no round yet.
+    #[serde(default)]
+    pub bounces: Option<BounceRound>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use crate::door::{Trouble, TroubleKind};
 use crate::engine::disk_full;
 use crate::hashing::HashingError;
 use crate::messages::Message;
+use crate::messages_intake::IntakeMessage;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
 use crate::store::Transactional;
@@ -26,6 +27,9 @@ pub enum Fault {
     /// From the secretariat's side of the room.
     #[error(transparent)]
     Office(#[from] OfficeFault),
+    /// About the bounce mailbox, or registers taken over.
+    #[error("{}", .0.text().en)]
+    Intake(IntakeMessage),
     /// A neighbour does not answer, or not what was asked; its caller tries again.
     #[error("MM-5807 {0}")]
     Neighbour(String),
@@ -51,6 +55,10 @@ impl Fault {
             let trouble = message.trouble();
             return Told { status: status(trouble.kind), trouble, retry_after: None };
         }
+        if let Fault::Intake(message) = self {
+            let trouble = message.trouble();
+            return Told { status: status(trouble.kind), trouble, retry_after: None };
+        }
         let refusal = self.refusal();
         Told { status: refusal.status(), trouble: refusal.trouble(), retry_after: refusal.retry_after }
     }
@@ -69,6 +77,12 @@ impl Fault {
                 PeopleMessage::Internal.into()
             }
         }
+    }
+}
+
+impl From<IntakeMessage> for Fault {
+    fn from(message: IntakeMessage) -> Self {
+        Fault::Intake(message)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod fee_bill; // border
 pub mod door_fee; // border
 pub mod door_flow; // border
 pub mod door_call; // border
+pub mod door_bounce; // border
 pub mod door_person; // border
 pub mod door_register; // border
 pub mod door_incident; // border
@@ -18,6 +19,7 @@ pub mod door; // border
 // nouns
 pub mod messages;
 pub mod messages_people;
+pub mod messages_intake;
 pub mod jst;
 pub mod facility;
 pub mod login;
@@ -64,6 +66,7 @@ pub mod flow_letter;
 pub mod post;
 pub mod reply;
 pub mod bounce;
+pub mod imap_talk;
 pub mod notice;
 pub mod certificate_end;
 pub mod letter;
@@ -106,8 +109,10 @@ pub mod outbox; // edge, border: SQL, stored letters
 pub mod letters; // edge: SQL
 pub mod dkim_key; // edge: files, randomness
 pub mod smtp; // edge: network, clock
+pub mod imap; // edge: network, clock
 pub mod mailing; // edge: tokio, network, SQL
 pub mod delivery; // edge: files, tokio
+pub mod bounce_box; // edge: SQL, tokio, network
 pub mod issue; // edge: SQL, randomness
 pub mod intake; // edge: SQL, tokio
 pub mod acceptance; // edge: SQL, randomness

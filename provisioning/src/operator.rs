@@ -7,7 +7,8 @@ use pki::identity::FacilityId;
 use vpn::slot::SlotNumber;
 
 use crate::door::{
-    AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, SlotDetail, Trouble,
+    AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, ProvisioningStatus, SlotDetail,
+    Trouble,
 };
 use crate::door_fee::FeeQuestion;
 use crate::door_flow::FlowQuestion;
@@ -19,8 +20,9 @@ use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
-    acceptance, admin_address, audit, bounce, fee_office, flow_office, incident_work, intake, jst, letters,
-    register, registry, renewal, report, standing_work, suspension, template, world, yearly_work,
+    acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
+    jst, letters, register, registry, renewal, report, standing_work, suspension, template, world,
+    yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -48,7 +50,7 @@ async fn decide(
     let read = OfficeFault::trouble;
     let told = |fault: Fault| fault.told().trouble;
     match question {
-        Question::Status => registry::status(pool).await.map(Answer::Status).map_err(read),
+        Question::Status => status(shared).await.map_err(read),
         Question::FacilityImport { file_name: _, bytes, dry_run } => {
             let imported = intake::import(&shared.store, world::now_ms(), &operator, bytes, dry_run).await;
             imported.map(Answer::Import).map_err(read)
@@ -96,7 +98,8 @@ async fn decide(
         | Question::Register(_)
         | Question::Yearly(_)
         | Question::Incident(_)
-        | Question::Report(_)) => about_people(shared, &operator, question).await.map_err(told),
+        | Question::Report(_)
+        | Question::MailFetch { .. }) => about_people(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
@@ -126,6 +129,7 @@ async fn about_people(
         Question::Incident(question) => {
             incident_work::answer(shared, operator, question).await.map(Answer::Incident)
         }
+        Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
         _ => Err(Message::Internal { what: "question".to_owned() }.into()),
     }
@@ -199,6 +203,11 @@ async fn readdress(
     let change = admin_address::correct(&shared.store, now_ms, operator, facility, address, dry_run).await?;
     shared.bells.outbox.notify_one();
     Ok(ProvisioningAnswer::AddressChanged(change))
+}
+
+async fn status(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {
+    let status = registry::status(shared.store.pool()).await?;
+    Ok(ProvisioningAnswer::Status(ProvisioningStatus { bounces: bounce_box::last(shared), ..status }))
 }
 
 async fn show_slot(shared: &Shared, slot: SlotNumber) -> Result<ProvisioningAnswer, Fault> {

@@ -1,4 +1,4 @@
-//! How mail leaves: the smarthost and the sender as the configuration names them, the DNS records that
+//! How mail leaves and comes back: smarthost, sender and bounce mailbox as the configuration names them, the DNS records that
 //! make receivers believe the sender, and when a letter is tried again. Pure.
 
 use std::time::Duration;
@@ -46,6 +46,19 @@ pub enum MailTls {
 pub struct MailLogin {
     pub username: String,
     pub password: Zeroizing<String>,
+}
+
+/// Where bounces are, and by what the server is known.
+#[derive(Clone)]
+pub struct BounceBox {
+    pub host: String,
+    pub port: u16,
+    pub username: String,
+    pub password: Zeroizing<String>,
+    /// `INBOX`, or a folder into which the provider sorts.
+    pub folder: String,
+    /// Certificates (PEM) by which the server is known.
+    pub roots_pem: Vec<u8>,
 }
 
 /// How long a server may be silent.

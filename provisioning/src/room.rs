@@ -17,7 +17,9 @@ use crate::mailing::Postman;
 use crate::passkeys::{Kept, NewProof, Offer, Passkey, Proof, Question};
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
-use crate::{accounts, end_notices, grants, home, leavings, operator, passkeys, revocation, seats};
+use crate::{
+    accounts, bounce_box, end_notices, grants, home, leavings, operator, passkeys, revocation, seats,
+};
 
 /// Why a room does not open.
 pub type OpenError = FolderError;
@@ -79,6 +81,7 @@ fn spawn_workers(shared: &Arc<Shared>, postman: Option<Arc<Postman>>, workers: &
     workers.spawn(revocation::run(shared.clone()));
     workers.spawn(end_notices::run(shared.clone()));
     workers.spawn(leavings::run(shared.clone()));
+    workers.spawn(bounce_box::run(shared.clone()));
 }
 
 /// Answers until it is stopped; clones are the same room.

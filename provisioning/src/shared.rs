@@ -14,10 +14,11 @@ use vpn::key::PublicKey;
 use vpn::slot::Series;
 
 use crate::acme::Nonces;
+use crate::door_bounce::BounceRound;
 use crate::engine::Database;
 use crate::hashing::Hasher;
 use crate::need::{Cut, Cuts, NeedUnmet, Teams, Why};
-use crate::post::MailConfig;
+use crate::post::{BounceBox, MailConfig};
 use crate::store::Store;
 
 /// Everything the room is told before it opens; valid once it exists.
@@ -43,6 +44,8 @@ pub struct Config {
     pub series: Series,
     /// Bundles go by mail; without it into the output folder.
     pub mail: Option<MailConfig>,
+    /// Where bounces come in; without it a clerk hands them over (`mail bounce`).
+    pub bounces: Option<BounceBox>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +93,20 @@ pub struct Bells {
     pub leavings: Notify,
 }
 
+/// The bounce mailbox: whose turn it is, and what came of the last round.
+#[derive(Default)]
+pub struct Bounces {
+    pub turn: Mutex<()>,
+    pub last: std::sync::Mutex<Option<BounceRound>>,
+}
+
 pub struct Shared {
     pub config: Config,
     pub store: Store,
     pub needs: Needs,
     pub hasher: Hasher,
     pub bells: Bells,
+    pub bounces: Bounces,
     /// Held while the vpn room is told of seats: an older whole truth never overtakes a newer seat.
     pub seating: Mutex<()>,
     /// What ACME's clients were given to sign with.
@@ -121,6 +132,7 @@ impl Shared {
             needs,
             hasher,
             bells: Bells::default(),
+            bounces: Bounces::default(),
             seating: Mutex::new(()),
             nonces: std::sync::Mutex::default(),
             grants: watch::Sender::new(grants_version),

@@ -25,6 +25,8 @@ pub const FILES: [(&str, &str); 4] = [
 ];
 pub const MAIL_PASSWORD: &str = "mail_password";
 const MAIL_FILE: &str = "mail-password";
+pub const BOUNCES_PASSWORD: &str = "bounces_password";
+const BOUNCES_FILE: &str = "bounces-password";
 pub const TOKEN_PIN: &str = "token_pin";
 const PIN_FILE: &str = "token-pin";
 /// The smarthost's roots, where they are the association's own.
@@ -37,6 +39,7 @@ pub fn file_of(secret: &str) -> &str {
     match FILES.iter().find(|(name, _)| *name == secret) {
         Some((_, file)) => file,
         None if secret == MAIL_PASSWORD => MAIL_FILE,
+        None if secret == BOUNCES_PASSWORD => BOUNCES_FILE,
         None if secret == TOKEN_PIN => PIN_FILE,
         None if secret == MAIL_ROOTS => machine::MAIL_ROOTS,
         None => secret,
@@ -58,7 +61,7 @@ pub fn relocated(text: &str, home: Home<'_>) -> Result<String, String> {
     for (secret, _) in FILES {
         secret_place(&mut table, "secrets", secret, home)?;
     }
-    for (section, name) in [("mail", "password"), ("token", "pin")] {
+    for (section, name) in [("mail", "password"), ("bounces", "password"), ("token", "pin")] {
         let written = ["file", "credential"].map(|kind| format!("{name}_{kind}"));
         let there = table.get(section).and_then(Value::as_table);
         if there.is_some_and(|there| written.iter().any(|key| there.contains_key(key))) {
@@ -103,13 +106,14 @@ fn paths(home: Home<'_>) -> Result<[(&'static str, String); 4], String> {
 /// `X_file` in a folder; `X_credential` on a machine, under the one name that it has there.
 fn secret_place(table: &mut Table, section: &str, name: &str, home: Home<'_>) -> Result<(), String> {
     let (file, credential) = (format!("{name}_file"), format!("{name}_credential"));
+    let full = match (section, name) {
+        ("mail", "password") => MAIL_PASSWORD,
+        ("bounces", "password") => BOUNCES_PASSWORD,
+        (_, "pin") => TOKEN_PIN,
+        (_, name) => name,
+    };
     let Some(section) = table.get_mut(section).and_then(Value::as_table_mut) else {
         return Err(format!("[{section}]"));
-    };
-    let full = match name {
-        "password" => MAIL_PASSWORD,
-        "pin" => TOKEN_PIN,
-        name => name,
     };
     match home {
         Home::Folder(dir) => {
@@ -145,7 +149,8 @@ mod tests {
         [secrets]\npki_passphrase_file = \"/s/secrets/pki-passphrase\"\nvpn_key_file = \"/s/secrets/vpn-key\"\n\
         sns_epoch_file = \"/s/secrets/sns-epoch\"\ngateway_key_file = \"/s/secrets/gateway-key\"\n";
     const MAIL: &str = "[mail]\nsmarthost = \"smtp.example.jp\"\nfrom = \"a@care.example.jp\"\n\
-        username = \"a\"\npassword_credential = \"smtp\"\nca_file = \"/s/roots.pem\"\n";
+        username = \"a\"\npassword_credential = \"smtp\"\nca_file = \"/s/roots.pem\"\n\
+        [bounces]\nserver = \"imap.example.jp\"\nusername = \"b\"\npassword_file = \"/s/bounces\"\n";
 
     #[test]
     fn what_lies_in_the_same_places_keeps_its_text() {
@@ -158,7 +163,9 @@ mod tests {
         let machine = relocated(&given, Home::Machine).unwrap();
         let read = crate::config::read(&machine).unwrap_or_else(|faults| panic!("{faults:?}\n{machine}"));
         assert_eq!(read.paths.state, Path::new(machine::STATE));
-        assert!(machine.contains("password_credential = \"mail_password\""), "{machine}");
+        for credential in ["mail_password", "bounces_password"] {
+            assert!(machine.contains(&format!("password_credential = \"{credential}\"")), "{machine}");
+        }
         assert!(machine.contains("ca_file = \"/etc/mimamori/mail-roots.pem\""), "{machine}");
         assert!(!own_roots(Path::new("/etc/ssl/certs/ca-certificates.crt")));
         assert_eq!(relocated(&machine, Home::Machine).unwrap(), machine);
@@ -167,6 +174,7 @@ mod tests {
         assert_eq!(read.paths.state, Path::new("/t/state"));
         assert!(
             folder.contains("password_file = \"/t/secrets/mail-password\"")
+                && folder.contains("password_file = \"/t/secrets/bounces-password\"")
                 && !folder.contains("_credential")
         );
     }

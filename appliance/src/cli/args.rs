@@ -402,6 +402,12 @@ pub enum MailCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// 戻りメールの受信箱を今すぐ読む / empty the bounce mailbox now
+    Fetch {
+        /// つながるか確かめるだけ / only sign in and count
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// 公開するDNSレコード / the DNS records to publish
     Dns,
     /// 点検: 受け手がこちらのメールを信じるか / will receivers believe our mail? From, SPF, DKIM, DMARC, PTR

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use provisioning::door::{DnsRecord, LetterRow, ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::door::{
+    DnsRecord, LetterRow, ProvisioningAnswer, ProvisioningQuestion, Trouble, TroubleKind,
+};
+use provisioning::door_bounce::{BounceFault, BounceRound};
 use provisioning::views;
 
 use super::args::MailCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::out::Out;
-use super::said::at;
+use super::said::{self, at};
 use super::table::Table;
 use crate::exit::Exit;
 use crate::files;
@@ -37,6 +40,13 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
                 files.iter().map(|file| bounced(door, file, dry_run)).collect::<Result<Vec<_>, _>>()?;
             out.result(&noted, || rows_text(&noted, out))?;
         }
+        MailCommand::Fetch { dry_run } => {
+            let round = fetched(door, dry_run)?;
+            out.result(&round, || round_text(&round, out))?;
+            if let Some(fault) = round.fault {
+                return Err(bounce_failure(fault));
+            }
+        }
         // It needs the configuration, too: `command` hands it to `mail_doctor`.
         MailCommand::Doctor { .. } => return Err(odd_kind("mail doctor")),
         MailCommand::Dns => {
@@ -48,6 +58,31 @@ pub fn mail(door: &Door, command: MailCommand, out: &Out) -> Result<Exit, Failur
         }
     }
     Ok(Exit::Ok)
+}
+
+/// A round of the bounce mailbox; its faults are in it.
+pub fn fetched(door: &Door, dry_run: bool) -> Result<BounceRound, Failure> {
+    match door.provisioning(ProvisioningQuestion::MailFetch { dry_run })? {
+        ProvisioningAnswer::Bounces(round) => Ok(round),
+        _ => Err(odd_kind("provisioning")),
+    }
+}
+
+/// What came of a round, in a line; also below the status.
+pub fn round_text(round: &BounceRound, out: &Out) -> String {
+    let BounceRound { at, found, noted, set_aside, early, .. } = round;
+    let (at, fault) = (said::at(at), round.fault.as_ref());
+    let ended =
+        fault.map(|fault| format!(": {} {}", fault.code, out.pick(&fault.ja, &fault.en))).unwrap_or_default();
+    out.pick(
+        format!("戻りメール {at} 受信箱に{found}通 記録{noted} 残した{set_aside} 次回{early}{ended}\n"),
+        format!("bounces {at}: {found} found, {noted} noted, {set_aside} left there, {early} for the next round{ended}\n"),
+    )
+}
+
+fn bounce_failure(fault: BounceFault) -> Failure {
+    let BounceFault { code, ja, en, remedy_ja, remedy_en } = fault;
+    Trouble { code, kind: TroubleKind::TryLater, ja, en, remedy_ja, remedy_en }.into()
 }
 
 fn letters(door: &Door) -> Result<Vec<LetterRow>, Failure> {

@@ -1,5 +1,5 @@
 //! `mail doctor`: asks the DNS what a receiver would ask (SPF, DKIM, DMARC, the smarthost's addresses and their names) and
-//! says what is wrong. The deciding is `provisioning::mail_doctor`. Edge: network, files (resolv.conf), randomness.
+//! says what is wrong, and asks the room whether the bounce mailbox can be read. The deciding is `provisioning::mail_doctor`. Edge: network, files (resolv.conf), randomness.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,16 +9,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::door_bounce::BounceRound;
 use provisioning::mail_doctor::{Asked, Expected, Finding, Seen, Verdict, judge};
 use provisioning::messages::Message::MailOff;
+use provisioning::messages_intake::IntakeMessage;
 use serde_json::json;
 
 use super::ask::{Door, odd_kind};
 use super::dns_wire::{Answer, Kind, Record, answer, question, reverse};
 use super::failure::Failure;
 use super::out::Out;
-use super::realm;
 use super::table::Table;
+use super::{mail, realm};
 use crate::exit::Exit;
 
 /// A server that is silent for so long is away.
@@ -49,13 +51,38 @@ pub fn doctor(config: &Path, door: &Door, server: Option<SocketAddr>, out: &Out)
         dkim_value: dkim.value.clone(),
     };
     let resolver = Resolver::new(server.unwrap_or_else(system_server), PATIENCE);
-    let findings = judge(&expected, &resolver.look(&expected));
+    let mut findings = judge(&expected, &resolver.look(&expected));
+    findings.extend(mailbox(door)?);
     out.result(&json!({ "findings": findings }), || text(&findings, out))?;
     let any = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
     Ok(match (any(Verdict::Bad), any(Verdict::Silent)) {
         (true, _) => Exit::Degraded,
         (false, true) => Exit::TryLater,
         (false, false) => Exit::Ok,
+    })
+}
+
+/// Can the bounce mailbox be read? Only the room has its password, and calls it; nothing is changed there.
+fn mailbox(door: &Door) -> Result<Option<Finding>, Failure> {
+    let finding = |verdict, ja: String, en: String, seen: String| {
+        Some(Finding { check: "bounces".to_owned(), verdict, ja, en, seen })
+    };
+    Ok(match mail::fetched(door, true) {
+        Ok(BounceRound { fault: None, found, .. }) => finding(
+            Verdict::Good,
+            "戻りメールの受信箱が読めます。".to_owned(),
+            "the bounce mailbox can be read".to_owned(),
+            found.to_string(),
+        ),
+        Ok(BounceRound { fault: Some(fault), .. }) => finding(
+            Verdict::Bad,
+            format!("{}{}", fault.ja, fault.remedy_ja),
+            format!("{} {}", fault.en, fault.remedy_en),
+            fault.code,
+        ),
+        // It is not configured; a clerk hands bounces over.
+        Err(failure) if failure.words.code == IntakeMessage::BoxOff.code() => None,
+        Err(failure) => return Err(failure),
     })
 }
 

@@ -125,6 +125,9 @@ pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit,
     if let Some(mail) = &config.mail {
         secrets::open_mail(mail, credentials).map_err(|message| secret_faults(vec![message]))?;
     }
+    if let Some(bounces) = &config.bounces {
+        secrets::open_bounces(bounces, credentials).map_err(|message| secret_faults(vec![message]))?;
+    }
     if let Some(token) = &config.token {
         secrets::open_pin(token, credentials).map_err(|message| secret_faults(vec![message]))?;
     }

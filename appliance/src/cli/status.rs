@@ -7,6 +7,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::ask::Door;
 use super::failure::Failure;
+use super::mail;
 use super::out::Out;
 use super::realm;
 use super::table::Table;
@@ -20,7 +21,9 @@ use crate::operator::Status;
 pub fn status(config: &Path, door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
     let status = door.status()?;
     let kept = memory::recall(&realm::config(config)?);
-    out.result(&Whole { status: &status, backup: &kept }, || text(&status, out) + &backup_text(&kept, out))?;
+    out.result(&Whole { status: &status, backup: &kept }, || {
+        text(&status, out) + &bounces_text(&status, out) + &backup_text(&kept, out)
+    })?;
     if check && !status.degraded.is_empty() {
         let what = status.degraded.iter().map(|d| format!("{}: {}", d.room, out.pick(&d.ja, &d.en)));
         let what = what.collect::<Vec<_>>().join(", ");
@@ -107,6 +110,12 @@ fn text(status: &Status, out: &Out) -> String {
         text.push_str(&format!("{}\n", out.ink().bad(&line)));
     }
     text
+}
+
+/// The last round of the bounce mailbox, where there is one.
+fn bounces_text(status: &Status, out: &Out) -> String {
+    let round = status.provisioning.as_ref().and_then(|office| office.bounces.as_ref());
+    round.map(|round| mail::round_text(round, out)).unwrap_or_default()
 }
 
 /// When the last backup was made, and how the last rehearsal of a restore went.

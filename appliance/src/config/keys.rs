@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 41] = [
+pub const KEYS: [Key; 47] = [
     key(
         "realm",
         "zone",
@@ -357,6 +357,54 @@ pub const KEYS: [Key; 41] = [
         "certificates of the authorities by which the mail server is known",
     ),
     key(
+        "bounces",
+        "server",
+        Kind::Text,
+        Need::Optional,
+        "戻りメールの受信箱のサーバー（IMAPS）。無ければ、戻ってきたメールは mail bounce で渡します",
+        "the IMAPS server of the bounce mailbox; without it bounces are handed over with `mail bounce`",
+    ),
+    key(
+        "bounces",
+        "port",
+        Kind::Number,
+        Need::Default("993"),
+        "そのポート（最初からTLS）。証明書は mail.ca_file で確かめます",
+        "its port, TLS from the first byte; it is known by mail.ca_file",
+    ),
+    key(
+        "bounces",
+        "username",
+        Kind::Text,
+        Need::Optional,
+        "受信箱の利用者名。bounce+…@realm.zone あてのメールが届く箱です",
+        "the account whose mailbox gets what is sent to bounce+…@realm.zone",
+    ),
+    key(
+        "bounces",
+        "password_file",
+        Kind::Text,
+        Need::Optional,
+        "そのパスワードのファイル（0600）",
+        "file of its password (mode 0600)",
+    ),
+    key(
+        "bounces",
+        "password_credential",
+        Kind::Text,
+        Need::Optional,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "bounces",
+        "folder",
+        Kind::Text,
+        Need::Default("\"INBOX\""),
+        "読むフォルダー。読んだ戻りは消し、分からないものは印を付けて残します",
+        "the folder that is read: bounces are deleted there once noted, the rest stays, flagged",
+    ),
+    key(
         "management",
         "addresses",
         Kind::Texts,
@@ -403,33 +451,6 @@ pub fn sections() -> Vec<&'static str> {
     let mut sections: Vec<&'static str> = KEYS.iter().map(|key| key.section).collect();
     sections.dedup();
     sections
-}
-
-/// What to the reader of a section: Japanese, English.
-pub fn section_title(section: &str) -> (&'static str, &'static str) {
-    match section {
-        "realm" => ("領域", "the realm"),
-        "paths" => ("場所（すべて絶対パス、互いに別々）", "places: absolute, and apart from one another"),
-        "vpn" => ("トンネル", "the tunnels"),
-        "secrets" => (
-            "秘密の置き場所。値は書きません。X_file（0600のファイル）か X_credential（systemdの資格情報）のどちらか一つ",
-            "where the secrets are, never what they are: X_file (mode 0600) or X_credential (systemd), one of the two",
-        ),
-        "token" => (
-            "認証局の鍵の装置。書かなければ鍵は合言葉で封じたファイルです",
-            "the token of the authorities' keys; without it they are files, sealed by the passphrase",
-        ),
-        "database" => (
-            "台帳の置き場所。何も書かなければ paths.state の中のSQLite。患者の鍵と認証局の台帳はいつもそこです",
-            "where the records are: SQLite below paths.state unless given; the patients' keys and the authority's ledger stay there",
-        ),
-        "mail" => ("メール（接続設定一式の送信。用紙は送りません）", "mail: bundles are sent, sheets never"),
-        "management" => ("保守の技術者", "the engineers"),
-        "jail" => ("閉じ込め", "the jail"),
-        "process" => ("部屋ごとのプロセス", "separate processes"),
-        "log" => ("記録", "the log"),
-        _ => ("", ""),
-    }
 }
 
 /// The written-out path of a key, when it is one of the table.

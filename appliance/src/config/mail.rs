@@ -7,7 +7,7 @@ use provisioning::post::MailTls;
 use super::typed::{SecretPlace, absolute};
 
 /// Longest name of an account: what a smarthost gives out is an address.
-const USERNAME_MAX: usize = 254;
+pub const USERNAME_MAX: usize = 254;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
@@ -134,7 +134,7 @@ fn login(
 }
 
 /// A name of at least two labels: its certificate is checked by it.
-fn host_fits(host: &str) -> bool {
+pub fn host_fits(host: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use vpn::{AddressPlan, Series};
 
+use super::bounces::{self, Bounces};
 use super::fault::Fault;
 use super::keys::{self, Need};
 use super::mail::{self, Mail};
@@ -33,6 +34,8 @@ pub struct Config {
     pub token: Option<Token>,
     /// None: bundles stay in the output folder.
     pub mail: Option<Mail>,
+    /// None: a clerk hands bounces over.
+    pub bounces: Option<Bounces>,
     pub management: Management,
     pub jail_enforced: bool,
     /// Separate processes have the users of the process table.
@@ -117,6 +120,7 @@ impl Reader {
         let secrets = self.secrets();
         let token = self.token();
         let mail = realm.as_ref().and_then(|realm| self.mail(&realm.zone));
+        let bounces = self.bounces(mail.as_ref().is_some_and(Option::is_some));
         let management = self.management();
         let jail_enforced = self.truth("jail.enforce");
         let uids_checked = self.truth("process.check_uids");
@@ -128,6 +132,7 @@ impl Reader {
             secrets: secrets?,
             token: token?,
             mail: mail?,
+            bounces: bounces?,
             management: management?,
             jail_enforced: jail_enforced?,
             uids_checked: uids_checked?,
@@ -299,13 +304,9 @@ impl Reader {
 
     /// The outer `None` is a fault.
     fn mail(&mut self, zone: &Zone) -> Option<Option<Mail>> {
-        let port = match self.value("mail.port") {
-            Some(Value::Number(port)) => port,
-            _ => 0,
-        };
         let written = mail::Written {
             smarthost: self.text("mail.smarthost"),
-            port,
+            port: self.number("mail.port"),
             tls: self.text("mail.tls").unwrap_or_default(),
             from: self.text("mail.from"),
             username: self.text("mail.username"),
@@ -314,12 +315,21 @@ impl Reader {
         };
         match mail::mean(written, zone.as_str()) {
             Ok(mail) => Some(mail),
-            Err(wrong) => {
-                for (key, value, why) in wrong {
-                    self.wrong::<()>(key, &value, &why);
-                }
-                None
-            }
+            Err(wrong) => self.all_wrong(wrong),
+        }
+    }
+
+    fn bounces(&mut self, mails: bool) -> Option<Option<Bounces>> {
+        let written = bounces::Written {
+            server: self.text("bounces.server"),
+            port: self.number("bounces.port"),
+            username: self.text("bounces.username"),
+            password: self.optional("bounces.password"),
+            folder: self.text("bounces.folder").unwrap_or_default(),
+        };
+        match bounces::mean(written, mails) {
+            Ok(bounces) => Some(bounces),
+            Err(wrong) => self.all_wrong(wrong),
         }
     }
 
@@ -419,6 +429,11 @@ impl Reader {
         }
     }
 
+    /// Zero stands for none, which no port is.
+    fn number(&mut self, key: &str) -> i64 {
+        if let Some(Value::Number(number)) = self.value(key) { number } else { 0 }
+    }
+
     fn truth(&mut self, key: &str) -> Option<bool> {
         match self.value(key) {
             Some(Value::Truth(truth)) => Some(truth),
@@ -460,6 +475,13 @@ impl Reader {
             why_en: why_en.to_owned(),
         };
         self.fault(key, message);
+        None
+    }
+
+    fn all_wrong<T>(&mut self, wrong: Vec<mail::Wrong>) -> Option<T> {
+        for (key, value, why) in wrong {
+            self.wrong::<()>(key, &value, &why);
+        }
         None
     }
 

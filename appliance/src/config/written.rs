@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::keys::{KEYS, Need, section_title, sections};
+use super::keys::{KEYS, Need, sections};
+use super::titles::section_title;
 
 /// `given` maps a key's path (`realm.zone`) to its value in TOML.
 pub fn write(given: &BTreeMap<&str, String>) -> String {

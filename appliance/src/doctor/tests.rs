@@ -72,6 +72,7 @@ fn status() -> Status {
             audit_entries: 0,
             audit_head: String::new(),
             grants_version: 0,
+            bounces: None,
         }),
     }
 }

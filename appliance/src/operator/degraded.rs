@@ -79,6 +79,9 @@ fn judge_office(office: &ProvisioningStatus, say: &mut impl FnMut(&str, String, 
             format!("{receipts} revocations wait for an acknowledgement"),
         );
     }
+    if let Some(fault) = office.bounces.as_ref().and_then(|round| round.fault.as_ref()) {
+        say("provisioning", format!("{} {}", fault.code, fault.ja), format!("{} {}", fault.code, fault.en));
+    }
     if mails > 0 {
         say(
             "provisioning",
@@ -144,6 +147,7 @@ mod tests {
                 audit_entries: 0,
                 audit_head: String::new(),
                 grants_version: 0,
+                bounces: None,
             }),
         }
     }

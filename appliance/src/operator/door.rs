@@ -228,6 +228,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::OutboxRetry { .. } => "mail retry",
             ProvisioningQuestion::MailBounce { .. } => "mail bounce",
             ProvisioningQuestion::MailDns => "mail dns",
+            ProvisioningQuestion::MailFetch { .. } => "mail fetch",
             ProvisioningQuestion::Fee(_) => "fee",
             ProvisioningQuestion::Flow(_) => "flow",
             ProvisioningQuestion::Register(_) => "register",

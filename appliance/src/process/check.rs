@@ -163,6 +163,7 @@ mod tests {
                 _ => (false, false),
             };
             assert_eq!(row.calls.contains(&Call::Smarthost), mail, "{}", row.user);
+            assert_eq!(row.calls.contains(&Call::Mailbox), mail, "{}", row.user);
             assert_eq!(row.calls.contains(&Call::Database), records, "{}", row.user);
             assert!(!row.sockets.contains(&Family::Internet), "{}", row.user);
         }

@@ -67,6 +67,11 @@ fn callee(call: Call, config: &Config, server: Option<&Server>) -> Option<Callee
             // Read once, before the jail.
             reads: Vec::new(),
         }),
+        (Call::Mailbox, _) => config.bounces.as_ref().map(|place| Callee {
+            host: place.host.clone(),
+            port: place.port,
+            reads: Vec::new(),
+        }),
         (Call::Database, Some(Server::Tcp { host, port, reads })) => {
             Some(Callee { host: host.clone(), port: *port, reads: reads.clone() })
         }

@@ -90,6 +90,8 @@ pub enum Family {
 pub enum Call {
     /// `[mail]`
     Smarthost,
+    /// `[bounces]`
+    Mailbox,
     /// `[database]`, at a socket of this machine or by TCP.
     Database,
 }
@@ -100,6 +102,7 @@ impl Call {
     pub fn secret(self) -> &'static str {
         match self {
             Call::Smarthost => "mail.password",
+            Call::Mailbox => "bounces.password",
             Call::Database => "database.url",
         }
     }

@@ -248,7 +248,7 @@ pub const TABLE: [Process; 7] = [
         secrets: &[],
         executes: &[],
         sockets: UNIX,
-        calls: &[Call::Smarthost, Call::Database],
+        calls: &[Call::Smarthost, Call::Mailbox, Call::Database],
         token: false,
         listens: "",
     },

@@ -16,7 +16,7 @@ impl Town {
     }
 }
 
-fn report(letter: &str, action: &str, words: &str) -> String {
+pub fn report(letter: &str, action: &str, words: &str) -> String {
     format!(
         "Return-Path: <>\r\nTo: bounce+{letter}@mimamori.example.jp\r\nFrom: MAILER-DAEMON@mx.example.ne.jp\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=b1\r\n\r\n--b1\r\n\

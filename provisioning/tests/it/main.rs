@@ -6,6 +6,7 @@
 
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres_server;
+mod imap_server; // a mailbox of an attacker's, or gone in the middle
 mod scripts; // the claim page's scripts, which know no engine
 
 #[path = "."]
@@ -38,6 +39,7 @@ mod sqlite {
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
+    mod bounce_box; // the mailbox itself, which knows no engine (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
     mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
     mod leavings; // who has left is in no team, and whose data go (H-14, P-33)

@@ -178,6 +178,7 @@ pub fn config(dir: PathBuf, server: Option<&Temporary>) -> Config {
         root_fingerprint: "ab".repeat(32),
         series,
         mail: None,
+        bounces: None,
     }
 }
 

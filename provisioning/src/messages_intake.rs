@@ -1,0 +1,109 @@
+//! The catalogue of what comes in by itself or at once, the bounce mailbox and the registers taken over: MM-594x and
+//! MM-595x. The same shape as `messages.rs`: an entry that misses a text does not compile (ruling 12). Pure.
+
+use crate::door::{RowFault, Trouble, TroubleKind};
+use crate::messages::{Entry, Text};
+
+/// Writes the enum, the list of all entries and the exhaustive match from one table.
+macro_rules! catalogue {
+    ($($name:ident $({ $($field:ident: $type:ty),* })? => $code:literal $kind:ident
+        { $ja:literal, $en:literal, $remedy_ja:literal, $remedy_en:literal })*) => {
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum IntakeMessage { $($name $({ $($field: $type),* })?),* }
+
+        impl IntakeMessage {
+            /// Every entry, for the printed catalogue and the help page.
+            pub const ENTRIES: &[Entry] = &[$(Entry {
+                code: $code, ja: $ja, en: $en, remedy_ja: $remedy_ja, remedy_en: $remedy_en,
+            }),*];
+
+            pub fn text(&self) -> Text {
+                match self {
+                    $(IntakeMessage::$name $({ $($field),* })? => Text {
+                        code: $code,
+                        kind: TroubleKind::$kind,
+                        ja: format!($ja),
+                        en: format!($en),
+                        remedy_ja: format!($remedy_ja),
+                        remedy_en: format!($remedy_en),
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // 595x: the bounce mailbox
+    BoxOff => "MM-5951" Conflict {
+        "戻りメールの受信箱が設定されていません。", "No bounce mailbox is configured.",
+        "設定ファイルの [bounces] に server、username、password_file を書くか、戻ってきたメールを mail bounce で渡してください。",
+        "Write `server`, `username` and `password_file` in [bounces] of the configuration, or hand mails over with `mail bounce`."
+    }
+    BoxAway { why: String } => "MM-5952" TryLater {
+        "戻りメールの受信箱のサーバーにつながりません（{why}）。", "The bounce mailbox's server cannot be reached ({why}).",
+        "自動でまた試します。続くときは bounces.server と bounces.port、回線を確かめてください。",
+        "It is tried again by itself; if it lasts, look at bounces.server, bounces.port and the line."
+    }
+    BoxStranger { why: String } => "MM-5953" Conflict {
+        "戻りメールの受信箱のサーバーが、証明書で確かめられません（{why}）。パスワードは送っていません。",
+        "The bounce mailbox's server cannot be told by its certificate ({why}); the password was not sent.",
+        "bounces.server の名前と mail.ca_file を確かめてください。合っていれば、事業者か回線の管理者に知らせてください。",
+        "Look at bounces.server and mail.ca_file; if they are right, tell the provider or whoever keeps the line."
+    }
+    BoxRefused { why: String } => "MM-5954" Conflict {
+        "戻りメールの受信箱のサーバーに断られました（{why}）。", "The bounce mailbox's server refused ({why}).",
+        "bounces.username、パスワード、bounces.folder を確かめてください。", "Look at bounces.username, the password and bounces.folder."
+    }
+    BoxOdd { why: String } => "MM-5955" Conflict {
+        "戻りメールの受信箱のサーバーの答えが、IMAPとして読めません（{why}）。何も消していません。",
+        "What the bounce mailbox's server says is no IMAP ({why}); nothing was deleted.",
+        "bounces.server と bounces.port が IMAPS（993）を指しているか確かめてください。", "See that bounces.server and bounces.port name an IMAPS server (993)."
+    }
+    BoxAccount { why: String } => "MM-5956" Conflict {
+        "戻りメールの受信箱の設定が使えません（{why}）。", "The bounce mailbox's settings cannot be used ({why}).",
+        "bounces.server、username、folder、パスワードは印字できる英数字と記号で書き、mail.ca_file は証明書（PEM）にしてください。",
+        "Server, account, folder and password are printable ASCII; mail.ca_file holds certificates (PEM)."
+    }
+}
+
+impl IntakeMessage {
+    pub fn code(&self) -> &'static str {
+        self.text().code
+    }
+
+    pub fn trouble(&self) -> Trouble {
+        let Text { code, kind, ja, en, remedy_ja, remedy_en } = self.text();
+        Trouble { code: code.to_owned(), kind, ja, en, remedy_ja, remedy_en }
+    }
+
+    /// The same, about one cell.
+    pub fn at(&self, row: u32, column: &str) -> RowFault {
+        let Text { code, ja, en, remedy_ja, remedy_en, .. } = self.text();
+        RowFault {
+            row,
+            column: column.to_owned(),
+            sheet: None,
+            cell: None,
+            given: String::new(),
+            expected_ja: String::new(),
+            code: code.to_owned(),
+            reason_ja: ja,
+            reason_en: en,
+            remedy_ja,
+            remedy_en,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_ordered_and_ours() {
+        let codes: Vec<&str> = IntakeMessage::ENTRIES.iter().map(|entry| entry.code).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        assert!(codes.iter().all(|code| ("MM-5940".."MM-5960").contains(code)));
+    }
+}
