@@ -47,8 +47,9 @@ const HARDENING: &[&str] = &[
     "UMask=0077",
 ];
 
-/// The device through which packets enter the kernel, and no other.
-const TUN_ONLY: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw\n";
+/// The device through which packets enter the kernel, and no other: a `/dev` of its own, into which one node is bound.
+const TUN_ONLY: &str =
+    "PrivateDevices=yes\nBindPaths=/dev/net/tun\nDevicePolicy=closed\nDeviceAllow=/dev/net/tun rw\n";
 
 /// What a restart keeps for the next process: the vpn's state, its TUN and three ports of two families each;
 /// the gateway's three listeners.
@@ -226,6 +227,16 @@ mod tests {
         for row in served(&TABLE) {
             // Doors check uids: a user namespace would lie to them.
             assert!(!service(&TABLE, row).contains("PrivateUsers"), "{}", row.user);
+        }
+    }
+
+    #[test]
+    fn only_the_vpn_room_has_a_device_and_it_has_one() {
+        for row in served(&TABLE) {
+            let text = service(&TABLE, row);
+            assert!(text.contains("PrivateDevices=yes\n"), "{text}");
+            let bound = text.matches("BindPaths=").count();
+            assert_eq!(bound, usize::from(row.name == Name::Vpn), "{text}");
         }
     }
 
