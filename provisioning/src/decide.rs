@@ -52,10 +52,12 @@ pub enum Action {
     DriveIncident,
     StopForIncident,
     SeeReport,
+    AskDevices,
+    DecideDevices,
 }
 
 impl Action {
-    pub const ALL: [Action; 43] = [
+    pub const ALL: [Action; 45] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -99,6 +101,8 @@ impl Action {
         DriveIncident,
         StopForIncident,
         SeeReport,
+        AskDevices,
+        DecideDevices,
     ];
 }
 
@@ -179,6 +183,8 @@ const RULES: &[Rule] = &[
     rule("B-28", SeeReceipt, Secretariat, ANY),
     rule("B-28", SeeReceipt, FacilityAdmin, OWN),
     rule("B-06", AddDevice, FacilityAdmin, OWN),
+    rule("G-07", AskDevices, FacilityAdmin, OWN),
+    rule("G-07", DecideDevices, Secretariat, ANY),
     rule("B-07", SeeLetters, Secretariat, ANY),
     rule("B-07", SendLetter, Secretariat, ANY),
     rule("B-02", ChangeAdmin, Secretariat, ANY),
@@ -267,11 +273,11 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport => "S",
+            | SeeReport | DecideDevices => "S",
             ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge
-            | AnswerYearly => "a",
+            | AnswerYearly | AskDevices => "a",
             ReportLost => "Sas",
         }
     }

@@ -10,6 +10,7 @@ use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
 use crate::door_incident::{IncidentAnswer, IncidentQuestion};
+use crate::door_more::{MoreAnswer, MoreQuestion};
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
@@ -102,6 +103,7 @@ pub enum ProvisioningQuestion {
     Person(PersonQuestion),
     Flow(FlowQuestion),
     Register(RegisterQuestion),
+    More(MoreQuestion),
     Yearly(YearlyQuestion),
     Incident(IncidentQuestion),
     Report(ReportQuestion),
@@ -176,6 +178,7 @@ pub enum ProvisioningAnswer {
     FirstPassword(FirstPassword),
     Flow(FlowAnswer),
     Register(RegisterAnswer),
+    More(MoreAnswer),
     Yearly(YearlyAnswer),
     Incident(IncidentAnswer),
     Report(YearReport),

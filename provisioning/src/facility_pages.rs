@@ -16,8 +16,10 @@ use vpn::slot::SlotNumber;
 use crate::console::permit;
 use crate::decide::{Action, Object};
 use crate::desk::{self, DeviceLine};
+use crate::door_more::MoreLine;
 use crate::end_notices::{self, EndingLine};
 use crate::fault::Fault;
+use crate::more_work;
 use crate::office_fault::OfficeFault;
 use crate::page::{frame, fresh, notice, refuse, show};
 use crate::people::{self, NewPerson};
@@ -61,6 +63,10 @@ struct AddPage {
     held: u32,
     quota: u32,
     notice: Option<Notice>,
+    /// What was asked for above the quota (G-07).
+    asked: Vec<MoreLine>,
+    /// The next one waits for this one's answer.
+    waiting: bool,
 }
 
 #[derive(Template)]
@@ -158,8 +164,20 @@ async fn add_page(
         Err(fault) => return Err(fault),
     };
     drop(conn);
+    let asked = more_work::list(shared, Some(facility), false).await?;
+    let waiting = asked.iter().any(MoreLine::waits);
     let frame = frame(shared, caller, "/").await?;
-    Ok(AddPage { frame, next, label, once: fresh()?, held, quota, notice: notice.or(refused) })
+    Ok(AddPage {
+        frame,
+        next,
+        label,
+        once: fresh()?,
+        held,
+        quota,
+        notice: notice.or(refused),
+        asked,
+        waiting,
+    })
 }
 
 async fn add_device(

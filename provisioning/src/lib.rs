@@ -13,6 +13,7 @@ pub mod door_person; // border
 pub mod door_register; // border
 pub mod door_incident; // border
 pub mod door_report; // border
+pub mod door_more; // border
 pub mod door_yearly; // border
 pub mod door; // border
 
@@ -84,6 +85,7 @@ mod acme_words; // border
 mod attestation;
 pub mod decide;
 pub mod standing;
+pub mod more;
 pub mod leaving;
 pub mod training;
 pub mod yearly;
@@ -133,6 +135,7 @@ pub mod admin_address; // edge: SQL
 pub mod patients; // edge: SQL
 pub mod devices; // edge: SQL
 pub mod second_device; // edge: SQL, randomness
+mod more_work; // edge: SQL, randomness
 pub mod end_notices; // edge: SQL, tokio
 
 // claims and revocations
@@ -182,6 +185,7 @@ mod letter_pages; // edge, border: HTTP, forms
 mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
+mod more_pages; // edge, border: HTTP, forms
 mod confirm_pages; // edge: HTTP
 mod person_pages; // edge, border: HTTP, forms
 mod flow_new_pages; // edge, border: HTTP, forms

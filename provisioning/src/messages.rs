@@ -293,7 +293,8 @@ catalogue! {
     }
     QuotaReached { quota: u32 } => "MM-5313" Conflict {
         "事業所の端末数の上限（{quota}）に達します。", "The facility would exceed its quota of {quota} devices.",
-        "上限の変更を事務局で決めてください。", "The secretariat may raise the quota."
+        "施設内管理者の「端末を追加」から、理由を添えて申請してください。事務局が承認すると増えます。",
+        "The facility's admin asks for more under 端末を追加; the secretariat's approval raises it."
     }
     OfficeExists => "MM-5321" Conflict {
         "事務局は登録済みです。", "The secretariat is registered already.",

@@ -356,6 +356,26 @@ catalogue! {
         "「端末を追加」から作り直してください。前のQRコードで登録していない番号は、そのまま使われます。",
         "Begin again with 端末を追加; a number that was not claimed is used again."
     }
+    MoreForm => "MM-5704" 422 {
+        "追加の台数（1〜20）と理由（200文字以内）を入力してください。", "Say how many more (1 to 20) and why (up to 200 characters).",
+        "「端末を追加」の画面で、二つとも入力してください。", "Fill in both on the page that adds a device."
+    }
+    MoreRoom => "MM-5705" 409 {
+        "上限まで、あと{}台を追加できます。申請は要りません。", "There is room for {} more; no request is needed.",
+        "「端末を追加」から登録してください。", "Add the device on the spot."
+    }
+    MoreWaiting => "MM-5706" 409 {
+        "前の申請が、事務局の承認を待っています。", "An earlier request waits for the secretariat.",
+        "承認されるまでお待ちください。急ぐときは事務局に電話してください。", "Wait for it, or call the secretariat."
+    }
+    MoreDecided => "MM-5707" 409 {
+        "この申請は処理済みです。", "This request was decided.",
+        "申請の一覧で確かめてください。", "See the list of requests."
+    }
+    MoreUnknown => "MM-5708" 404 {
+        "該当する申請がありません。", "There is no such request.",
+        "申請の一覧から選んでください。", "Choose one from the list of requests."
+    }
     RenewalDone => "MM-5711" 409 {
         "VPN番号 {} の本登録は済んでいます。", "The device of slot {} is enrolled.",
         "延長も再発行も要りません。端末が替わるときは、利用停止のあとで登録し直します。",

@@ -21,6 +21,7 @@ use crate::door::{
 };
 use crate::door_flow::FlowRow;
 use crate::door_incident::IncidentLine;
+use crate::door_more::MoreLine;
 use crate::door_yearly::YearlyProgress;
 use crate::end_notices::{self, EndingLine};
 use crate::facility::FacilityKind;
@@ -33,7 +34,7 @@ use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::views::{self, Frame};
-use crate::{incident_work, registry, renewal, world, yearly_work};
+use crate::{incident_work, more_work, registry, renewal, world, yearly_work};
 
 type Room = State<Arc<Shared>>;
 
@@ -64,6 +65,8 @@ struct HomePage {
     /// Cases of the flows in which the next step is the secretariat's, or a confirmation is late.
     flows: Vec<FlowRow>,
     incidents: Vec<IncidentLine>,
+    /// Devices above a quota that wait for a word (G-07).
+    requests: Vec<MoreLine>,
     /// The yearly round, when somebody should be called.
     yearly: Option<YearlyProgress>,
     facilities: u32,
@@ -195,6 +198,7 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
             ending: end_notices::shown(shared, None).await?,
             flows,
             incidents,
+            requests: more_work::list(shared, None, true).await?,
             yearly: yearly.filter(|progress| progress.silent > 0),
             facilities: status.facilities,
             slots_active: status.slots_active,

@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
-    jst, letters, register, registry, renewal, report, standing_work, suspension, template, world,
+    jst, letters, more_work, register, registry, renewal, report, standing_work, suspension, template, world,
     yearly_work,
 };
 
@@ -56,9 +56,7 @@ async fn decide(
             imported.map(Answer::Import).map_err(read)
         }
         Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
-        Question::FacilityTemplate => template::blank()
-            .map(|bytes| Answer::File { name: template::FILE_NAME.to_owned(), bytes })
-            .map_err(|error| Message::Internal { what: error.to_string() }.trouble()),
+        Question::FacilityTemplate => blank(),
         Question::FacilityAdminAddress { facility, address, dry_run } => {
             readdress(shared, &operator, &facility, &address, dry_run).await.map_err(told)
         }
@@ -96,6 +94,7 @@ async fn decide(
         question @ (Question::Call(_)
         | Question::Person(_)
         | Question::Register(_)
+        | Question::More(_)
         | Question::Yearly(_)
         | Question::Incident(_)
         | Question::Report(_)
@@ -107,6 +106,12 @@ async fn decide(
         }
         Question::AuditVerify => verify(shared).await.map_err(read),
     }
+}
+
+/// 様式1 with nothing in it.
+fn blank() -> Result<ProvisioningAnswer, Trouble> {
+    let bytes = template::blank().map_err(|error| Message::Internal { what: error.to_string() }.trouble())?;
+    Ok(ProvisioningAnswer::File { name: template::FILE_NAME.to_owned(), bytes })
 }
 
 /// Numbers and people from day to day and from year to year.
@@ -123,6 +128,7 @@ async fn about_people(
         Question::Register(question) => {
             register::answer(shared, operator, question).await.map(Answer::Register)
         }
+        Question::More(question) => more_work::answer(shared, operator, question).await.map(Answer::More),
         Question::Yearly(question) => {
             yearly_work::answer(shared, operator, question).await.map(Answer::Yearly)
         }

@@ -131,6 +131,16 @@ pub async fn held(conn: &mut Conn, facility: &FacilityId) -> Result<(u32, u32), 
     Ok((u32::try_from(held).unwrap_or(u32::MAX), u32::try_from(quota).unwrap_or(0)))
 }
 
+/// Numbers that it was given and that no device has had yet.
+pub async fn unused(conn: &mut Conn, facility: &FacilityId) -> Result<u32, Fault> {
+    let unused: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM slot WHERE facility = $1 AND state = 'allotted'")
+            .bind(facility.as_str())
+            .fetch_one(conn)
+            .await?;
+    Ok(u32::try_from(unused).unwrap_or(u32::MAX))
+}
+
 /// Codes that ran out lose their seat: the tunnel ends with the ten minutes. Sheets keep theirs, they can be extended.
 pub async fn expire(shared: &Shared) -> Result<(), Fault> {
     let now = world::now_ms();

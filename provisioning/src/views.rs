@@ -170,6 +170,16 @@ pub fn device_state(state: &str) -> &str {
     }
 }
 
+/// A request for more devices (G-07).
+pub fn more(standing: &str) -> &str {
+    match standing {
+        "waiting" => "承認待ち",
+        "approved" => "承認",
+        "declined" => "見送り",
+        other => other,
+    }
+}
+
 /// Facilities, memberships and persons.
 pub fn state(state: &str) -> &str {
     match state {
@@ -251,7 +261,7 @@ pub fn enrolment_state(state: &str) -> &str {
 /// A state's colour: what waits for somebody, what works, what has ended.
 pub fn tone(state: &str) -> &'static str {
     match state {
-        "active" | "done" | "paid" | "fine" | "met" => "good",
+        "active" | "done" | "paid" | "fine" | "met" | "approved" => "good",
         "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "bounced" | "locked"
         | "void" | "late" => "bad",
         "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open"

@@ -14,6 +14,7 @@ use super::args_flow::FlowCommand;
 use super::args_incident::{IncidentCommand, ReportArgs};
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
+use super::args_more::MoreCommand;
 use super::args_person::PersonCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
@@ -350,6 +351,8 @@ pub enum DeviceCommand {
         /// 受付番号 / receipt
         id: String,
     },
+    #[command(flatten)]
+    More(MoreCommand),
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ use vpn::SlotNumber;
 use super::args::DeviceCommand;
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
+use super::more;
 use super::out::Out;
 use super::said::{at, minute};
 use super::table::Table;
@@ -28,6 +29,7 @@ pub fn device(door: &Door, command: DeviceCommand, out: &Out) -> Result<Exit, Fa
             };
             shown(&receipt, out)
         }
+        DeviceCommand::More(command) => more::more(door, command, out),
     }
 }
 

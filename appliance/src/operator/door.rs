@@ -9,6 +9,7 @@ use pki::door::{PkiAnswer, PkiQuestion};
 use pki::identity::TraceId;
 use provisioning::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::door_call::CallQuestion;
+use provisioning::door_more::MoreQuestion;
 use provisioning::door_person::PersonQuestion;
 use sns::door::{SnsAnswer, SnsQuestion};
 use tokio::net::UnixListener;
@@ -232,6 +233,11 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Fee(_) => "fee",
             ProvisioningQuestion::Flow(_) => "flow",
             ProvisioningQuestion::Register(_) => "register",
+            ProvisioningQuestion::More(question) => match question {
+                MoreQuestion::List { .. } => "device requests",
+                MoreQuestion::Decide { approved: true, .. } => "device approve",
+                MoreQuestion::Decide { approved: false, .. } => "device decline",
+            },
             ProvisioningQuestion::Yearly(_) => "yearly",
             ProvisioningQuestion::Incident(_) => "incident",
             ProvisioningQuestion::Report(_) => "report",

@@ -38,6 +38,9 @@ const ROUTES: &[Route] = &[
     ("GET", "/receipts/{receipt}", SeeReceipt, true),
     ("GET", "/devices/add", AddDevice, true),
     ("POST", "/devices/add", AddDevice, true),
+    ("POST", "/devices/more", AskDevices, true),
+    ("GET", "/devices/requests", DecideDevices, false),
+    ("POST", "/devices/requests/{request}", DecideDevices, false),
     ("GET", "/people", ListPeople, true),
     ("POST", "/people", RegisterPerson, true),
     ("GET", "/facilities/{facility}/account", SeeFees, false),
@@ -157,6 +160,7 @@ impl Ids {
             .replace("{step}", "C-12.1")
             .replace("{incident}", "J-2026-00001")
             .replace("{invoice}", "2026-00001")
+            .replace("{request}", "m-aaaaaaaaaaaaaaaa")
     }
 }
 

@@ -1,7 +1,8 @@
 //! 端末の追加 by two QR codes (ruling 5): expired, used twice, above the quota, another facility's; and what stays behind.
 
 use http::StatusCode;
-use provisioning::door::RevokeReason;
+use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion, RevokeReason};
+use provisioning::door_more::{MoreAnswer, MoreQuestion};
 use serde_json::{Value, json};
 use vpn::slot::SlotNumber;
 
@@ -136,4 +137,118 @@ async fn a_revoked_place_cannot_be_claimed() {
     town.revoke(slot, RevokeReason::Lost).await;
     assert_eq!(town.claim(slot, body).await.code(), "MM-5409");
     assert_ne!(words(&add(&town, &admin, None).await.json(), 52).0, slot, "a revoked number is nobody's");
+}
+
+fn form(who: &pki::identity::Identity, path: &str, body: &str) -> http::Request<axum::body::Body> {
+    http::Request::post(path)
+        .header("mimamori-identity", who.to_string())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(axum::body::Body::from(body.to_owned()))
+        .unwrap()
+}
+
+const ASKED: &str = "wanted=2&reason=visits";
+/// As many as each facility holds already.
+const NO_ROOM: &str = "UPDATE facility SET device_quota = (SELECT count(*) FROM slot
+    WHERE slot.facility = facility.facility AND slot.state NOT IN ('free', 'cooling', 'revoked'))";
+const QUOTA: &str =
+    "SELECT device_quota FROM facility WHERE facility IN (SELECT facility FROM slot WHERE number > 0)";
+
+async fn decide(town: &Town, approved: bool, dry_run: bool) -> ProvisioningAnswer {
+    let request = town.text("SELECT request FROM device_request WHERE state = 'waiting'").await;
+    town.ask(ProvisioningQuestion::More(MoreQuestion::Decide { request, approved, dry_run })).await
+}
+
+/// G-07: above the quota the admin asks, the secretariat decides, and an approval is room for so many more.
+#[tokio::test]
+async fn g_07_above_the_quota_the_secretariat_decides() {
+    let town = Town::new().await;
+    let (facility, place) = town.facilities(1).await.remove(0);
+    let (admin, office) = (town.admin(&facility, place).await, town.secretariat().await);
+    assert_eq!(town.send(form(&admin, "/devices/more", ASKED)).await.code(), "MM-5705", "there is room");
+    town.execute(NO_ROOM).await;
+    let before = town.number(QUOTA).await;
+    let spare = town.send(form(&admin, "/devices/more", ASKED)).await;
+    assert_eq!(spare.code(), "MM-5705", "a number that it was given is not used yet");
+    assert_eq!(add(&town, &admin, None).await.status, StatusCode::CREATED);
+    let page = town.call(&admin, "GET", "/devices/add", None).await.text;
+    assert!(page.contains("MM-5313") && page.contains("/devices/more"), "what to do is on the page: {page}");
+    assert_eq!(add(&town, &admin, None).await.code(), "MM-5313");
+    assert_eq!(town.send(form(&admin, "/devices/more", "wanted=0&reason=x")).await.code(), "MM-5704");
+    assert_eq!(town.send(form(&office, "/devices/more", ASKED)).await.code(), "MM-5801", "it has no quota");
+    assert_eq!(town.send(form(&admin, "/devices/more", ASKED)).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(town.send(form(&admin, "/devices/more", ASKED)).await.code(), "MM-5706", "one waits");
+    let home = town.call(&office, "GET", "/", None).await.text;
+    assert!(home.contains("追加の端末の申請") && home.contains("あと2台"), "what needs somebody: {home}");
+
+    let request = town.text("SELECT request FROM device_request").await;
+    let path = format!("/devices/requests/{request}");
+    let own = town.send(form(&admin, &path, "decision=approve")).await;
+    assert_eq!(own.code(), "MM-5801", "nobody is one's own judge");
+    assert_eq!(town.send(form(&office, &path, "decision=maybe")).await.code(), "MM-5607");
+    let unknown = town.send(form(&office, "/devices/requests/m-none", "decision=approve")).await;
+    assert_eq!(unknown.code(), "MM-5708");
+    // Attack, or two clerks: pressed twice at the same moment, a quota grows once.
+    let press = || town.send(form(&office, &path, "decision=approve"));
+    let (one, other) = tokio::join!(press(), press());
+    let mut said = [one, other].map(|answer| match answer.status {
+        StatusCode::SEE_OTHER => String::new(),
+        _ => answer.code(),
+    });
+    said.sort();
+    assert_eq!(said, ["", "MM-5707"]);
+    assert_eq!(town.number(QUOTA).await, before + 2);
+    assert_eq!(
+        town.send(form(&office, &path, "decision=decline")).await.code(),
+        "MM-5707",
+        "decided is decided"
+    );
+    assert_eq!(town.number(QUOTA).await, before + 2);
+
+    assert!(!town.call(&office, "GET", "/", None).await.text.contains("追加の端末の申請"));
+    let list = town.call(&office, "GET", "/devices/requests", None).await.text;
+    assert!(list.contains("承認を待つ申請はありません") && list.contains("2台"), "{list}");
+    assert_eq!(add(&town, &admin, None).await.status, StatusCode::CREATED, "the admin adds it on the spot");
+    let decided = "SELECT count(*) FROM audit WHERE action = 'device.decide'";
+    assert_eq!(town.number(decided).await, 1);
+}
+
+/// The operator's door says and does the same; a rehearsal writes nothing, and what is declined changes no quota.
+#[tokio::test]
+async fn g_07_an_operator_decides_as_the_console_does() {
+    let town = Town::new().await;
+    let (facility, place) = town.facilities(1).await.remove(0);
+    let admin = town.admin(&facility, place).await;
+    assert_eq!(add(&town, &admin, None).await.status, StatusCode::CREATED, "the last one it was given");
+    town.execute(NO_ROOM).await;
+    let before = town.number(QUOTA).await;
+    let waiting = async || {
+        let question = MoreQuestion::List { facility: Some(facility.clone()), waiting: true };
+        match town.ask(ProvisioningQuestion::More(question)).await {
+            ProvisioningAnswer::More(MoreAnswer::Lines(lines)) => lines,
+            other => panic!("{other:?}"),
+        }
+    };
+    for approved in [true, false] {
+        town.send(form(&admin, "/devices/more", ASKED)).await;
+        let lines = waiting().await;
+        assert_eq!((lines.len(), lines[0].wanted, lines[0].reason.as_str()), (1, 2, "visits"));
+        assert_eq!(i64::from(lines[0].quota), town.number(QUOTA).await);
+        let ProvisioningAnswer::More(MoreAnswer::Decided(rehearsed)) = decide(&town, approved, true).await
+        else {
+            panic!("a rehearsal is answered")
+        };
+        assert!(rehearsed.dry_run);
+        assert_eq!(waiting().await.len(), 1, "it still waits");
+        let ProvisioningAnswer::More(MoreAnswer::Decided(done)) = decide(&town, approved, false).await else {
+            panic!("a decision is answered")
+        };
+        assert_eq!((done.standing, done.quota), (rehearsed.standing, rehearsed.quota));
+        assert_eq!(i64::from(done.quota), town.number(QUOTA).await);
+        assert!(waiting().await.is_empty());
+        town.execute(NO_ROOM).await;
+    }
+    assert_eq!(town.number(QUOTA).await, before);
+    let states = "SELECT count(*) FROM device_request WHERE state = 'declined' AND decided_by <> ''";
+    assert_eq!(town.number(states).await, 1);
 }
