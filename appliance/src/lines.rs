@@ -46,6 +46,7 @@ pub struct Askers {
     pub revocations: Line<RevocationsQuestion, RevocationsAnswer>,
     pub published: Line<PublishedQuestion, PublishedAnswer>,
     pub teams: Line<TeamsQuestion, TeamsAnswer>,
+    pub keys: Line<KeysQuestion, KeysAnswer>,
     pub cuts: Line<CutQuestion, CutAnswer>,
     pub why: Line<WhyQuestion, WhyAnswer>,
     pub grants: Line<GrantsQuestion, GrantsAnswer>,
@@ -83,7 +84,7 @@ pub struct PkiEnds {
 pub struct SnsEnds {
     pub teams: LineEnd<TeamsQuestion, TeamsAnswer>,
     /// Nobody asks yet: what provisioning seals of a patient comes with the case scans.
-    pub keys: Option<LineEnd<KeysQuestion, KeysAnswer>>,
+    pub keys: LineEnd<KeysQuestion, KeysAnswer>,
     pub http: HttpEnd,
     pub operator: LineEnd<SnsQuestion, SnsAnswer>,
 }
@@ -110,6 +111,7 @@ pub fn lay() -> (Askers, Ends) {
     let (published, published_end): Both<_, _> = channel("pki", ACT_LIMIT);
     let (pki, pki_end): Both<_, _> = channel("pki", OPERATOR_LIMIT);
     let (teams, teams_end): Both<_, _> = channel("sns", ACT_LIMIT);
+    let (keys, keys_end): Both<_, _> = channel("sns", ACT_LIMIT);
     let (sns, sns_end): Both<_, _> = channel("sns", OPERATOR_LIMIT);
     let (cuts, cuts_end): Both<_, _> = channel("gateway", ACT_LIMIT);
     let (why, why_end): Both<_, _> = channel("gateway", ACT_LIMIT);
@@ -125,6 +127,7 @@ pub fn lay() -> (Askers, Ends) {
         revocations,
         published,
         teams,
+        keys,
         cuts,
         why,
         grants,
@@ -145,7 +148,7 @@ pub fn lay() -> (Askers, Ends) {
             published: published_end,
             operator: pki_end,
         },
-        sns: SnsEnds { teams: teams_end, keys: None, http: sns_http_end, operator: sns_end },
+        sns: SnsEnds { teams: teams_end, keys: keys_end, http: sns_http_end, operator: sns_end },
         gateway: GatewayEnds { cuts: cuts_end, why: why_end, operator: gateway_end },
         office: OfficeEnds {
             grants: grants_end,
@@ -196,9 +199,7 @@ pub fn serve_pki(ends: PkiEnds, room: &pki::Room, tasks: &mut JoinSet<()>) {
 
 pub fn serve_sns(ends: SnsEnds, room: &sns::Room, tasks: &mut JoinSet<()>) {
     answer!(tasks, ends.teams, room, |question| room.teams(question).await);
-    if let Some(keys) = ends.keys {
-        answer!(tasks, keys, room, |question| room.keys(question).await);
-    }
+    answer!(tasks, ends.keys, room, |question| room.keys(question).await);
     answer!(tasks, ends.operator, room, |question| room.operator(question).await);
     tasks.spawn(ends.http.serve(room.router()));
 }

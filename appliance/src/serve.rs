@@ -229,7 +229,7 @@ async fn start(
         }
         Opened::Sns(opened) => {
             let (line, operator) = channel("sns", OPERATOR_LIMIT);
-            let (teams, keys) = (doors.end("teams")?, Some(doors.end("keys")?));
+            let (teams, keys) = (doors.end("teams")?, doors.end("keys")?);
             let ends = SnsEnds { teams, keys, http: doors.http_end()?, operator };
             running.sns(opened, ends).await?;
             Ok(door::Rooms { sns: Some(line), ..rooms })
@@ -280,6 +280,7 @@ fn office_needs(knocks: &Knocks<'_>) -> Result<provisioning::Needs, Message> {
         issuing: Arc::new(knocks.at::<pki::door::IssuingQuestion, pki::door::IssuingAnswer>("pki.issuing")?),
         seats: Arc::new(knocks.at::<vpn::door::SeatsQuestion, vpn::door::SeatsAnswer>("vpn.seats")?),
         teams: Arc::new(knocks.at::<sns::door::TeamsQuestion, sns::door::TeamsAnswer>("sns.teams")?),
+        keys: Arc::new(knocks.at::<sns::door::KeysQuestion, sns::door::KeysAnswer>("sns.keys")?),
         cuts: Arc::new(knocks.at::<gateway::door::CutQuestion, gateway::door::CutAnswer>("gateway.cuts")?),
         why: Arc::new(
             knocks

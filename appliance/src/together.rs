@@ -120,6 +120,7 @@ async fn start(running: &mut Running, opened: Opened, askers: &Askers, ends: End
         issuing: Arc::new(askers.issuing.clone()),
         seats: Arc::new(askers.seats.clone()),
         teams: Arc::new(askers.teams.clone()),
+        keys: Arc::new(askers.keys.clone()),
         cuts: Arc::new(askers.cuts.clone()),
         why: Arc::new(askers.why.clone()),
     };

@@ -92,8 +92,21 @@ pub struct FlowDetail {
     pub changes: Vec<(String, String)>,
     pub steps: Vec<FlowStep>,
     pub letters: Vec<FlowLetter>,
+    /// What the SNS was told to do.
+    #[serde(default)]
+    pub orders: Vec<FlowOrder>,
     pub erase_from: Option<String>,
     pub dry_run: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowOrder {
+    pub step: String,
+    pub what_ja: String,
+    /// `None`: it is asked again until it is done.
+    pub done: Option<String>,
+    /// What the last answer was, where it was not yes.
+    pub problem: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

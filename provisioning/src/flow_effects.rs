@@ -1,7 +1,7 @@
 //! What a closed step does in the registry, in the step's own transaction: letters into the outbox, a facility's
 //! end, a person's suspension, the changes of 様式3. What the room cannot see done is the clerk's word. Edge: SQL.
 
-use pki::identity::FacilityId;
+use pki::identity::{FacilityId, PatientId};
 use vpn::slot::SlotNumber;
 
 use crate::acceptance;
@@ -15,12 +15,16 @@ use crate::messages::Message;
 use crate::office_fault::{OfficeFault, parse};
 use crate::outbox::{self, LetterKind, NewLetter};
 use crate::store::{Conn, bump_grants, next};
+use crate::team_order::TeamOrder;
+use crate::team_orders;
 
 /// What must still happen once the transaction has committed.
 #[derive(Default)]
 pub struct After {
     pub grants: Option<i64>,
     pub letters: bool,
+    /// The SNS has something to do.
+    pub orders: bool,
     /// Devices of a facility that has left: each is revoked with a receipt.
     pub revoke: Vec<SlotNumber>,
 }
@@ -47,16 +51,34 @@ pub async fn apply(conn: &mut Conn, place: &Place<'_>, effects: &[Effect]) -> Re
                     after.letters |= notice(conn, place, facility, "書類不備のお知らせ", &body).await?;
                 }
             }
-            Effect::LeaveTeam { all: true } => end_facility(conn, place, &mut after).await?,
+            Effect::LeaveTeam { all: true } => {
+                end_facility(conn, place, &mut after).await?;
+                let facility = the_facility(place)?.clone();
+                order(conn, place, &mut after, TeamOrder::Unlink { patient: None, facility }).await?;
+            }
+            Effect::LeaveTeam { all: false } => {
+                let (patient, facility) = (Some(the_patient(place)?), the_facility(place)?.clone());
+                order(conn, place, &mut after, TeamOrder::Unlink { patient, facility }).await?;
+            }
+            Effect::DelistFamily => delist(conn, place, &mut after).await?,
+            Effect::Do(Does::Link | Does::LinkFamily) => link(conn, place, &mut after).await?,
+            Effect::Do(Does::StopLinks) => {
+                let patient = the_patient(place)?;
+                order(conn, place, &mut after, TeamOrder::Stop { patient }).await?;
+            }
+            Effect::Do(Does::ReadOnly) => {
+                let patient = the_patient(place)?;
+                order(conn, place, &mut after, TeamOrder::Close { patient }).await?;
+            }
+            Effect::Do(Does::Erase) => {
+                let patient = the_patient(place)?;
+                order(conn, place, &mut after, TeamOrder::Erase { patient }).await?;
+            }
             Effect::Do(Does::SuspendFamilyMember) => suspend(conn, place, &mut after).await?,
             Effect::Do(Does::ChangeFacility) => change(conn, place).await?,
-            Effect::Do(Does::RegisterFacility | Does::RegisterFamily | Does::Link) => {
-                registered(conn, place).await?
-            }
-            Effect::Do(_)
-            | Effect::DelistFamily
-            | Effect::LeaveTeam { all: false }
-            | Effect::EraseFrom(_) => {}
+            Effect::Do(Does::RegisterFacility | Does::RegisterFamily) => registered(conn, place).await?,
+            // Done on other pages, where people are named; the clerk says that it is done.
+            Effect::Do(_) | Effect::EraseFrom(_) => {}
         }
     }
     Ok(after)
@@ -64,6 +86,43 @@ pub async fn apply(conn: &mut Conn, place: &Place<'_>, effects: &[Effect]) -> Re
 
 fn the_facility<'a>(place: &Place<'a>) -> Result<&'a FacilityId, Message> {
     place.case.facility.as_ref().ok_or_else(|| Message::CaseFacilityMissing { case: place.case.case.clone() })
+}
+
+fn the_patient(place: &Place<'_>) -> Result<PatientId, Message> {
+    place.case.patient.clone().ok_or_else(|| Message::CasePatientMissing { case: place.case.case.clone() })
+}
+
+async fn order(
+    conn: &mut Conn,
+    place: &Place<'_>,
+    after: &mut After,
+    order: TeamOrder,
+) -> Result<(), OfficeFault> {
+    let at = (place.case.case.as_str(), place.step);
+    team_orders::give(conn, place.now_ms, at, &order, place.team).await?;
+    after.orders = true;
+    Ok(())
+}
+
+/// A patient who is registered only later is linked on the patient's own page.
+async fn link(conn: &mut Conn, place: &Place<'_>, after: &mut After) -> Result<(), OfficeFault> {
+    registered(conn, place).await?;
+    let Some(patient) = place.case.patient.clone() else { return Ok(()) };
+    let facility = the_facility(place)?.clone();
+    order(conn, place, after, TeamOrder::Link { patient, facility }).await
+}
+
+/// J-12: the last of a family has left, so its 患者・家族事業所 is no longer listed.
+async fn delist(conn: &mut Conn, place: &Place<'_>, after: &mut After) -> Result<(), OfficeFault> {
+    let Some(membership) = &place.case.membership else {
+        return Err(Message::CaseMemberMissing { case: place.case.case.clone() }.into());
+    };
+    let facility: String = sqlx::query_scalar("SELECT facility FROM membership WHERE membership = $1")
+        .bind(membership.as_str())
+        .fetch_one(&mut *conn)
+        .await?;
+    let (patient, facility) = (place.case.patient.clone(), parse(&facility)?);
+    order(conn, place, after, TeamOrder::Unlink { patient, facility }).await
 }
 
 /// The facility must be there and active before anything is built on it.

@@ -24,6 +24,7 @@ use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::store::{Conn, transaction};
+use crate::team_orders;
 use crate::world;
 
 /// More cases than anybody reads at once; open ones stand first.
@@ -133,9 +134,14 @@ pub async fn act(
     })?;
     if let Some(version) = after.grants {
         shared.grants_changed(version);
+        // Whoever is out of the registry is out of the teams, too.
+        shared.bells.leavings.notify_one();
     }
     if after.letters {
         shared.bells.outbox.notify_one();
+    }
+    if after.orders {
+        shared.bells.orders.notify_one();
     }
     for slot in after.revoke {
         let order = Order {
@@ -159,10 +165,19 @@ async fn team(shared: &Shared, case: &str, act: &FlowAct) -> Result<Vec<Facility
     let found = flow_rows::find(&mut *shared.store.pool().acquire().await?, case).await?;
     let wanted = flow::steps(&found.state).find(|known| known.id == step.as_str());
     let to_team = wanted.is_some_and(|step| {
-        matches!(step.does, Does::Send(Mail::M06 | Mail::M07 | Mail::M08 | Mail::M10 | Mail::M12 | Mail::End))
+        step.does == Does::StopLinks
+            || matches!(
+                step.does,
+                Does::Send(Mail::M06 | Mail::M07 | Mail::M08 | Mail::M10 | Mail::M12 | Mail::End)
+            )
     });
     if !to_team || found.state.closed.contains_key(step) {
         return Ok(Vec::new());
+    }
+    // C-10.5 comes when nobody is linked any more.
+    let before = team_orders::stopped(&mut *shared.store.pool().acquire().await?, case).await?;
+    if let Some(before) = before {
+        return Ok(before);
     }
     let patient = found
         .patient
@@ -360,6 +375,7 @@ async fn detail(conn: &mut Conn, case: &str, now: i64, dry_run: bool) -> Result<
         changes: found.changes.clone().into_iter().collect(),
         steps: steps.collect(),
         letters: flow_rows::letters(conn, case).await?,
+        orders: team_orders::of_case(conn, case).await?,
         erase_from: state.erase_from.map(jst::rfc3339),
         dry_run,
     })))

@@ -52,6 +52,7 @@ pub mod sheet;
 // the association's flows
 pub mod flow_question; // border
 pub mod flow_steps; // border
+pub mod team_order;
 pub mod flow_forms; // border
 pub mod flow; // border
 
@@ -161,6 +162,7 @@ pub mod report; // edge: SQL
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
+pub mod team_orders; // edge: SQL, tokio
 pub mod flow_effects; // edge: SQL
 pub mod flow_office; // edge: SQL, tokio
 mod confirmation; // edge: SQL

@@ -43,11 +43,23 @@ pub trait Teams: Send + Sync {
     fn open(&self, team: NewTeam) -> Answering<'_, TeamOutcome<PatientId>>;
     fn link(&self, patient: PatientId, facility: FacilityId, name: String) -> Answering<'_, TeamOutcome<()>>;
     fn add(&self, patient: PatientId, member: TeamMember) -> Answering<'_, TeamOutcome<()>>;
+    /// Out of this team, or of every one; how many it was in.
+    fn unlink(&self, patient: Option<PatientId>, facility: FacilityId) -> Answering<'_, TeamOutcome<u32>>;
+    /// Everybody out of the patient's team; how many facilities there were.
+    fn stop(&self, patient: PatientId) -> Answering<'_, TeamOutcome<u32>>;
+    /// Read from now on, not written.
+    fn close(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>>;
     /// Out of every team; how many there were.
     fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>>;
     fn list(&self, facility: Option<FacilityId>) -> Answering<'_, TeamOutcome<Vec<TeamRow>>>;
     /// Ends the SNS's live streams of a slot (its text form), person or facility.
     fn end(&self, end: Cut) -> Answering<'_, u32>;
+}
+
+/// The patients' keys, which the SNS keeps.
+pub trait Keys: Send + Sync {
+    /// For ever, in every copy. Safe to repeat.
+    fn erase(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>>;
 }
 
 /// The SNS's own refusal keeps its code and text.

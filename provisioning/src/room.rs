@@ -19,6 +19,7 @@ use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
 use crate::{
     accounts, bounce_box, end_notices, grants, home, leavings, operator, passkeys, revocation, seats,
+    team_orders,
 };
 
 /// Why a room does not open.
@@ -82,6 +83,7 @@ fn spawn_workers(shared: &Arc<Shared>, postman: Option<Arc<Postman>>, workers: &
     workers.spawn(end_notices::run(shared.clone()));
     workers.spawn(leavings::run(shared.clone()));
     workers.spawn(bounce_box::run(shared.clone()));
+    workers.spawn(team_orders::run(shared.clone()));
 }
 
 /// Answers until it is stopped; clones are the same room.

@@ -17,7 +17,7 @@ use crate::acme::Nonces;
 use crate::door_bounce::BounceRound;
 use crate::engine::Database;
 use crate::hashing::Hasher;
-use crate::need::{Cut, Cuts, NeedUnmet, Teams, Why};
+use crate::need::{Cut, Cuts, Keys, NeedUnmet, Teams, Why};
 use crate::post::{BounceBox, MailConfig};
 use crate::store::Store;
 
@@ -76,6 +76,7 @@ pub struct Needs {
     pub issuing: Arc<dyn pki::door::IssuingDoor>,
     pub seats: Arc<dyn vpn::door::SeatsDoor>,
     pub teams: Arc<dyn Teams>,
+    pub keys: Arc<dyn Keys>,
     pub cuts: Arc<dyn Cuts>,
     pub why: Arc<dyn Why>,
 }
@@ -91,6 +92,8 @@ pub struct Bells {
     pub revocations: Notify,
     /// Somebody has left a facility: the SNS is to be told.
     pub leavings: Notify,
+    /// A case gave the SNS an order.
+    pub orders: Notify,
 }
 
 /// The bounce mailbox: whose turn it is, and what came of the last round.

@@ -105,6 +105,7 @@ pub async fn team_card(conn: &mut Conn, key: &PatientKey, patient: &PatientId) -
         name: key.open_text(Kind::TeamName, patient.as_str(), &team.name_sealed)?,
         kana: key.open_text(Kind::TeamKana, patient.as_str(), &team.kana_sealed)?,
         origin: team.origin,
+        closed: team.closed,
         facilities,
         members: roster::members(conn, patient).await?,
         awaiting: 0,

@@ -33,6 +33,20 @@ pub enum TeamsQuestion {
     Leave {
         membership: MembershipId,
     },
+    /// 解除 (C-4, C-7): the facility is out of this team, or of every team, and its people with it; what they wrote
+    /// stays (P-06). Safe to repeat.
+    UnlinkFacility {
+        patient: Option<PatientId>,
+        facility: FacilityId,
+    },
+    /// 同意撤回 (C-10.4): everybody is out of this team, until its posts are erased (P-27). Safe to repeat.
+    Stop {
+        patient: PatientId,
+    },
+    /// 支援終了 (P-22): from now on the team is read and not written. Safe to repeat.
+    Close {
+        patient: PatientId,
+    },
     /// Which patients a facility is linked with; names opened for the console that shows them.
     List {
         facility: Option<FacilityId>,
@@ -98,6 +112,11 @@ pub enum TeamsAnswer {
     Left {
         teams: u32,
     },
+    /// Facilities that were linked until now.
+    Stopped {
+        facilities: u32,
+    },
+    Closed,
     Teams(Vec<TeamSummary>),
     Ended {
         streams: u32,

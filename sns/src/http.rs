@@ -256,7 +256,7 @@ fn html(caller: &Caller) -> impl Fn(Message) -> Refused + use<> {
 fn status(message: Message) -> StatusCode {
     match message {
         Message::NoSuchTeam | Message::NoSuchPost | Message::NoSuchPage => StatusCode::NOT_FOUND,
-        Message::NotLinked | Message::OnceReused => StatusCode::CONFLICT,
+        Message::NotLinked | Message::OnceReused | Message::ReadOnly => StatusCode::CONFLICT,
         Message::Erased => StatusCode::GONE,
         Message::Invalid | Message::TextEmpty | Message::TextTooLong => StatusCode::UNPROCESSABLE_ENTITY,
         Message::Unavailable | Message::Stopping => StatusCode::SERVICE_UNAVAILABLE,

@@ -24,10 +24,11 @@ pub enum Message {
     NoSuchPage,
     WrongMethod,
     Stopping,
+    ReadOnly,
 }
 
 impl Message {
-    pub const ALL: [Message; 19] = [
+    pub const ALL: [Message; 20] = [
         Message::NoSuchTeam,
         Message::NotLinked,
         Message::Erased,
@@ -47,6 +48,7 @@ impl Message {
         Message::NoSuchPage,
         Message::WrongMethod,
         Message::Stopping,
+        Message::ReadOnly,
     ];
 
     pub fn code(self) -> &'static str {
@@ -70,6 +72,7 @@ impl Message {
             Message::NoSuchPage => "MM-4017",
             Message::WrongMethod => "MM-4018",
             Message::Stopping => "MM-4019",
+            Message::ReadOnly => "MM-4020",
         }
     }
 
@@ -94,6 +97,7 @@ impl Message {
             Message::NoSuchPage => "ページが見つかりません。",
             Message::WrongMethod => "このページではその操作はできません。",
             Message::Stopping => "サーバーを再起動しています。",
+            Message::ReadOnly => "この患者さんの支援は終了しており、閲覧のみできます。",
         }
     }
 
@@ -118,6 +122,7 @@ impl Message {
             Message::NoSuchPage => "There is no such page.",
             Message::WrongMethod => "This page does not do that.",
             Message::Stopping => "The server is restarting.",
+            Message::ReadOnly => "Support of this patient has ended; the team can be read only.",
         }
     }
 
@@ -152,6 +157,9 @@ impl Message {
             Message::NoSuchPage => "患者一覧へ戻ってください。",
             Message::WrongMethod => "患者一覧へ戻り、画面のボタンから操作してください。",
             Message::Stopping => "数秒後に自動でつながり直します。",
+            Message::ReadOnly => {
+                "急ぎの連絡は電話でお願いします。支援を再び始めるときは、SNS事務局へご連絡ください。"
+            }
         }
     }
 
@@ -182,6 +190,7 @@ impl Message {
             Message::NoSuchPage => "Go back to the list of patients.",
             Message::WrongMethod => "Go back to the list of patients and use the buttons.",
             Message::Stopping => "It reconnects by itself in a few seconds.",
+            Message::ReadOnly => "Call whom you must reach; the secretariat can begin the support anew.",
         }
     }
 }

@@ -79,6 +79,9 @@ async fn ask_teams(desk: &Desk, question: TeamsQuestion) -> Result<TeamsAnswer, 
         TeamsQuestion::AddMember { patient, member } => add_member(desk, patient, member).await,
         TeamsQuestion::RemoveMember { patient, membership } => remove_member(desk, patient, membership).await,
         TeamsQuestion::Leave { membership } => leave(desk, membership).await,
+        TeamsQuestion::UnlinkFacility { patient, facility } => unlink(desk, patient, facility).await,
+        TeamsQuestion::Stop { patient } => stop(desk, patient).await,
+        TeamsQuestion::Close { patient } => close(desk, patient).await,
         TeamsQuestion::List { facility } => list(desk, facility).await.map_err(refusal),
         TeamsQuestion::End(whose) => end(desk, whose).await,
     }
@@ -104,6 +107,7 @@ async fn open(
             kana_sealed: seal(&key, Kind::TeamKana, patient.as_str(), kana.expose())?,
             origin: origin.facility.clone(),
             erased: false,
+            closed: false,
         };
         let name_sealed =
             seal(&key, Kind::FacilityName, &facility_row(&origin.facility, at_ms), &origin.name)?;
@@ -211,6 +215,69 @@ async fn leave(desk: &Desk, membership: MembershipId) -> Result<TeamsAnswer, Tea
     let teams = work.await.map_err(refusal)?;
     desk.live.end(|who| who.membership == membership).await;
     Ok(TeamsAnswer::Left { teams })
+}
+
+/// One team at a time: a facility of ten thousand patients does not hold up who writes.
+async fn unlink(
+    desk: &Desk,
+    patient: Option<PatientId>,
+    facility: FacilityId,
+) -> Result<TeamsAnswer, TeamsRefusal> {
+    let everywhere = patient.is_none();
+    let mut left = 0;
+    let work = async {
+        let teams = match patient {
+            Some(patient) => vec![patient],
+            None => roster::open_teams(&mut *desk.store.read().await?, Some(&facility)).await?,
+        };
+        for patient in &teams {
+            let mut tx = desk.store.write().await?;
+            must_be_open(&mut tx, patient).await?;
+            if roster::unlink(&mut tx, patient, &facility, world::now_ms()).await? {
+                append(&mut tx, &by_door(Act::Unlink, Some(patient), Some(facility.as_str()))).await?;
+                left += 1;
+            }
+            tx.commit().await?;
+            desk.live.end(|who| who.patient == *patient && who.facility == facility).await;
+        }
+        Ok::<_, Trouble>(teams.len())
+    };
+    // A list has a limit: whoever asks for every team asks again until nothing is left.
+    let found = work.await.map_err(refusal)?;
+    if everywhere && i64::try_from(found).is_ok_and(|found| found >= roster::LIST_MAX) {
+        return Err(TeamsRefusal::Unavailable { why: "more teams are left than one answer ends".to_owned() });
+    }
+    Ok(TeamsAnswer::Left { teams: left })
+}
+
+async fn stop(desk: &Desk, patient: PatientId) -> Result<TeamsAnswer, TeamsRefusal> {
+    let work = async {
+        let mut tx = desk.store.write().await?;
+        must_be_open(&mut tx, &patient).await?;
+        let linked = roster::facilities(&mut tx, &patient).await?;
+        for row in &linked {
+            roster::unlink(&mut tx, &patient, &row.facility, world::now_ms()).await?;
+            append(&mut tx, &by_door(Act::Unlink, Some(&patient), Some(row.facility.as_str()))).await?;
+        }
+        tx.commit().await?;
+        Ok::<_, Trouble>(linked.len())
+    };
+    let facilities = work.await.map_err(refusal)?;
+    desk.live.end(|who| who.patient == patient).await;
+    Ok(TeamsAnswer::Stopped { facilities: u32::try_from(facilities).unwrap_or(u32::MAX) })
+}
+
+async fn close(desk: &Desk, patient: PatientId) -> Result<TeamsAnswer, TeamsRefusal> {
+    let work = async {
+        let mut tx = desk.store.write().await?;
+        must_be_open(&mut tx, &patient).await?;
+        roster::close(&mut tx, &patient).await?;
+        append(&mut tx, &by_door(Act::Close, Some(&patient), None)).await?;
+        tx.commit().await?;
+        Ok::<_, Trouble>(())
+    };
+    work.await.map_err(refusal)?;
+    Ok(TeamsAnswer::Closed)
 }
 
 async fn list(desk: &Desk, facility: Option<FacilityId>) -> Result<TeamsAnswer, Trouble> {

@@ -99,6 +99,7 @@ mod tests {
             name: "山田太郎".into(),
             kana: "ヤマダタロウ".into(),
             origin: FacilityId::from_random([1; 10]),
+            closed: false,
             facilities: vec![(FacilityId::from_random([1; 10]), "ふくい医院".into())],
             members: 2,
             awaiting: 1,

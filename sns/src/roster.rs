@@ -15,6 +15,7 @@ pub struct TeamRow {
     pub kana_sealed: String,
     pub origin: FacilityId,
     pub erased: bool,
+    pub closed: bool,
 }
 
 pub struct FacilityRow {
@@ -66,7 +67,8 @@ pub async fn standing(
         }),
         _ => None,
     };
-    Ok(Some(Standing { erased: state != "open", linked: linked > 0, member }))
+    let (erased, closed) = ended(&state);
+    Ok(Some(Standing { erased, closed, linked: linked > 0, member }))
 }
 
 pub async fn team(conn: &mut Conn, patient: &PatientId) -> Result<Option<TeamRow>, StoreError> {
@@ -77,7 +79,8 @@ pub async fn team(conn: &mut Conn, patient: &PatientId) -> Result<Option<TeamRow
             .await?;
     let Some((name_sealed, kana_sealed, origin, state)) = row else { return Ok(None) };
     let origin = origin.parse().map_err(|_| StoreError::Broken("team.origin"))?;
-    Ok(Some(TeamRow { patient: patient.clone(), name_sealed, kana_sealed, origin, erased: state != "open" }))
+    let (erased, closed) = ended(&state);
+    Ok(Some(TeamRow { patient: patient.clone(), name_sealed, kana_sealed, origin, erased, closed }))
 }
 
 /// False when the team was there already.
@@ -239,13 +242,13 @@ pub async fn teams_of(conn: &mut Conn, membership: &MembershipId) -> Result<Vec<
     patients(rows)
 }
 
-/// Open teams, all or those that a facility is linked with.
+/// Teams that are not erased, all or those that a facility is linked with.
 pub async fn open_teams(
     conn: &mut Conn,
     facility: Option<&FacilityId>,
 ) -> Result<Vec<PatientId>, StoreError> {
     let rows: Vec<(String,)> = sqlx::query_as(
-        "SELECT t.patient FROM team t WHERE t.state = 'open' AND ($1 = '' OR EXISTS (SELECT 1 FROM team_facility f \
+        "SELECT t.patient FROM team t WHERE t.state IN ('open', 'closed') AND ($1 = '' OR EXISTS (SELECT 1 FROM team_facility f \
            WHERE f.patient = t.patient AND f.facility = $1 AND f.ended_ms IS NULL)) \
          ORDER BY t.opened_ms, t.patient LIMIT $2",
     )
@@ -254,6 +257,39 @@ pub async fn open_teams(
     .fetch_all(conn)
     .await?;
     patients(rows)
+}
+
+/// Ends a facility's link with a team, and its people's stay; false when there was none.
+pub async fn unlink(
+    conn: &mut Conn,
+    patient: &PatientId,
+    facility: &FacilityId,
+    at_ms: i64,
+) -> Result<bool, StoreError> {
+    let out: [&'static str; 2] = [
+        "UPDATE team_facility SET ended_ms = $1 WHERE patient = $2 AND facility = $3 AND ended_ms IS NULL",
+        "UPDATE member SET left_ms = $1 WHERE patient = $2 AND facility = $3 AND left_ms IS NULL",
+    ];
+    let mut ended = 0;
+    for statement in out {
+        ended += sqlx::query(statement)
+            .bind(at_ms)
+            .bind(patient.as_str())
+            .bind(facility.as_str())
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+    }
+    Ok(ended > 0)
+}
+
+/// From now on it is read, not written; an erased one stays erased.
+pub async fn close(conn: &mut Conn, patient: &PatientId) -> Result<(), StoreError> {
+    sqlx::query("UPDATE team SET state = 'closed' WHERE patient = $1 AND state = 'open'")
+        .bind(patient.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Drops every row of an erased patient but the team's own, which says only that it is erased.
@@ -273,13 +309,18 @@ pub async fn forget(conn: &mut Conn, patient: &PatientId, at_ms: i64) -> Result<
     }
     let closed = sqlx::query(
         "UPDATE team SET state = 'erased', name_sealed = '', kana_sealed = '', erased_ms = $1 \
-         WHERE patient = $2 AND state = 'open'",
+         WHERE patient = $2 AND state <> 'erased'",
     )
     .bind(at_ms)
     .bind(patient.as_str())
     .execute(&mut *conn)
     .await?;
     Ok(dropped + closed.rows_affected() > 0)
+}
+
+/// Erased, closed. A word that a later version wrote is not open to anybody.
+fn ended(state: &str) -> (bool, bool) {
+    (!matches!(state, "open" | "closed"), state == "closed")
 }
 
 /// The person who wrote it, for decisions that need no name.

@@ -107,7 +107,7 @@ impl Store {
     pub async fn counts(&self) -> Result<(u32, u64, u64), StoreError> {
         let mut tx = self.read().await?;
         let (teams, posts, entries): (i64, i64, i64) = sqlx::query_as(
-            "SELECT (SELECT COUNT(*) FROM team WHERE state = 'open'), (SELECT COUNT(*) FROM post), \
+            "SELECT (SELECT COUNT(*) FROM team WHERE state <> 'erased'), (SELECT COUNT(*) FROM post), \
              (SELECT COALESCE(MAX(number), 0) FROM audit)",
         )
         .fetch_one(&mut *tx)

@@ -24,6 +24,8 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub erased: bool,
+    /// 支援終了 (P-22): read, not written.
+    pub closed: bool,
     /// The facility that the caller speaks for is linked now.
     pub linked: bool,
     /// The caller's membership in the team, if it is in it now.
@@ -72,6 +74,9 @@ pub fn decide(caller: &Identity, action: Action, standing: Option<&Standing>) ->
     }
     if !standing.linked {
         return refuse("T-06-facility-not-linked", hidden);
+    }
+    if standing.closed && action != Action::Read {
+        return refuse("T-08-closed", Message::ReadOnly);
     }
     Decision { rule: "T-07-member", refusal: None }
 }
@@ -170,7 +175,7 @@ mod tests {
     fn standing(role: Role) -> Standing {
         let who = caller(role);
         let member = InTeam { person: who.person, facility: who.facility, role };
-        Standing { erased: false, linked: true, member: Some(member) }
+        Standing { erased: false, closed: false, linked: true, member: Some(member) }
     }
 
     #[test]
@@ -200,6 +205,22 @@ mod tests {
                 assert_eq!(decision.rule, rule);
                 assert_eq!(decision.allowed(), rule == "T-07-member");
             }
+        }
+    }
+
+    #[test]
+    fn a_team_whose_support_has_ended_is_read_only_p_22() {
+        let closed = Standing { closed: true, ..standing(Role::Family) };
+        let said = |action| decide(&caller(Role::Family), action, Some(&closed)).refusal;
+        assert_eq!(said(Action::Read), None);
+        for action in [Action::Post, Action::Acknowledge] {
+            assert_eq!(said(action), Some(Message::ReadOnly));
+            // Whoever is not of the team does not hear even that.
+            let stranger = Standing { member: None, ..closed.clone() };
+            assert_ne!(
+                decide(&caller(Role::Staff), action, Some(&stranger)).refusal,
+                Some(Message::ReadOnly)
+            );
         }
     }
 

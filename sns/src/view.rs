@@ -13,6 +13,8 @@ pub struct TeamCard {
     pub kana: String,
     /// 連携元.
     pub origin: FacilityId,
+    /// 支援終了 (P-22): read, not written.
+    pub closed: bool,
     pub facilities: Vec<(FacilityId, String)>,
     pub members: u32,
     /// Posts that wait for the reader's 了解 (K-05).

@@ -75,6 +75,8 @@ struct TeamJson {
     members: u32,
     awaiting: u32,
     last_event: i64,
+    /// 支援終了 (P-22).
+    read_only: bool,
 }
 
 #[derive(Serialize)]
@@ -205,6 +207,7 @@ fn team(card: TeamCard) -> TeamJson {
         members: card.members,
         awaiting: card.awaiting,
         last_event: card.last_event,
+        read_only: card.closed,
     }
 }
 

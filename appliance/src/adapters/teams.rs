@@ -1,13 +1,16 @@
-//! provisioning → sns: teams. Patients' names pass through as `PatientText`, which nobody can print.
+//! provisioning → sns: teams, and the keys of patients whose consent has ended. Patients' names pass through as `PatientText`, which nobody can print.
 //! Touches the clock: a team's opening has its time from here.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pki::identity::{FacilityId, MembershipId, PatientId};
 use provisioning::need::{
-    Answering, Cut, NeedUnmet, NewTeam, PatientText, Refused, TeamMember, TeamOutcome, TeamRow, Teams,
+    Answering, Cut, Keys, NeedUnmet, NewTeam, PatientText, Refused, TeamMember, TeamOutcome, TeamRow, Teams,
 };
-use sns::door::{EndStreams, FacilityRef, Member, TeamSummary, TeamsAnswer, TeamsQuestion, TeamsRefusal};
+use sns::door::{
+    EndStreams, FacilityRef, KeysAnswer, KeysQuestion, Member, TeamSummary, TeamsAnswer, TeamsQuestion,
+    TeamsRefusal,
+};
 
 use crate::wire::Line;
 
@@ -53,6 +56,33 @@ impl Teams for TeamsLine {
         })
     }
 
+    fn unlink(&self, patient: Option<PatientId>, facility: FacilityId) -> Answering<'_, TeamOutcome<u32>> {
+        Box::pin(async move {
+            outcome(self, TeamsQuestion::UnlinkFacility { patient, facility }, |answer| match answer {
+                TeamsAnswer::Left { teams } => Some(teams),
+                _ => None,
+            })
+            .await
+        })
+    }
+
+    fn stop(&self, patient: PatientId) -> Answering<'_, TeamOutcome<u32>> {
+        Box::pin(async move {
+            outcome(self, TeamsQuestion::Stop { patient }, |answer| match answer {
+                TeamsAnswer::Stopped { facilities } => Some(facilities),
+                _ => None,
+            })
+            .await
+        })
+    }
+
+    fn close(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>> {
+        Box::pin(async move {
+            let question = TeamsQuestion::Close { patient };
+            outcome(self, question, |answer| (answer == TeamsAnswer::Closed).then_some(())).await
+        })
+    }
+
     fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>> {
         Box::pin(async move {
             outcome(self, TeamsQuestion::Leave { membership }, |answer| match answer {
@@ -88,6 +118,20 @@ impl Teams for TeamsLine {
                 _ => None,
             });
             ended.await?.map_err(|refused| unmet(self, format!("{} {}", refused.code, refused.en)))
+        })
+    }
+}
+
+impl Keys for Line<KeysQuestion, KeysAnswer> {
+    fn erase(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>> {
+        Box::pin(async move {
+            let unmet = |why| NeedUnmet { room: self.room().to_owned(), why };
+            match self.ask(KeysQuestion::Erase { patient }).await {
+                Ok(KeysAnswer::Erased) => Ok(Ok(())),
+                Ok(KeysAnswer::Refused(refusal)) => Ok(Err(refused(&refusal))),
+                Ok(_) => Err(unmet("an answer of another kind".to_owned())),
+                Err(fault) => Err(unmet(fault.to_string())),
+            }
         })
     }
 }

@@ -119,6 +119,11 @@ fn detail_text(detail: &FlowDetail, out: &Out) -> String {
         text.push_str(&format!("{}: {from}\n", out.pick("消去できる日", "erasure from")));
     }
     text.push_str(&steps_text(&detail.steps, out));
+    for order in &detail.orders {
+        let state = order.done.as_deref().unwrap_or(out.pick("処理しています", "under way"));
+        let problem = order.problem.as_deref().unwrap_or_default();
+        text.push_str(&format!("SNS {} {} {state} {problem}\n", order.step, order.what_ja));
+    }
     for letter in &detail.letters {
         let answer = letter.answer.as_deref().unwrap_or_default();
         text.push_str(&format!(

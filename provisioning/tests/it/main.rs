@@ -18,6 +18,7 @@ mod sqlite {
     mod letters; // what leaves, and what must not stay behind
     mod mail; // bundles through a mail server
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
+    mod neighbour_sns; // one of them
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // enrolment and renewal by machines (issue 5)
@@ -36,6 +37,7 @@ mod sqlite {
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
     mod flows; // the cases of the flows (C)
+    mod flow_orders; // what they do at the SNS (C, P-22, P-27)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
@@ -60,6 +62,7 @@ mod postgres {
     mod letters; // what leaves, and what must not stay behind
     mod mail; // bundles through a mail server
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
+    mod neighbour_sns; // one of them
     mod town; // a room among them, which can be killed and started again
     mod claim; // ruling 5 with its crashes
     mod est; // enrolment and renewal by machines (issue 5)
@@ -78,6 +81,7 @@ mod postgres {
     mod mended; // an address that was mistyped (D-01, E-03)
     mod fees; // what facilities pay (F)
     mod flows; // the cases of the flows (C)
+    mod flow_orders; // what they do at the SNS (C, P-22, P-27)
     mod flow_pages; // the same as pages
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)

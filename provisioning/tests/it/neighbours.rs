@@ -11,13 +11,9 @@ use pki::door::{
     Attestation, IssuedCertificate, IssuingAnswer, IssuingDoor, IssuingQuestion, IssuingRefusal,
     RevocationReason, Revoke,
 };
-use pki::identity::{FacilityId, MembershipId, PatientId};
 use pki::serial::CertificateSerial;
 use provisioning::Needs;
-use provisioning::need::{
-    Answering, Cut, CutDone, Cuts, NeedUnmet, NewTeam, Refused, TeamMember, TeamOutcome, TeamRow, Teams, Why,
-    WhyLine,
-};
+use provisioning::need::{Answering, Cut, CutDone, Cuts, NeedUnmet, Why, WhyLine};
 use tokio::sync::Notify;
 use vpn::door::{
     Point, Seat, SeatEvent, SeatEventKind, SeatRefusal, SeatStatus, SeatsAnswer, SeatsDoor, SeatsQuestion,
@@ -25,6 +21,8 @@ use vpn::door::{
 };
 use vpn::key::PublicKey;
 use vpn::slot::{SeatClass, SlotNumber};
+
+use super::neighbour_sns::Sns;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -46,11 +44,11 @@ pub struct Neighbours {
 impl Neighbours {
     pub fn needs(self: &Arc<Self>) -> Needs {
         let door = || Arc::new(Door(self.clone()));
-        Needs { issuing: door(), seats: door(), teams: door(), cuts: door(), why: door() }
+        Needs { issuing: door(), seats: door(), teams: door(), keys: door(), cuts: door(), why: door() }
     }
 }
 
-pub struct Door(Arc<Neighbours>);
+pub struct Door(pub(super) Arc<Neighbours>);
 
 /// How a neighbour answers each of its questions; working unless somebody says otherwise.
 pub struct Moods<Q>(Mutex<Option<Mood<Q>>>);
@@ -68,12 +66,12 @@ impl<Q> Moods<Q> {
         *self.0.lock().unwrap() = Some(mood);
     }
 
-    fn of(&self, question: &Q) -> Mode {
+    pub fn of(&self, question: &Q) -> Mode {
         self.0.lock().unwrap().map_or(Mode::Works, |mood| mood(question))
     }
 }
 
-async fn carried<A, E>(mode: Mode, dead: impl Fn() -> E, work: impl FnOnce() -> A) -> Result<A, E> {
+pub async fn carried<A, E>(mode: Mode, dead: impl Fn() -> E, work: impl FnOnce() -> A) -> Result<A, E> {
     match mode {
         Mode::Works => Ok(work()),
         Mode::Fails => Err(dead()),
@@ -366,7 +364,7 @@ pub struct Gateway {
     pub cuts: Mutex<Vec<Cut>>,
 }
 
-fn dead(room: &str) -> NeedUnmet {
+pub fn dead(room: &str) -> NeedUnmet {
     NeedUnmet { room: room.into(), why: "dead".into() }
 }
 
@@ -390,120 +388,5 @@ impl Cuts for Door {
 impl Why for Door {
     fn why(&self, _: SlotNumber) -> Answering<'_, Vec<WhyLine>> {
         Box::pin(async { Ok(vec![]) })
-    }
-}
-
-/// Teams by patient: name, linked facilities, members.
-#[derive(Default)]
-pub struct Sns {
-    pub mood: Moods<&'static str>,
-    pub teams: Mutex<BTreeMap<PatientId, Team>>,
-    pub ended: Mutex<Vec<Cut>>,
-}
-
-#[derive(Clone)]
-pub struct Team {
-    pub name: String,
-    pub facilities: Vec<(FacilityId, String)>,
-    pub members: Vec<TeamMember>,
-}
-
-fn unknown() -> Refused {
-    Refused { code: "MM-4001".into(), ja: "該当なし".into(), en: "no such patient".into() }
-}
-
-impl Teams for Door {
-    fn open(&self, team: NewTeam) -> Answering<'_, TeamOutcome<PatientId>> {
-        Box::pin(async move {
-            carried(
-                self.0.sns.mood.of(&"open"),
-                || dead("sns"),
-                || {
-                    if team.name.expose() == "断られる名前" {
-                        return Err(Refused {
-                            code: "MM-4004".into(), ja: "名前".into(), en: "name".into()
-                        });
-                    }
-                    let name = team.name.expose().to_owned();
-                    let new = Team {
-                        name,
-                        facilities: vec![(team.origin.clone(), team.origin_name.clone())],
-                        members: vec![],
-                    };
-                    self.0.sns.teams.lock().unwrap().entry(team.patient.clone()).or_insert(new);
-                    Ok(team.patient.clone())
-                },
-            )
-            .await
-        })
-    }
-
-    fn link(&self, patient: PatientId, facility: FacilityId, name: String) -> Answering<'_, TeamOutcome<()>> {
-        Box::pin(async move {
-            let mut teams = self.0.sns.teams.lock().unwrap();
-            let Some(team) = teams.get_mut(&patient) else { return Ok(Err(unknown())) };
-            if !team.facilities.iter().any(|(known, _)| *known == facility) {
-                team.facilities.push((facility, name));
-            }
-            Ok(Ok(()))
-        })
-    }
-
-    fn add(&self, patient: PatientId, member: TeamMember) -> Answering<'_, TeamOutcome<()>> {
-        Box::pin(async move {
-            let mut teams = self.0.sns.teams.lock().unwrap();
-            let Some(team) = teams.get_mut(&patient) else { return Ok(Err(unknown())) };
-            team.members.push(member);
-            Ok(Ok(()))
-        })
-    }
-
-    fn leave(&self, membership: MembershipId) -> Answering<'_, TeamOutcome<u32>> {
-        Box::pin(async move {
-            carried(
-                self.0.sns.mood.of(&"leave"),
-                || dead("sns"),
-                || {
-                    let mut left = 0;
-                    for team in self.0.sns.teams.lock().unwrap().values_mut() {
-                        let before = team.members.len();
-                        team.members.retain(|member| member.membership != membership);
-                        left += (before - team.members.len()) as u32;
-                    }
-                    Ok(left)
-                },
-            )
-            .await
-        })
-    }
-
-    fn list(&self, facility: Option<FacilityId>) -> Answering<'_, TeamOutcome<Vec<TeamRow>>> {
-        Box::pin(async move {
-            let teams = self.0.sns.teams.lock().unwrap();
-            let sees = |team: &Team| {
-                facility.as_ref().is_none_or(|f| team.facilities.iter().any(|(known, _)| known == f))
-            };
-            let row = |(patient, team): (&PatientId, &Team)| TeamRow {
-                patient: patient.clone(),
-                name: provisioning::need::PatientText::new(team.name.clone()),
-                facilities: team.facilities.clone(),
-                members: team.members.len() as u32,
-            };
-            Ok(Ok(teams.iter().filter(|(_, team)| sees(team)).map(row).collect()))
-        })
-    }
-
-    fn end(&self, end: Cut) -> Answering<'_, u32> {
-        Box::pin(async move {
-            carried(
-                self.0.sns.mood.of(&"end"),
-                || dead("sns"),
-                || {
-                    self.0.sns.ended.lock().unwrap().push(end.clone());
-                    3
-                },
-            )
-            .await
-        })
     }
 }

@@ -13,7 +13,8 @@ use provisioning::door::{
 };
 use provisioning::hashing::{Cost, Hasher};
 use provisioning::need::{
-    Answering, Cut, CutDone, Cuts, NeedUnmet, NewTeam, TeamMember, TeamOutcome, TeamRow, Teams, Why, WhyLine,
+    Answering, Cut, CutDone, Cuts, Keys, NeedUnmet, NewTeam, TeamMember, TeamOutcome, TeamRow, Teams, Why,
+    WhyLine,
 };
 use provisioning::post::MailConfig;
 use provisioning::setup::{NewOffice, OfficeCreated, create_office_with};
@@ -193,7 +194,14 @@ pub async fn registry(config: &Config, server: Option<&Temporary>) -> AnyPool {
 
 pub fn needs() -> Needs {
     let away = Arc::new(Away);
-    Needs { issuing: away.clone(), seats: away.clone(), teams: away.clone(), cuts: away.clone(), why: away }
+    Needs {
+        issuing: away.clone(),
+        seats: away.clone(),
+        teams: away.clone(),
+        keys: away.clone(),
+        cuts: away.clone(),
+        why: away,
+    }
 }
 
 /// Every neighbour, not there.
@@ -229,6 +237,12 @@ impl Why for Away {
     }
 }
 
+impl Keys for Away {
+    fn erase(&self, _: PatientId) -> Answering<'_, TeamOutcome<()>> {
+        self.unmet()
+    }
+}
+
 impl Teams for Away {
     fn open(&self, _: NewTeam) -> Answering<'_, TeamOutcome<PatientId>> {
         self.unmet()
@@ -237,6 +251,15 @@ impl Teams for Away {
         self.unmet()
     }
     fn add(&self, _: PatientId, _: TeamMember) -> Answering<'_, TeamOutcome<()>> {
+        self.unmet()
+    }
+    fn unlink(&self, _: Option<PatientId>, _: FacilityId) -> Answering<'_, TeamOutcome<u32>> {
+        self.unmet()
+    }
+    fn stop(&self, _: PatientId) -> Answering<'_, TeamOutcome<u32>> {
+        self.unmet()
+    }
+    fn close(&self, _: PatientId) -> Answering<'_, TeamOutcome<()>> {
         self.unmet()
     }
     fn leave(&self, _: MembershipId) -> Answering<'_, TeamOutcome<u32>> {

@@ -9,7 +9,7 @@ use sns::door::EndStreams;
 use sns::{SnsAnswer, SnsQuestion, TeamsAnswer, TeamsQuestion};
 use tower::ServiceExt;
 
-use super::world::{TEXT, World, ack, events, identity, patient, posts, trail};
+use super::world::{TEXT, World, ack, events, facility, identity, patient, posts, trail};
 
 /// An SSE client: frames out of bytes, keep-alives passed over.
 struct Client {
@@ -193,6 +193,21 @@ async fn h_14_who_has_left_is_out_of_every_team_at_once() {
     assert_eq!(world.get(&leaver, &posts(1)).await.status, StatusCode::NOT_FOUND);
     let seen = world.get(&stays, &posts(1)).await;
     assert!(seen.status == StatusCode::OK && seen.text().contains("引き継ぎ"));
+}
+
+/// C-7: the streams of a facility that leaves the team end with it; a bystander's goes on.
+#[tokio::test]
+async fn c_7_a_leaving_facility_s_streams_end_at_once() {
+    let world = World::new().await;
+    let (leaver, stays) = (identity(21, Role::Staff), identity(11, Role::Staff));
+    let mut gone = Client::open(&world, &leaver, &events(1), None).await;
+    let mut bystander = Client::open(&world, &stays, &events(1), None).await;
+    let question =
+        TeamsQuestion::UnlinkFacility { patient: Some(patient(1)), facility: facility(2).facility };
+    assert_eq!(world.room.teams(question).await, TeamsAnswer::Left { teams: 1 });
+    assert!(gone.next().await.is_none());
+    world.write(&stays, "続き").await;
+    assert!(bystander.next().await.is_some());
 }
 
 #[tokio::test]
