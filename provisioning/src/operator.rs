@@ -56,7 +56,7 @@ async fn decide(
             imported.map(Answer::Import).map_err(read)
         }
         Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
-        Question::FacilityTemplate => blank(),
+        Question::FacilityTemplate => blank().map_err(|message| message.trouble()),
         Question::FacilityAdminAddress { facility, address, dry_run } => {
             readdress(shared, &operator, &facility, &address, dry_run).await.map_err(told)
         }
@@ -109,8 +109,8 @@ async fn decide(
 }
 
 /// 様式1 with nothing in it.
-fn blank() -> Result<ProvisioningAnswer, Trouble> {
-    let bytes = template::blank().map_err(|error| Message::Internal { what: error.to_string() }.trouble())?;
+fn blank() -> Result<ProvisioningAnswer, Message> {
+    let bytes = template::blank().map_err(|error| Message::Internal { what: error.to_string() })?;
     Ok(ProvisioningAnswer::File { name: template::FILE_NAME.to_owned(), bytes })
 }
 
