@@ -9,6 +9,7 @@ pub mod args_incident;
 pub mod args_keys;
 pub mod args_machine;
 pub mod args_more;
+pub mod args_paper;
 pub mod args_person;
 pub mod pki_args;
 pub mod args_token;
@@ -25,6 +26,8 @@ pub mod out; // edge, border: the terminal
 pub mod ask; // edge: tokio, the operator door
 pub mod catalogue;
 pub mod explain;
+pub mod imported; // edge: files that the operator names
+pub mod paper; // edge: files that the operator names
 pub mod facility; // edge: files that the operator names
 pub mod dns_wire;
 pub mod mail;

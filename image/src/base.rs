@@ -6,7 +6,7 @@ pub const SUITE: &str = "trixie";
 pub const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Each with its reason; their dependencies come with them, recommendations do not.
-pub const PACKAGES: [&str; 15] = [
+pub const PACKAGES: [&str; 17] = [
     "systemd",                 // the supervisor
     "systemd-sysv",            // /sbin/init
     "udev",                    // disks and links get their names
@@ -22,6 +22,8 @@ pub const PACKAGES: [&str; 15] = [
     "systemd-repart",          // the other slot and the data partition, at first boot
     "e2fsprogs",               // the data partition's file system
     "systemd-boot-efi",        // loader and stub; taken out of the root, onto the boot partition
+    "fonts-ipaexfont-gothic",  // the forms' PDFs (`provisioning::paper_font`)
+    "fonts-vlgothic",          // names that the first one lacks
 ];
 
 /// Not on the disk in the first place.
@@ -29,7 +31,7 @@ pub const EXCLUDED: [&str; 5] =
     ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/bug/*"];
 
 /// Needed to make the root, or by nobody, or dangerous: gone from it. Below the root; folders whole.
-pub const REMOVED: [&str; 36] = [
+pub const REMOVED: [&str; 37] = [
     // Keys are made on the machine, never shipped.
     "etc/ssh/ssh_host_rsa_key",
     "etc/ssh/ssh_host_rsa_key.pub",
@@ -61,6 +63,8 @@ pub const REMOVED: [&str; 36] = [
     // Files are not carried over SSH.
     "usr/lib/openssh/sftp-server",
     "usr/lib/openssh/ssh-keysign",
+    // The forms are set in its sister.
+    "usr/share/fonts/truetype/vlgothic/VL-PGothic-Regular.ttf",
     // Of the boot partition, not of the root.
     "usr/lib/systemd/boot",
     "usr/bin/busybox",

@@ -11,6 +11,7 @@ use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
 use crate::door_incident::{IncidentAnswer, IncidentQuestion};
 use crate::door_more::{MoreAnswer, MoreQuestion};
+use crate::door_paper::PaperQuestion;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
@@ -107,6 +108,7 @@ pub enum ProvisioningQuestion {
     Yearly(YearlyQuestion),
     Incident(IncidentQuestion),
     Report(ReportQuestion),
+    Paper(PaperQuestion),
     AuditList {
         after: u64,
         limit: u32,

@@ -6,6 +6,7 @@ use crate::engine::disk_full;
 use crate::hashing::HashingError;
 use crate::messages::Message;
 use crate::messages_intake::IntakeMessage;
+use crate::messages_paper::PaperMessage;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::office_fault::OfficeFault;
 use crate::store::Transactional;
@@ -30,6 +31,9 @@ pub enum Fault {
     /// About the bounce mailbox, or registers taken over.
     #[error("{}", .0.text().en)]
     Intake(IntakeMessage),
+    /// About a form, the ledger or a take-over.
+    #[error("{}", .0.text().en)]
+    Paper(PaperMessage),
     /// A neighbour does not answer, or not what was asked; its caller tries again.
     #[error("MM-5807 {0}")]
     Neighbour(String),
@@ -59,6 +63,10 @@ impl Fault {
             let trouble = message.trouble();
             return Told { status: status(trouble.kind), trouble, retry_after: None };
         }
+        if let Fault::Paper(message) = self {
+            let trouble = message.trouble();
+            return Told { status: status(trouble.kind), trouble, retry_after: None };
+        }
         let refusal = self.refusal();
         Told { status: refusal.status(), trouble: refusal.trouble(), retry_after: refusal.retry_after }
     }
@@ -83,6 +91,12 @@ impl Fault {
 impl From<IntakeMessage> for Fault {
     fn from(message: IntakeMessage) -> Self {
         Fault::Intake(message)
+    }
+}
+
+impl From<PaperMessage> for Fault {
+    fn from(message: PaperMessage) -> Self {
+        Fault::Paper(message)
     }
 }
 

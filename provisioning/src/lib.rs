@@ -14,11 +14,13 @@ pub mod door_register; // border
 pub mod door_incident; // border
 pub mod door_report; // border
 pub mod door_more; // border
+pub mod door_paper; // border
 pub mod door_yearly; // border
 pub mod door; // border
 
 // nouns
 pub mod messages;
+pub mod messages_paper;
 pub mod messages_people;
 pub mod messages_intake;
 pub mod jst;
@@ -55,6 +57,16 @@ pub mod flow_steps; // border
 pub mod team_order;
 pub mod flow_forms; // border
 pub mod flow; // border
+
+// the other papers: what stands on them, as a workbook, as a page, and read back
+pub mod paper_field;
+pub mod paper_text;
+pub mod paper_book;
+pub mod paper_read;
+pub mod font;
+pub mod pdf;
+pub mod paper_sheet;
+pub mod paper_page;
 
 // what it costs
 pub mod fee_kind;
@@ -103,7 +115,9 @@ pub mod look; // edge: SQL, clock (what stands at a URL)
 pub mod audit; // edge: SQL
 pub mod office_fault; // edge: SQL
 pub mod fault; // edge: SQL
+pub mod paper_font; // edge: files
 pub mod shared; // edge: files, tokio
+mod paper_press; // edge: tokio
 
 // the secretariat's work
 pub mod slot_rows; // edge: SQL
@@ -166,6 +180,9 @@ pub mod team_orders; // edge: SQL, tokio
 pub mod flow_effects; // edge: SQL
 pub mod flow_office; // edge: SQL, tokio
 mod confirmation; // edge: SQL
+mod paper_find; // edge: SQL
+mod paper_intake; // edge: SQL, tokio
+mod paper_office; // edge: SQL, tokio
 
 // the two listeners
 mod problem; // edge, border: HTTP, JSON
@@ -198,6 +215,7 @@ mod register_pages; // edge, border: HTTP, forms
 mod yearly_pages; // edge, border: HTTP, forms
 mod incident_pages; // edge, border: HTTP, forms
 mod report_pages; // edge, border: HTTP, forms
+mod paper_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::mailing::Postman;
 use crate::messages::Message;
 use crate::office_fault::OfficeFault;
+use crate::paper_office::{self, Handed};
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
 use crate::standing_work::Told;
@@ -98,7 +99,8 @@ async fn decide(
         | Question::Yearly(_)
         | Question::Incident(_)
         | Question::Report(_)
-        | Question::MailFetch { .. }) => about_people(shared, &operator, question).await.map_err(told),
+        | Question::MailFetch { .. }
+        | Question::Paper(_)) => about_people(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
             let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
             let next = entries.last().map_or(after, |entry| entry.number);
@@ -137,6 +139,12 @@ async fn about_people(
         }
         Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
+        Question::Paper(question) => {
+            paper_office::answer(shared, operator, question).await.map(|handed| match handed {
+                Handed::File { name, bytes } => Answer::File { name, bytes },
+                Handed::Imported(report) => Answer::Import(report),
+            })
+        }
         _ => Err(Message::Internal { what: "question".to_owned() }.into()),
     }
 }

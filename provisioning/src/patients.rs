@@ -167,7 +167,7 @@ async fn known(shared: &Shared, patient: &PatientId) -> Result<(), Fault> {
     known.map(|_| ()).ok_or_else(|| PeopleMessage::PatientUnknown.into())
 }
 
-async fn opened(shared: &Shared, patient: &PatientId) -> Result<(), Fault> {
+pub async fn opened(shared: &Shared, patient: &PatientId) -> Result<(), Fault> {
     transaction!(shared.store, conn => {
         sqlx::query("UPDATE patient SET state = 'open' WHERE patient = $1")
             .bind(patient.as_str())

@@ -14,6 +14,7 @@ use crate::door::{Operator, ProvisioningAnswer, ProvisioningQuestion};
 use crate::fault::Fault;
 use crate::hashing::{Cost, Hasher, HashingError};
 use crate::mailing::Postman;
+use crate::paper_font::FontFiles;
 use crate::passkeys::{Kept, NewProof, Offer, Passkey, Proof, Question};
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
@@ -40,12 +41,14 @@ pub enum StartError {
 /// Its folders exist; the process may be jailed now.
 pub struct Opened {
     config: Config,
+    /// Opened here, because the jail hides it.
+    font: FontFiles,
 }
 
 /// Makes the room's folders, for its own user only.
 pub fn open(config: Config) -> Result<Opened, OpenError> {
     config.make_folders()?;
-    Ok(Opened { config })
+    Ok(Opened { config, font: FontFiles::open() })
 }
 
 impl Opened {
@@ -63,7 +66,7 @@ impl Opened {
         let config = self.config.clone();
         let postman = tokio::task::spawn_blocking(move || Postman::open(&config)).await;
         let postman = postman.map_err(|_| DkimKeyError::Making)??.map(Arc::new);
-        let shared = Shared::new(self.config, store, needs, hasher, grants_version.unsigned_abs());
+        let shared = Shared::new(self.config, store, needs, hasher, self.font, grants_version.unsigned_abs());
         let mut workers = JoinSet::new();
         spawn_workers(&shared, postman.clone(), &mut workers);
         Ok(Room { shared, postman, workers: Arc::new(Mutex::new(workers)) })

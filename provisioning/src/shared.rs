@@ -18,6 +18,7 @@ use crate::door_bounce::BounceRound;
 use crate::engine::Database;
 use crate::hashing::Hasher;
 use crate::need::{Cut, Cuts, Keys, NeedUnmet, Teams, Why};
+use crate::paper_font::FontFiles;
 use crate::post::{BounceBox, MailConfig};
 use crate::store::Store;
 
@@ -116,6 +117,8 @@ pub struct Shared {
     nonces: std::sync::Mutex<Nonces>,
     /// The last committed grants version; readers of the feed wait on it. Sent after the commit.
     pub grants: watch::Sender<u64>,
+    /// Of printed papers.
+    pub font: FontFiles,
     /// True once the room stops; every worker ends.
     pub stopping: watch::Sender<bool>,
 }
@@ -128,7 +131,14 @@ impl Shared {
         [gate.err(), streams.err()].into_iter().flatten().collect()
     }
 
-    pub fn new(config: Config, store: Store, needs: Needs, hasher: Hasher, grants_version: u64) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        store: Store,
+        needs: Needs,
+        hasher: Hasher,
+        font: FontFiles,
+        grants_version: u64,
+    ) -> Arc<Self> {
         Arc::new(Self {
             config,
             store,
@@ -139,6 +149,7 @@ impl Shared {
             seating: Mutex::new(()),
             nonces: std::sync::Mutex::default(),
             grants: watch::Sender::new(grants_version),
+            font,
             stopping: watch::Sender::new(false),
         })
     }

@@ -26,13 +26,18 @@ const OTHERS: [(&[u8], &str); 6] = [
     (b"Rar!", "圧縮ファイル（RAR）"),
 ];
 
-/// Reads any of them: rows that are not blank, with what Excel did to their cells.
+/// Reads a file of applications: rows that are not blank, with what Excel did to their cells.
 pub fn read(bytes: &[u8]) -> Result<Table, Message> {
+    read_sheet(bytes, &[SHEET_NAME])
+}
+
+/// The same, of a workbook whose sheet has one of these names.
+pub fn read_sheet(bytes: &[u8], wanted: &[&str]) -> Result<Table, Message> {
     if bytes.len() > FILE_MAX {
         return Err(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 });
     }
     let mut table = if bytes.starts_with(ZIP) {
-        sheet_xlsx::read(bytes, FILE_MAX / 1024)?
+        sheet_xlsx::read(bytes, FILE_MAX / 1024, wanted)?
     } else if bytes.starts_with(OLE) {
         return Err(old_container(bytes));
     } else if let Some((_, found)) = OTHERS.into_iter().find(|(start, _)| bytes.starts_with(start)) {

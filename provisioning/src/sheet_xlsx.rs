@@ -28,11 +28,11 @@ const OTHERS: [(&str, &str); 5] = [
     ("Index/Document.iwa", "Numbers・Pagesの書類"),
 ];
 
-/// Reads the form's sheet; rows may be blank.
-pub fn read(bytes: &[u8], limit_kib: usize) -> Result<Table, Message> {
+/// Reads the form's sheet, one of these names; rows may be blank.
+pub fn read(bytes: &[u8], limit_kib: usize, wanted: &[&str]) -> Result<Table, Message> {
     look_inside(bytes, limit_kib)?;
     let mut book: Xlsx<_> = calamine::open_workbook_from_rs(Cursor::new(bytes)).map_err(unreadable)?;
-    let sheet = choose_sheet(&book)?;
+    let sheet = choose_sheet(&book, wanted)?;
     let mut rows = read_cells(&mut book, &sheet)?;
     show_padding(&mut book, &sheet, &mut rows)?;
     mark_merged(&book.merge_cells_by_sheet_name(&sheet).map_err(unreadable)?, &mut rows);
@@ -71,20 +71,21 @@ fn look_inside(bytes: &[u8], limit_kib: usize) -> Result<(), Message> {
     Ok(())
 }
 
-/// The sheet named 様式1, in any width; or the only one that can be seen. What is hidden is never read:
+/// The sheet of a wanted name, in any width; or the only one that can be seen. What is hidden is never read:
 /// who sent the file has not looked at it.
-fn choose_sheet<RS: Read + io::Seek>(book: &Xlsx<RS>) -> Result<String, Message> {
-    let wanted = fold_word(SHEET_NAME);
+fn choose_sheet<RS: Read + io::Seek>(book: &Xlsx<RS>, wanted: &[&str]) -> Result<String, Message> {
+    let wanted: Vec<String> = wanted.iter().map(|name| fold_word(name)).collect();
+    let is_wanted = |name: &str| wanted.contains(&fold_word(name));
     let sheets = book.sheets_metadata();
     let visible: Vec<&str> = sheets
         .iter()
         .filter(|sheet| sheet.visible == SheetVisible::Visible)
         .map(|sheet| sheet.name.as_str())
         .collect();
-    if let Some(name) = visible.iter().find(|name| fold_word(name) == wanted) {
+    if let Some(name) = visible.iter().find(|name| is_wanted(name)) {
         return Ok((*name).to_owned());
     }
-    if let Some(hidden) = sheets.iter().find(|sheet| fold_word(&sheet.name) == wanted) {
+    if let Some(hidden) = sheets.iter().find(|sheet| is_wanted(&sheet.name)) {
         return Err(Message::SheetHidden { sheet: shown(&hidden.name) });
     }
     match visible.as_slice() {

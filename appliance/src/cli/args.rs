@@ -15,6 +15,7 @@ use super::args_incident::{IncidentCommand, ReportArgs};
 use super::args_keys::KeysCommand;
 use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_more::MoreCommand;
+use super::args_paper::FormCommand;
 use super::args_person::PersonCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
@@ -119,6 +120,9 @@ pub enum Command {
     /// 手続きの案件（①〜⑪、電話連絡、終了） / cases of the flows
     #[command(subcommand)]
     Flow(FlowCommand),
+    /// 様式2〜8を渡す、戻ったものを取り込む / forms to hand out and returned ones
+    #[command(subcommand)]
+    Form(FormCommand),
     /// 料金と請求 / fees and invoices
     #[command(subcommand)]
     Fee(FeeCommand),

@@ -241,6 +241,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Yearly(_) => "yearly",
             ProvisioningQuestion::Incident(_) => "incident",
             ProvisioningQuestion::Report(_) => "report",
+            ProvisioningQuestion::Paper(_) => "form",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

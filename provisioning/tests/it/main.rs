@@ -47,6 +47,7 @@ mod sqlite {
     mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
+    mod papers; // 様式2 … 様式8, printed and returned (E)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -90,6 +91,7 @@ mod postgres {
     mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
+    mod papers; // 様式2 … 様式8, printed and returned (E)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 

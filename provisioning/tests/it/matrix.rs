@@ -92,6 +92,9 @@ const ROUTES: &[Route] = &[
     ("POST", "/people/{membership}/password", RenewPassword, true),
     ("POST", "/people/{membership}/end", EndPerson, true),
     ("POST", "/people/{membership}/leave", EndPerson, true),
+    ("GET", "/forms", DriveFlow, false),
+    ("POST", "/forms/import", DriveFlow, false),
+    ("GET", "/forms/{form}/{kind}", DriveFlow, false),
     ("GET", "/register", SeeRegister, true),
     ("GET", "/register/csv", SeeRegister, true),
     ("POST", "/register/training", NoteTraining, true),
@@ -161,6 +164,8 @@ impl Ids {
             .replace("{incident}", "J-2026-00001")
             .replace("{invoice}", "2026-00001")
             .replace("{request}", "m-aaaaaaaaaaaaaaaa")
+            .replace("{form}", "3")
+            .replace("{kind}", "xlsx")
     }
 }
 

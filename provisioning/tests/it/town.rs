@@ -286,7 +286,11 @@ pub fn claim_request(slot: SlotNumber, body: Value) -> Request<Body> {
 pub async fn answer(response: http::Response<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }
 
 pub fn slot(text: &str) -> SlotNumber {
