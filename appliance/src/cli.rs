@@ -10,6 +10,7 @@ pub mod args_keys;
 pub mod args_machine;
 pub mod args_more;
 pub mod args_paper;
+pub mod args_facility;
 pub mod args_person;
 pub mod pki_args;
 pub mod args_token;

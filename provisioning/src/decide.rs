@@ -54,10 +54,11 @@ pub enum Action {
     SeeReport,
     AskDevices,
     DecideDevices,
+    EditMap,
 }
 
 impl Action {
-    pub const ALL: [Action; 45] = [
+    pub const ALL: [Action; 46] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -103,6 +104,7 @@ impl Action {
         SeeReport,
         AskDevices,
         DecideDevices,
+        EditMap,
     ];
 }
 
@@ -209,6 +211,8 @@ const RULES: &[Rule] = &[
     rule("B-16", SeeRegister, FacilityAdmin, OWN),
     rule("G-12a", NoteTraining, Secretariat, ANY),
     rule("H-19", NoteTraining, FacilityAdmin, OWN),
+    rule("B-26", EditMap, Secretariat, ANY),
+    rule("B-26", EditMap, FacilityAdmin, OWN),
     rule("H-17", NotePledge, FacilityAdmin, OWN),
     rule("A-02", SeeYearly, Secretariat, ANY),
     rule("G-08", SeeYearly, FacilityAdmin, OWN),
@@ -274,7 +278,7 @@ mod tests {
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
             | SeeReport | DecideDevices => "S",
-            ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
+            EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge
             | AnswerYearly | AskDevices => "a",

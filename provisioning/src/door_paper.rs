@@ -1,5 +1,6 @@
 //! What may be asked about the papers: the blank and the prepared forms, and the returned ones. A border file.
 
+use pki::identity::FacilityId;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,10 @@ pub enum PaperQuestion {
         kind: PaperKind,
         case: Option<String>,
     },
+    /// 管理台帳 of a facility; `devices`: of CSV, the other table.
+    Ledger { facility: FacilityId, kind: PaperKind, devices: bool },
+    /// The resource map for citizens.
+    Map { kind: MapKind },
     /// A returned form (様式2 … 様式8) becomes cases; nothing is written while any row is bad.
     Import {
         bytes: Vec<u8>,
@@ -51,6 +56,32 @@ impl PaperKind {
             PaperKind::Pdf => "application/pdf",
             PaperKind::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             PaperKind::Csv => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapKind {
+    /// A page for citizens.
+    Html,
+    /// Points for a map program (RFC 7946).
+    Geojson,
+}
+
+impl MapKind {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "html" => Some(MapKind::Html),
+            "geojson" => Some(MapKind::Geojson),
+            _ => None,
+        }
+    }
+
+    pub fn media(self) -> &'static str {
+        match self {
+            MapKind::Html => "text/html; charset=utf-8",
+            MapKind::Geojson => "application/geo+json",
         }
     }
 }

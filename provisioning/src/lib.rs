@@ -67,11 +67,13 @@ pub mod font;
 pub mod pdf;
 pub mod paper_sheet;
 pub mod paper_page;
+pub mod sheet_columns;
 
 // what it costs
 pub mod fee_kind;
 pub mod fee_words;
 pub mod fee_paper;
+pub mod ledger;
 pub mod zengin_text;
 pub mod zengin;
 
@@ -101,6 +103,7 @@ pub mod standing;
 pub mod more;
 pub mod leaving;
 pub mod training;
+pub mod map;
 pub mod yearly;
 pub mod holidays;
 pub mod incident;
@@ -182,7 +185,6 @@ pub mod flow_office; // edge: SQL, tokio
 mod confirmation; // edge: SQL
 mod paper_find; // edge: SQL
 mod paper_intake; // edge: SQL, tokio
-mod paper_office; // edge: SQL, tokio
 
 // the two listeners
 mod problem; // edge, border: HTTP, JSON
@@ -196,6 +198,9 @@ mod find_rows; // edge: SQL
 mod telephone; // edge: SQL, tokio
 pub mod views;
 mod upload;
+mod ledger_rows; // edge: SQL, tokio
+mod map_rows; // edge: SQL
+mod paper_office; // edge: SQL, tokio
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod flow_pages; // edge, border: HTTP, forms
@@ -216,6 +221,8 @@ mod yearly_pages; // edge, border: HTTP, forms
 mod incident_pages; // edge, border: HTTP, forms
 mod report_pages; // edge, border: HTTP, forms
 mod paper_pages; // edge, border: HTTP, forms
+mod ledger_pages; // edge, border: HTTP, forms
+mod map_pages; // edge, border: HTTP, forms
 pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL

@@ -115,6 +115,15 @@ catalogue! {
         "{form}に記入された行がありません。", "No row of {form} is filled in.",
         "2行目から記入し、保存してから取り込んでください。", "Write from row 2 on, save, and import again."
     }
+    // 593x: 管理台帳
+    LedgerRow { what: String } => "MM-5931" Usage {
+        "台帳の「{what}」は、この事業所の登録と結び付きません。", "\"{what}\" of the ledger belongs to nobody registered here.",
+        "IDかVPN番号を、書き出した台帳のとおりに戻してください。新しい人は「利用者」から登録します。", "Restore the ID or number as exported; new people are registered on their own page."
+    }
+    LedgerFixed { column: String } => "MM-5932" Usage {
+        "「{column}」は台帳からは変えられません。", "\"{column}\" is not changed by the ledger.",
+        "書き出したときの値に戻すか、台帳を書き出し直してください。変更はその画面で行います。", "Restore it, or export the ledger again; a change has a page of its own."
+    }
 }
 
 impl PaperMessage {

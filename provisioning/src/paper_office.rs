@@ -17,7 +17,7 @@ use crate::paper_find::Importer;
 use crate::paper_intake;
 use crate::paper_page::{self, Printed};
 use crate::shared::Shared;
-use crate::{paper_book, paper_press, patients, world};
+use crate::{ledger_rows, map_rows, paper_book, paper_press, patients, world};
 
 /// A file, or what came of one.
 pub enum Handed {
@@ -34,6 +34,15 @@ pub async fn answer(
         PaperQuestion::Form { form, kind, case } => {
             let (name, bytes) = file(shared, known(&form)?, kind, case.as_deref()).await?;
             Ok(Handed::File { name, bytes })
+        }
+        PaperQuestion::Ledger { facility, kind, devices } => {
+            let ledger = ledger_rows::of(shared, &facility).await?;
+            let bytes = ledger_rows::file(shared, ledger, kind, devices).await?;
+            Ok(Handed::File { name: format!("ledger-{facility}.{}", kind.extension()), bytes })
+        }
+        PaperQuestion::Map { kind } => {
+            let (name, bytes) = map_rows::export(shared, kind).await?;
+            Ok(Handed::File { name: name.to_owned(), bytes })
         }
         PaperQuestion::Import { bytes, form, dry_run } => {
             let named = form.as_deref().map(known).transpose()?;

@@ -156,10 +156,7 @@ fn cell(
         }
         return Some(String::new());
     }
-    let parsed = form1_cell::look(like(field.cell), text, habit)
-        .map_err(Wrong::Cell)
-        .and_then(|()| parsed(field, text, today));
-    match parsed {
+    match meant(field.cell, text, habit, today) {
         Ok(meant) => {
             if habit == Some(&Habit::Computed) {
                 reading.warnings.push(Message::CellComputed.at(row.number, field.heading));
@@ -173,13 +170,19 @@ fn cell(
     }
 }
 
-enum Wrong {
+/// A filled cell of any table, as it was meant.
+pub fn meant(cell: Cell, text: &str, habit: Option<&Habit>, today: Date) -> Result<String, Wrong> {
+    form1_cell::look(like(cell), text, habit).map_err(Wrong::Cell)?;
+    parsed(cell, text, today)
+}
+
+pub enum Wrong {
     Cell(Message),
     Paper(PaperMessage),
 }
 
 impl Wrong {
-    fn at(&self, row: u32, heading: &str) -> RowFault {
+    pub fn at(&self, row: u32, heading: &str) -> RowFault {
         match self {
             Wrong::Cell(message) => message.at(row, heading),
             Wrong::Paper(message) => message.at(row, heading),
@@ -198,8 +201,8 @@ fn like(cell: Cell) -> Column {
     }
 }
 
-fn parsed(field: &Field, text: &str, today: Date) -> Result<String, Wrong> {
-    match field.cell {
+fn parsed(cell: Cell, text: &str, today: Date) -> Result<String, Wrong> {
+    match cell {
         Cell::Line | Cell::Case => facility::line(text).map_err(Wrong::Cell),
         Cell::Kana => form1_cell::kana(text).map_err(Wrong::Cell),
         Cell::Code => form1_cell::code(text).map(|code| code.to_string()).map_err(Wrong::Cell),

@@ -9,6 +9,7 @@ use vpn::{Series, SlotNumber};
 
 use super::args_backup::{BackupCommand, RestoreArgs};
 use super::args_config::ConfigCommand;
+use super::args_facility::FacilityCommand;
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
 use super::args_incident::{IncidentCommand, ReportArgs};
@@ -228,35 +229,6 @@ pub struct StatusArgs {
     /// 不足があれば 6 で終わる / exit 6 when something is degraded
     #[arg(long)]
     pub check: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum FacilityCommand {
-    /// 様式1（xlsx, csv）を取り込む / import applications
-    Import {
-        /// 様式1のファイル / the applications
-        file: PathBuf,
-        /// 確かめるだけ / write nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// 一覧 / list
-    List,
-    /// 様式1の白紙を書き出す / write the blank form
-    Template {
-        /// 書き出す先 / where to
-        out: PathBuf,
-    },
-    /// 様式3: 管理者のアドレスを直し、届いていないものを送り直す / correct the admin's address, send again what waits
-    AdminAddress {
-        /// 施設のID（facility list -o json） / facility id
-        facility: pki::FacilityId,
-        /// 正しいアドレス / the right address
-        address: String,
-        /// 確かめるだけ / write nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -38,6 +38,38 @@ pub struct FormImport {
     pub dry_run: bool,
 }
 
+/// Papers that `facility` hands out.
+#[derive(Debug, Subcommand)]
+pub enum FacilityPaper {
+    /// 管理台帳を書き出す / write a facility's ledger
+    Ledger(FacilityLedger),
+    /// 市民向けの地図を書き出す / write the resource map for citizens
+    Map(FacilityMap),
+}
+
+#[derive(Debug, Args)]
+pub struct FacilityLedger {
+    /// 施設のID（facility list -o json） / facility id
+    pub facility: pki::FacilityId,
+    /// 書き出すファイル（新しいもの） / file to write
+    pub out: PathBuf,
+    /// 印刷用（pdf）、表計算（xlsx）、文字だけの表（csv） / to print, a spreadsheet, or text
+    #[arg(long, value_enum, default_value_t = Kind::Xlsx)]
+    pub kind: Kind,
+    /// csvで、利用者の代わりに端末の表 / of csv, the devices instead of the people
+    #[arg(long)]
+    pub devices: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FacilityMap {
+    /// 書き出すファイル（新しいもの） / file to write
+    pub out: PathBuf,
+    /// ページではなく、地図のデータ（GeoJSON） / points instead of a page
+    #[arg(long)]
+    pub geojson: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// 印刷用 / to print
@@ -60,6 +92,8 @@ mod tests {
             "mimamori form file 様式3 a.pdf --kind pdf --case 2026-00042",
             "mimamori form file 5 a.xlsx",
             "mimamori form import a.xlsx --form 様式6 --dry-run",
+            "mimamori facility map map.geojson --geojson",
+            "mimamori facility ledger f-aaaaaaaaaaaaaaaa a.csv --kind csv --devices",
         ] {
             assert!(Typed::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use provisioning::door::{AddressChange, ProvisioningAnswer, ProvisioningQuestion};
+use provisioning::door_paper::{MapKind, PaperQuestion};
 use provisioning::views;
 
-use super::args::FacilityCommand;
+use super::args_facility::FacilityCommand;
+use super::args_paper::{FacilityLedger, FacilityMap, FacilityPaper};
 use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::imported::{imported, written};
 use super::out::Out;
+use super::paper;
 use super::table::Table;
 use crate::exit::Exit;
 use crate::files;
@@ -22,6 +25,19 @@ pub fn facility(door: &Door, command: FacilityCommand, out: &Out) -> Result<Exit
         FacilityCommand::Import { file, dry_run } => import(door, &file, dry_run, out),
         FacilityCommand::List => list(door, out),
         FacilityCommand::Template { out: path } => template(door, &path, out),
+        FacilityCommand::Paper(FacilityPaper::Ledger(FacilityLedger {
+            facility,
+            out: path,
+            kind,
+            devices,
+        })) => {
+            let question = PaperQuestion::Ledger { facility, kind: paper::kind_of(kind), devices };
+            paper::file(door, question, &path, out)
+        }
+        FacilityCommand::Paper(FacilityPaper::Map(FacilityMap { out: path, geojson })) => {
+            let kind = if geojson { MapKind::Geojson } else { MapKind::Html };
+            paper::file(door, PaperQuestion::Map { kind }, &path, out)
+        }
         FacilityCommand::AdminAddress { facility, address, dry_run } => {
             let question = ProvisioningQuestion::FacilityAdminAddress { facility, address, dry_run };
             let ProvisioningAnswer::AddressChanged(change) = door.provisioning(question)? else {

@@ -48,6 +48,7 @@ mod sqlite {
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
     mod papers; // 様式2 … 様式8, printed and returned (E)
+    mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 
@@ -92,6 +93,7 @@ mod postgres {
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
     mod papers; // 様式2 … 様式8, printed and returned (E)
+    mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
     mod telephone; // the desk while somebody is on the line (P-16)
 

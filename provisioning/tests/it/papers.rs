@@ -91,6 +91,10 @@ async fn opened(town: &Town, office: &Identity, form: &[(&str, &str)]) -> String
 }
 
 async fn upload(town: &Town, who: &Identity, file: &[u8], rehearse: bool) -> Answer {
+    upload_to(town, who, "/forms/import", file, rehearse).await
+}
+
+pub async fn upload_to(town: &Town, who: &Identity, path: &str, file: &[u8], rehearse: bool) -> Answer {
     let mut body = b"--x9\r\n".to_vec();
     if rehearse {
         body.extend(b"Content-Disposition: form-data; name=\"rehearse\"\r\n\r\nyes\r\n--x9\r\n");
@@ -98,7 +102,7 @@ async fn upload(town: &Town, who: &Identity, file: &[u8], rehearse: bool) -> Ans
     body.extend(b"Content-Disposition: form-data; name=\"file\"; filename=\"form.xlsx\"\r\n\r\n");
     body.extend(file);
     body.extend(b"\r\n--x9--\r\n");
-    let request = Request::post("/forms/import")
+    let request = Request::post(path)
         .header("mimamori-identity", who.to_string())
         .header("mimamori-trace", "0123456789abcdef")
         .header("accept", "text/html")
