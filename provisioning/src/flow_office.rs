@@ -99,7 +99,7 @@ async fn open_in(
     let case = flow_rows::insert(conn, now, &state, facility.as_ref(), patient.as_ref(), membership.as_ref());
     let case = case.await?;
     let about = json!({ "flow": flow.id(), "facility": facility });
-    note(conn, now, operator, "case.open", &case, about).await?;
+    audit::by(conn, now, operator, "case.open", &case, about).await?;
     idempotency::remember(conn, request, &case, now).await?;
     detail(conn, &case, now, dry_run).await
 }
@@ -309,19 +309,7 @@ async fn remember(
         FlowAct::Step { step } => ("case.step", json!(step)),
         FlowAct::Confirm { step, how } => ("case.confirm", json!({ step: how })),
     };
-    note(conn, now, operator, action, case, json!({ "what": what, "effects": effects })).await
-}
-
-async fn note(
-    conn: &mut Conn,
-    now: i64,
-    operator: &Operator,
-    action: &str,
-    object: &str,
-    detail: serde_json::Value,
-) -> Result<(), OfficeFault> {
-    let event = audit::Event { actor: &operator.name, action, object, trace: Some(operator.trace), detail };
-    audit::append(conn, now, event).await?;
+    audit::by(conn, now, operator, action, case, json!({ "what": what, "effects": effects })).await?;
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 //! what is known already. Every cell is text, so that Excel changes none of them. Pure: values in, bytes out.
 
 use rust_xlsxwriter::{
-    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder,
+    DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder,
     Workbook, Worksheet, XlsxError,
 };
 
 use crate::facility::{CODE_LENGTH, FacilityKind};
 use crate::flow_forms::Form;
 use crate::paper_field::{Cell, Field, fields};
-use crate::paper_text;
+use crate::{paper_text, template};
 
 /// Rows prepared with lists and borders; more may be written below them.
 const PREPARED_ROWS: u32 = 100;
@@ -49,15 +49,7 @@ pub fn filled(form: Form, rows: &[Vec<String>]) -> Result<Vec<u8>, XlsxError> {
 }
 
 fn headings(sheet: &mut Worksheet, fields: &[Field]) -> Result<(), XlsxError> {
-    let base = Format::new()
-        .set_bold()
-        .set_text_wrap()
-        .set_align(FormatAlign::Center)
-        .set_align(FormatAlign::VerticalCenter)
-        .set_border(FormatBorder::Thin)
-        .set_font_color(Color::White);
-    let needed = base.clone().set_background_color(Color::RGB(0x0017_4f8c));
-    let free = base.set_background_color(Color::RGB(0x005b_6b7b));
+    let (needed, free) = template::heading_formats();
     sheet.set_row_height(0, 36)?;
     for (place, field) in (0u16..).zip(fields) {
         let format = if field.must { &needed } else { &free };

@@ -44,7 +44,8 @@ pub fn filled(rows: &[Vec<String>]) -> Result<Vec<u8>, XlsxError> {
     book.save_to_buffer()
 }
 
-fn write_headings(sheet: &mut Worksheet) -> Result<(), XlsxError> {
+/// Of columns that must be filled in, and of the others: the same in every workbook of ours.
+pub(crate) fn heading_formats() -> (Format, Format) {
     let base = Format::new()
         .set_bold()
         .set_text_wrap()
@@ -54,6 +55,11 @@ fn write_headings(sheet: &mut Worksheet) -> Result<(), XlsxError> {
         .set_font_color(Color::White);
     let needed = base.clone().set_background_color(Color::RGB(0x0017_4f8c));
     let free = base.set_background_color(Color::RGB(0x005b_6b7b));
+    (needed, free)
+}
+
+fn write_headings(sheet: &mut Worksheet) -> Result<(), XlsxError> {
+    let (needed, free) = heading_formats();
     sheet.set_row_height(0, 36)?;
     for (place, column) in Column::ALL.into_iter().enumerate() {
         let format = if is_needed(column) { &needed } else { &free };
