@@ -52,6 +52,7 @@ pub mod bench; // edge: files, tokio
 pub mod ceremony; // edge: files
 pub mod pki; // edge: files
 pub mod realm; // edge: init, check and run touch files
+pub mod api;
 pub mod mail_doctor; // edge: network, files, randomness
 pub mod status; // border: with what the realm remembers
 pub mod keys; // edge: files, randomness

@@ -8,9 +8,11 @@
 //! ```
 //! The ids are issued by provisioning; they are named here because an identity is made of them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vpn::slot::{SeatClass, SlotNumber};
 
@@ -95,6 +97,16 @@ macro_rules! id {
                 id.0
             }
         }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": concat!("^", $kind, "-[a-z0-9]{1,38}$") })
+            }
+        }
     };
 }
 
@@ -116,7 +128,7 @@ id!(
 );
 
 /// What a membership lets its person be. Requirements A-01, B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// SNS事務局.
@@ -189,6 +201,16 @@ impl FromStr for TraceId {
             return Err(broken());
         }
         u64::from_str_radix(text, 16).map(Self).map_err(|_| broken())
+    }
+}
+
+impl JsonSchema for TraceId {
+    fn schema_name() -> Cow<'static, str> {
+        "TraceId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
     }
 }
 

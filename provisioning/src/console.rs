@@ -11,15 +11,19 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use pki::identity::{FacilityId, MembershipId, PatientId, PersonId, Role};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use vpn::slot::SlotNumber;
 
+use crate::api_table::Method::{Get, Post};
+use crate::decide::Action::*;
 use crate::decide::{Action, Actor, Object, decide};
-use crate::door::{CaseRow, DeviceRow, FacilityRow, Receipt, RevokeReason, SlotRow, Trouble};
+use crate::door::{DeviceRow, Receipt, RevokeReason, Trouble};
 use crate::fault::Fault;
 use crate::idempotency::{self, Repeatable};
 use crate::messages_people::PeopleMessage;
 use crate::need::PatientText;
+use crate::openapi::Own;
 use crate::patients::{self, NewPatient};
 use crate::people::{self, NewPerson};
 use crate::problem::{Caller, answer, read, repeatable};
@@ -31,15 +35,45 @@ use crate::{devices, jst, registry, second_device, world};
 
 pub fn router() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/api/facilities", get(list_facilities))
-        .route("/api/cases", get(list_cases))
-        .route("/api/slots", get(list_slots))
         .route("/api/people", get(list_people).post(register_person))
         .route("/api/patients", get(list_patients).post(register_patient))
         .route("/api/patients/{patient}/facilities", post(link_patient))
         .route("/api/patients/{patient}/members", post(add_member))
         .route("/api/devices", get(list_devices).post(add_device))
         .route("/api/devices/{slot}/lost", post(report_lost))
+}
+
+/// What stands above, for the API's description.
+#[rustfmt::skip]
+pub(crate) fn operations(reads: &mut SchemaGenerator, writes: &mut SchemaGenerator) -> Vec<Own> {
+    let seen = |path, id, action, ja, answer: Schema| {
+        Own { method: Get, path, id, action, ja, created: false, body: None, answer: answer.to_value() }
+    };
+    let done = |path, id, action, ja, body: Schema, created, answer: Schema| {
+        let (body, answer) = (Some(body.to_value()), answer.to_value());
+        Own { method: Post, path, id, action, ja, created, body, answer }
+    };
+    vec![
+        seen("/api/people", "peopleList", ListPeople, "自施設の利用者", of::<Vec<PersonView>>(writes)),
+        done("/api/people", "personRegister", RegisterPerson, "利用者の登録",
+            of::<PersonBody>(reads), true, of::<PersonAnswer>(writes)),
+        seen("/api/patients", "patientList", ListPatients, "サービス利用者の一覧", of::<Vec<PatientView>>(writes)),
+        done("/api/patients", "patientRegister", RegisterPatient, "サービス利用者の登録（様式2）",
+            of::<PatientBody>(reads), true, of::<PatientAnswer>(writes)),
+        done("/api/patients/{patient}/facilities", "patientLink", LinkPatient, "施設の連携",
+            of::<LinkBody>(reads), false, of::<LinkAnswer>(writes)),
+        done("/api/patients/{patient}/members", "memberAdd", AddMember, "チームに職員を加える",
+            of::<MemberBody>(reads), false, of::<MemberAnswer>(writes)),
+        seen("/api/devices", "deviceList", ListDevices, "端末の一覧", of::<Vec<DeviceRow>>(writes)),
+        done("/api/devices", "deviceAdd", AddDevice, "端末の追加",
+            of::<DeviceBody>(reads), true, of::<DeviceAnswer>(writes)),
+        done("/api/devices/{slot}/lost", "deviceLost", ReportLost, "端末の紛失",
+            of::<LostBody>(reads), false, of::<Receipt>(writes)),
+    ]
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
 }
 
 type Body = Result<Bytes, BytesRejection>;
@@ -67,33 +101,6 @@ pub(crate) fn realm_of(caller: &Caller) -> (Object, Option<FacilityId>) {
     }
 }
 
-async fn list_facilities(State(shared): Room, caller: Caller) -> Response {
-    let outcome: Result<Vec<FacilityRow>, Fault> = async {
-        permit(&caller, Action::ListFacilities, &Object::Association)?;
-        Ok(registry::facilities(shared.store.pool()).await?)
-    }
-    .await;
-    answer(StatusCode::OK, caller.trace, outcome)
-}
-
-async fn list_cases(State(shared): Room, caller: Caller) -> Response {
-    let outcome: Result<Vec<CaseRow>, Fault> = async {
-        permit(&caller, Action::ListCases, &Object::Association)?;
-        Ok(registry::cases(shared.store.pool()).await?)
-    }
-    .await;
-    answer(StatusCode::OK, caller.trace, outcome)
-}
-
-async fn list_slots(State(shared): Room, caller: Caller) -> Response {
-    let outcome: Result<Vec<SlotRow>, Fault> = async {
-        permit(&caller, Action::ListSlots, &Object::Association)?;
-        Ok(registry::slots(shared.store.pool(), None).await?)
-    }
-    .await;
-    answer(StatusCode::OK, caller.trace, outcome)
-}
-
 async fn list_devices(State(shared): Room, caller: Caller) -> Response {
     let outcome: Result<Vec<DeviceRow>, Fault> = async {
         let (object, facility) = realm_of(&caller);
@@ -104,7 +111,7 @@ async fn list_devices(State(shared): Room, caller: Caller) -> Response {
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PersonView {
     person: PersonId,
     membership: MembershipId,
@@ -139,7 +146,7 @@ async fn list_people(State(shared): Room, caller: Caller) -> Response {
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct PersonBody {
     login: String,
     name: String,
@@ -148,7 +155,7 @@ struct PersonBody {
     pledge_date: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PersonAnswer {
     person: PersonId,
     membership: MembershipId,
@@ -177,7 +184,7 @@ async fn register_person(State(shared): Room, caller: Caller, headers: HeaderMap
     answer(StatusCode::CREATED, caller.trace, outcome)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct PatientBody {
     name: PatientText,
     kana: PatientText,
@@ -186,7 +193,7 @@ struct PatientBody {
     origin: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PatientAnswer {
     patient: PatientId,
 }
@@ -207,7 +214,7 @@ async fn register_patient(State(shared): Room, caller: Caller, headers: HeaderMa
     answer(StatusCode::CREATED, caller.trace, outcome)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PatientView {
     patient: PatientId,
     name: PatientText,
@@ -215,7 +222,7 @@ struct PatientView {
     members: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FacilityView {
     facility: FacilityId,
     name: String,
@@ -242,12 +249,12 @@ async fn list_patients(State(shared): Room, caller: Caller) -> Response {
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct LinkBody {
     facility: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LinkAnswer {
     patient: PatientId,
     facility: FacilityId,
@@ -274,12 +281,12 @@ async fn link_patient(
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct MemberBody {
     membership: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MemberAnswer {
     patient: PatientId,
     membership: MembershipId,
@@ -312,14 +319,14 @@ async fn add_member(
     answer(StatusCode::OK, caller.trace, outcome)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct DeviceBody {
     #[serde(default)]
     label: String,
 }
 
 /// Everything in it is shown once and stored nowhere.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DeviceAnswer {
     slot: SlotNumber,
     valid_until: String,
@@ -346,7 +353,7 @@ async fn add_device(State(shared): Room, caller: Caller, headers: HeaderMap, bod
     answer(StatusCode::CREATED, caller.trace, outcome)
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 struct LostBody {
     #[serde(default)]
     note: Option<String>,

@@ -55,10 +55,11 @@ pub enum Action {
     AskDevices,
     DecideDevices,
     EditMap,
+    SeeApi,
 }
 
 impl Action {
-    pub const ALL: [Action; 46] = [
+    pub const ALL: [Action; 47] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -105,6 +106,7 @@ impl Action {
         AskDevices,
         DecideDevices,
         EditMap,
+        SeeApi,
     ];
 }
 
@@ -225,6 +227,8 @@ const RULES: &[Rule] = &[
     rule("H-13", DriveIncident, Secretariat, ANY),
     rule("B-24", StopForIncident, Secretariat, ANY),
     rule("A-12", SeeReport, Secretariat, ANY),
+    rule("A-02", SeeApi, Secretariat, ANY),
+    rule("A-03", SeeApi, FacilityAdmin, OWN),
     rule("A-02", SeeHome, Secretariat, ANY),
     rule("A-03", SeeHome, FacilityAdmin, OWN),
 ];
@@ -273,7 +277,7 @@ mod tests {
     /// Section B written a second time, as columns: S secretariat, a admin (own only), s staff (own only).
     fn expected(action: Action) -> &'static str {
         match action {
-            SeeHome => "Sa",
+            SeeHome | SeeApi => "Sa",
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident

@@ -1,7 +1,8 @@
 //! The operator door of this room: what the CLI (and, through HTTP, the office console) may ask.
 //! Grants and accounts are offered as plain functions of the room; `appliance` adapts them. A border file.
 
-use pki::identity::{FacilityId, PersonId, TraceId};
+use pki::identity::{FacilityId, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vpn::slot::{Series, SlotNumber};
 
@@ -13,23 +14,26 @@ use crate::door_incident::{IncidentAnswer, IncidentQuestion};
 use crate::door_more::{MoreAnswer, MoreQuestion};
 use crate::door_paper::PaperQuestion;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
+pub use crate::door_receipt::{Receipt, ReceiptPoint, ReceiptSignature, RevokeReason};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
 use crate::door_yearly::{YearlyAnswer, YearlyQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Operator {
     pub name: String,
     pub trace: TraceId,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ProvisioningQuestion {
     Status,
     /// 様式1 from a file; nothing is written while any row is bad. `dry_run` writes nothing at all.
     FacilityImport {
         file_name: String,
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
         bytes: Vec<u8>,
         dry_run: bool,
     },
@@ -89,6 +93,8 @@ pub enum ProvisioningQuestion {
     },
     /// A mail of the bounce mailbox, as it is.
     MailBounce {
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
         mail: Vec<u8>,
         dry_run: bool,
     },
@@ -117,50 +123,25 @@ pub enum ProvisioningQuestion {
     AuditVerify,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CaseChoice {
     One(String),
     /// Every case that waits for acceptance and misses nothing.
     AllComplete,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RevokeReason {
-    Lost,
-    Stolen,
-    Replaced,
-    Retired,
-    Leak,
-}
-
-impl RevokeReason {
-    pub const ALL: [RevokeReason; 5] = [
-        RevokeReason::Lost,
-        RevokeReason::Stolen,
-        RevokeReason::Replaced,
-        RevokeReason::Retired,
-        RevokeReason::Leak,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RevokeReason::Lost => "lost",
-            RevokeReason::Stolen => "stolen",
-            RevokeReason::Replaced => "replaced",
-            RevokeReason::Retired => "retired",
-            RevokeReason::Leak => "leak",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ProvisioningAnswer {
     Status(ProvisioningStatus),
     Import(ImportReport),
     Facilities(Vec<FacilityRow>),
     AddressChanged(AddressChange),
-    File { name: String, bytes: Vec<u8> },
+    File {
+        name: String,
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+        bytes: Vec<u8>,
+    },
     Cases(Vec<CaseRow>),
     Case(CaseDetail),
     Accepted(AcceptReport),
@@ -184,13 +165,19 @@ pub enum ProvisioningAnswer {
     Yearly(YearlyAnswer),
     Incident(IncidentAnswer),
     Report(YearReport),
-    Audit { entries: Vec<AuditRow>, next: u64 },
-    AuditVerified { entries: u64, head: String },
+    Audit {
+        entries: Vec<AuditRow>,
+        next: u64,
+    },
+    AuditVerified {
+        entries: u64,
+        head: String,
+    },
     Trouble(Trouble),
 }
 
 /// Whose fault, which one, what to do; the code is stable (ruling 12).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     pub code: String,
     pub kind: TroubleKind,
@@ -201,7 +188,7 @@ pub struct Trouble {
 }
 
 /// Decides the CLI's exit code: 2 usage, 3 not found, 4 conflict or quota, 5 denied, 75 try later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TroubleKind {
     Usage,
@@ -212,7 +199,7 @@ pub enum TroubleKind {
     Internal,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProvisioningStatus {
     pub facilities: u32,
     pub cases_open: u32,
@@ -231,7 +218,7 @@ pub struct ProvisioningStatus {
     pub bounces: Option<BounceRound>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportReport {
     pub dry_run: bool,
     pub rows: u32,
@@ -248,7 +235,7 @@ pub struct ImportReport {
 }
 
 /// A bad cell, named so that the clerk can mend it in Excel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowFault {
     /// As Excel counts: the heading is row 1.
     pub row: u32,
@@ -273,7 +260,7 @@ pub struct RowFault {
     pub remedy_en: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FacilityRow {
     pub facility: FacilityId,
     pub code: String,
@@ -285,7 +272,7 @@ pub struct FacilityRow {
     pub slots: Vec<SlotNumber>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseRow {
     pub case: String,
     pub flow: String,
@@ -295,7 +282,7 @@ pub struct CaseRow {
     pub received: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDetail {
     pub row: CaseRow,
     pub steps: Vec<CaseStep>,
@@ -304,7 +291,7 @@ pub struct CaseDetail {
     pub letters: Vec<LetterRow>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseStep {
     /// Requirement id, such as C-1.3.
     pub id: String,
@@ -313,13 +300,13 @@ pub struct CaseStep {
     pub operator: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptReport {
     pub dry_run: bool,
     pub accepted: Vec<AcceptedCase>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptedCase {
     pub case: String,
     pub facility: FacilityId,
@@ -329,7 +316,7 @@ pub struct AcceptedCase {
     pub bundle_slot: SlotNumber,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotRow {
     pub slot: SlotNumber,
     pub state: String,
@@ -339,7 +326,7 @@ pub struct SlotRow {
     pub generation: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotDetail {
     pub row: SlotRow,
     /// Who held the number, from when to when; never rewritten (I-05).
@@ -350,7 +337,7 @@ pub struct SlotDetail {
 }
 
 /// 本登録 of a slot: what it waits for and how long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnrolmentRow {
     /// `open`, `claimed`, `done`, `void`, `locked`.
     pub state: String,
@@ -364,7 +351,7 @@ pub struct EnrolmentRow {
 }
 
 /// 延長 or 再発行 of a slot's enrolment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Renewal {
     pub slot: SlotNumber,
     pub facility_name: String,
@@ -377,7 +364,7 @@ pub struct Renewal {
 }
 
 /// An admin's new address, and what follows from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddressChange {
     pub facility: FacilityId,
     pub facility_name: String,
@@ -390,7 +377,7 @@ pub struct AddressChange {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotHistory {
     pub at: String,
     pub state: String,
@@ -398,7 +385,7 @@ pub struct SlotHistory {
     pub note: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceRow {
     pub device: String,
     pub slot: SlotNumber,
@@ -409,46 +396,8 @@ pub struct DeviceRow {
     pub certificate_ends: Option<String>,
 }
 
-/// One revocation and who has acknowledged it (ruling 7).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    pub receipt: String,
-    pub slot: SlotNumber,
-    pub reason: RevokeReason,
-    pub by: String,
-    pub person: Option<PersonId>,
-    pub committed_at: String,
-    pub points: Vec<ReceiptPoint>,
-    /// All points acknowledged, and the authority signed the receipt.
-    pub complete: bool,
-    pub signature: Option<ReceiptSignature>,
-    pub dry_run: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptPoint {
-    /// `vpn`, `firewall`, `pki`, `gateway`, `sns`, `mail`.
-    pub point: String,
-    pub acknowledged_at: Option<String>,
-    /// Milliseconds from the commit to the acknowledgement.
-    pub after_ms: Option<i64>,
-    pub attempts: u32,
-    pub last_error: Option<String>,
-    pub detail: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptSignature {
-    /// SHA-256 of the receipt's canonical text.
-    pub hash: String,
-    pub ledger_entry: u64,
-    pub ledger_head: String,
-    /// Base64, ECDSA P-256 by the device CA's key.
-    pub signature: String,
-}
-
 /// A letter without its contents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LetterRow {
     pub message: String,
     /// `bundle`, `reissue`, `extension` or `sheet`.
@@ -473,7 +422,7 @@ pub struct LetterRow {
     pub meaning_en: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DnsRecord {
     pub name: String,
     /// The whole value of the TXT record.
@@ -482,7 +431,7 @@ pub struct DnsRecord {
     pub zone_line: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
     pub number: u64,
     pub at: String,

@@ -1,9 +1,10 @@
 //! The bounce mailbox at the operator's door: what came of a round. A border file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One look into the bounce mailbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BounceRound {
     /// When it ended.
     pub at: String,
@@ -24,7 +25,7 @@ pub struct BounceRound {
 }
 
 /// In the words of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BounceFault {
     pub code: String,
     pub ja: String,

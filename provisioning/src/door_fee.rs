@@ -1,11 +1,12 @@
 //! What may be asked about fees, and the answers: part of the operator's door. A border file.
 
 use pki::identity::FacilityId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fee_bill::Bill;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FeeQuestion {
     /// What a facility would pay: one of the registry, or one that has not applied yet.
     Quote {
@@ -56,6 +57,8 @@ pub enum FeeQuestion {
     },
     /// What the bank did with it.
     Settle {
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
         bytes: Vec<u8>,
         on: String,
         dry_run: bool,
@@ -69,27 +72,36 @@ pub enum FeeQuestion {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Whom {
     Facility(FacilityId),
     Anybody { kind: String, medical_net: bool, sns: bool, received_on: String, started_on: String },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FeeAnswer {
     Quote(Quote),
     Run(FeeRun),
     Invoices(Vec<Invoice>),
     Settings(FeeSettings),
-    File { name: String, bytes: Vec<u8> },
-    Pages { html: String, last: Option<String>, count: u32 },
+    File {
+        name: String,
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
+        bytes: Vec<u8>,
+    },
+    Pages {
+        html: String,
+        last: Option<String>,
+        count: u32,
+    },
     Account(AccountRow),
     Debit(DebitFile),
     Settled(DebitReport),
 }
 
 /// An account as the bank has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountRow {
     pub facility: String,
     pub bank: String,
@@ -101,7 +113,7 @@ pub struct AccountRow {
     pub holder: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DebitFile {
     pub name: String,
     pub on: String,
@@ -109,10 +121,12 @@ pub struct DebitFile {
     pub total: u64,
     /// Unpaid, and to be paid in another way.
     pub without_account: u32,
+    #[serde(with = "crate::octets")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub bytes: Vec<u8>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DebitReport {
     pub on: String,
     pub dry_run: bool,
@@ -124,7 +138,7 @@ pub struct DebitReport {
 }
 
 /// What the bank could not collect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unsettled {
     pub invoice: String,
     pub name: String,
@@ -132,14 +146,14 @@ pub struct Unsettled {
     pub reason_ja: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quote {
     pub fiscal_year: i16,
     pub who: String,
     pub bill: Bill,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeRun {
     pub fiscal_year: i16,
     pub dry_run: bool,
@@ -157,7 +171,7 @@ pub struct FeeRun {
     pub total: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invoice {
     pub invoice: String,
     pub fiscal_year: i16,
@@ -175,7 +189,7 @@ pub struct Invoice {
     pub paid_on: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeSettings {
     pub settings: Vec<FeeSetting>,
     /// `2024-04 institution SNS 1000 F-02`, one a line.
@@ -184,7 +198,7 @@ pub struct FeeSettings {
     pub campaigns: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeSetting {
     pub name: String,
     pub value: String,

@@ -1,9 +1,10 @@
 //! What may be asked about the cases of the flows, and the answers: part of the operator's door. A border file.
 
 use pki::identity::{FacilityId, MembershipId, PatientId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FlowQuestion {
     List,
     Show {
@@ -25,7 +26,7 @@ pub enum FlowQuestion {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FlowAct {
     Form {
         form: String,
@@ -60,13 +61,13 @@ pub enum FlowAct {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FlowAnswer {
     Cases(Vec<FlowRow>),
     Case(Box<FlowDetail>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowRow {
     pub case: String,
     pub flow: String,
@@ -81,7 +82,7 @@ pub struct FlowRow {
     pub overdue: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowDetail {
     pub row: FlowRow,
     pub patient: Option<PatientId>,
@@ -99,7 +100,7 @@ pub struct FlowDetail {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowOrder {
     pub step: String,
     pub what_ja: String,
@@ -109,14 +110,14 @@ pub struct FlowOrder {
     pub problem: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowAsked {
     pub question: String,
     pub ja: String,
     pub answer: Option<bool>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowStep {
     pub id: String,
     pub name_ja: String,
@@ -140,7 +141,7 @@ pub struct FlowStep {
     pub grave: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlowLetter {
     pub step: String,
     pub message: String,

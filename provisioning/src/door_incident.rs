@@ -1,9 +1,10 @@
 //! What may be asked about incidents over the operator's door, and the answers. A border file.
 
 use pki::identity::FacilityId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum IncidentQuestion {
     /// Open ones, or all.
     List {
@@ -26,7 +27,7 @@ pub enum IncidentQuestion {
 }
 
 /// As typed; no patient is named in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewIncident {
     pub facility: Option<FacilityId>,
     pub kind: String,
@@ -38,7 +39,7 @@ pub struct NewIncident {
 }
 
 /// Days are ISO dates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentLine {
     pub incident: String,
     pub facility: Option<FacilityId>,
@@ -63,7 +64,7 @@ pub struct IncidentLine {
     pub final_ja: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentStep {
     pub step: String,
     pub step_ja: String,
@@ -72,7 +73,7 @@ pub struct IncidentStep {
     pub note: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentDetail {
     pub line: IncidentLine,
     pub steps: Vec<IncidentStep>,
@@ -83,7 +84,7 @@ pub struct IncidentDetail {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum IncidentAnswer {
     Lines(Vec<IncidentLine>),
     Detail(Box<IncidentDetail>),

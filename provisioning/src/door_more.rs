@@ -2,9 +2,10 @@
 //! A border file.
 
 use pki::identity::FacilityId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MoreQuestion {
     /// Of one facility, or of all; only what waits, or everything.
     List {
@@ -19,7 +20,7 @@ pub enum MoreQuestion {
 }
 
 /// A request as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MoreLine {
     /// `m-…`
     pub request: String,
@@ -46,7 +47,7 @@ impl MoreLine {
 }
 
 /// What a decision did, or would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MoreDecided {
     pub request: String,
     pub facility: FacilityId,
@@ -58,7 +59,7 @@ pub struct MoreDecided {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MoreAnswer {
     Lines(Vec<MoreLine>),
     Decided(MoreDecided),

@@ -1,9 +1,10 @@
 //! What may be asked about the papers: the blank and the prepared forms, and the returned ones. A border file.
 
 use pki::identity::FacilityId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PaperQuestion {
     /// A form to fill in: blank, or prepared for a case.
     Form {
@@ -18,6 +19,8 @@ pub enum PaperQuestion {
     Map { kind: MapKind },
     /// A returned form (様式2 … 様式8) becomes cases; nothing is written while any row is bad.
     Import {
+        #[serde(with = "crate::octets")]
+        #[schemars(with = "String", extend("contentEncoding" = "base64"))]
         bytes: Vec<u8>,
         /// When neither sheet nor headings tell.
         form: Option<String>,
@@ -25,7 +28,7 @@ pub enum PaperQuestion {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PaperKind {
     Pdf,
@@ -60,7 +63,7 @@ impl PaperKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MapKind {
     /// A page for citizens.

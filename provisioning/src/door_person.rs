@@ -1,9 +1,10 @@
 //! What may be asked about people over the operator's door, and the answers. A border file.
 
 use pki::identity::{FacilityId, MembershipId, PersonId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PersonQuestion {
     /// Of one facility, or whoever fits the words: name, login, id.
     List { facility: Option<FacilityId>, words: Option<String> },
@@ -15,7 +16,7 @@ pub enum PersonQuestion {
     Password { person: PersonId, dry_run: bool },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PersonLine {
     pub person: PersonId,
     pub membership: MembershipId,
@@ -31,7 +32,7 @@ pub struct PersonLine {
     pub state: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PersonChange {
     pub person: PersonId,
     pub name: String,
@@ -44,7 +45,7 @@ pub struct PersonChange {
 }
 
 /// Whoever answers the door prints it and forgets it: no `Debug` shows the password.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FirstPassword {
     pub person: PersonId,
     pub name: String,

@@ -1,9 +1,10 @@
 //! What may be asked about pledges and trainings over the operator's door, and the answers. A border file.
 
 use pki::identity::{FacilityId, MembershipId, PersonId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RegisterQuestion {
     /// Of one facility, or of all; only what is late, or everything.
     List { facility: Option<FacilityId>, late: bool },
@@ -12,7 +13,7 @@ pub enum RegisterQuestion {
 }
 
 /// Days are ISO dates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegisterLine {
     pub person: PersonId,
     pub membership: MembershipId,
@@ -40,7 +41,7 @@ impl RegisterLine {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainingNoted {
     pub kind: String,
     pub held_on: String,
@@ -50,7 +51,7 @@ pub struct TrainingNoted {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RegisterAnswer {
     Lines(Vec<RegisterLine>),
     Noted(TrainingNoted),

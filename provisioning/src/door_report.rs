@@ -1,14 +1,15 @@
 //! The yearly report of operation as data (M4-06): counts only, nobody is named. A border file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ReportQuestion {
     /// Of a fiscal year, April to March.
     Year { year: i16 },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct YearReport {
     pub year: i16,
     /// First and last day; a year that runs is counted until today.
@@ -25,7 +26,7 @@ pub struct YearReport {
     pub fees: FeeCounts,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FacilityCounts {
     /// On the last day.
     pub active: u64,
@@ -35,7 +36,7 @@ pub struct FacilityCounts {
     pub by_kind: Vec<(String, u64)>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeopleCounts {
     pub admins: u64,
     pub staff: u64,
@@ -44,7 +45,7 @@ pub struct PeopleCounts {
     pub left: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceCounts {
     pub active: u64,
     pub enrolled: u64,
@@ -53,13 +54,13 @@ pub struct DeviceCounts {
     pub ended: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PatientCounts {
     pub registered: u64,
     pub all: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseCounts {
     pub flow: String,
     pub flow_ja: String,
@@ -67,14 +68,14 @@ pub struct CaseCounts {
     pub done: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LetterCounts {
     pub sent: u64,
     pub bounced: u64,
     pub failed: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainingCounts {
     /// People who attended the security training in the year.
     pub trained: u64,
@@ -85,7 +86,7 @@ pub struct TrainingCounts {
     pub yearly_asked: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentCounts {
     pub by_kind: Vec<(String, u64)>,
     /// 緊急停止 of an account or a number.
@@ -93,7 +94,7 @@ pub struct IncidentCounts {
 }
 
 /// Whole yen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeCounts {
     pub invoices: u64,
     pub total: u64,

@@ -1,9 +1,10 @@
 //! What may be asked about the 年次更新 over the operator's door, and the answers. A border file.
 
 use pki::identity::FacilityId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum YearlyQuestion {
     /// Opens a round, or moves its days.
     Open { year: i16, opens_on: String, due_on: String, dry_run: bool },
@@ -14,7 +15,7 @@ pub enum YearlyQuestion {
 }
 
 /// Days are ISO dates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct YearlyRound {
     pub year: i16,
     pub opens_on: String,
@@ -22,7 +23,7 @@ pub struct YearlyRound {
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct YearlyLine {
     pub facility: FacilityId,
     pub facility_name: String,
@@ -39,7 +40,7 @@ pub struct YearlyLine {
     pub called_note: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct YearlyProgress {
     pub round: YearlyRound,
     pub done: u32,
@@ -49,14 +50,14 @@ pub struct YearlyProgress {
     pub lines: Vec<YearlyLine>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct YearlyCalled {
     pub facility: FacilityId,
     pub year: i16,
     pub dry_run: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum YearlyAnswer {
     Round(YearlyRound),
     Progress(YearlyProgress),

@@ -52,20 +52,20 @@ pub struct Told {
     pub retry_after: Option<u32>,
 }
 
+impl From<Trouble> for Told {
+    fn from(trouble: Trouble) -> Self {
+        Told { status: status(trouble.kind), trouble, retry_after: None }
+    }
+}
+
 impl Fault {
     /// What the asker hears, whichever side of the room refused.
     pub fn told(self) -> Told {
-        if let Fault::Office(OfficeFault::Refused(message)) = self {
-            let trouble = message.trouble();
-            return Told { status: status(trouble.kind), trouble, retry_after: None };
-        }
-        if let Fault::Intake(message) = self {
-            let trouble = message.trouble();
-            return Told { status: status(trouble.kind), trouble, retry_after: None };
-        }
-        if let Fault::Paper(message) = self {
-            let trouble = message.trouble();
-            return Told { status: status(trouble.kind), trouble, retry_after: None };
+        match self {
+            Fault::Office(OfficeFault::Refused(message)) => return message.trouble().into(),
+            Fault::Intake(message) => return message.trouble().into(),
+            Fault::Paper(message) => return message.trouble().into(),
+            _ => {}
         }
         let refusal = self.refusal();
         Told { status: refusal.status(), trouble: refusal.trouble(), retry_after: refusal.retry_after }

@@ -2,6 +2,7 @@
 //! rule that explains it (F-05, F-06, F-09, F-10). Pure; the bill is also stored with its invoice, hence border.
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fees::{Change, FeeGroup, FiscalYear, Leave, MedicalNet, Month, Rounding, Start, Tariff};
@@ -23,7 +24,7 @@ pub struct Payer {
 }
 
 /// Months in a row that cost the same for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     pub from: Month,
     pub until: Month,
@@ -37,14 +38,14 @@ pub struct Line {
 }
 
 /// Tax is counted once per rate and invoice, as an 適格請求書 must.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaxSum {
     pub percent: u32,
     pub net: u64,
     pub tax: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bill {
     pub lines: Vec<Line>,
     pub taxes: Vec<TaxSum>,

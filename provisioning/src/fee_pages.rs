@@ -8,10 +8,8 @@ use askama::Template;
 use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::header::CONTENT_DISPOSITION;
-use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::console::permit;
@@ -23,7 +21,7 @@ use crate::fees::FiscalYear;
 use crate::messages::{Message, shown};
 use crate::messages_people::PeopleMessage;
 use crate::page::{frame, notice, operator, refuse, show};
-use crate::problem::{Caller, html_as, read_form, see_other, with_type};
+use crate::problem::{Caller, download, html_as, read_form, see_other};
 use crate::shared::Shared;
 use crate::views::{self, Frame, Notice};
 use crate::{dates, fee_office, fee_rows, fee_words, find, world};
@@ -294,18 +292,6 @@ async fn csv(State(shared): Room, caller: Caller, Query(filter): Query<Filter>) 
     match file.await {
         Ok((name, bytes)) => download(&name, "text/csv; charset=utf-8", bytes),
         Err(fault) => refuse(&shared, &caller, fault).await,
-    }
-}
-
-/// A file for the disk, not for the screen.
-pub(crate) fn download(name: &str, media: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = with_type(StatusCode::OK, media, bytes);
-    match HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        Ok(value) => {
-            response.headers_mut().insert(CONTENT_DISPOSITION, value);
-            response
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

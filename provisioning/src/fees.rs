@@ -1,10 +1,12 @@
 //! What a facility pays, as dated data: months, groups of kinds, prices, tax, campaign, and the switches for what
 //! the printed rules leave open (F-01 … F-10). Ends as values. Pure; bills are stored and asked for, hence border.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A fiscal year begins in April.
@@ -67,6 +69,16 @@ impl FromStr for Month {
         let found =
             year.parse().ok().zip(month.parse().ok()).and_then(|(year, month)| Month::new(year, month));
         found.filter(|_| whole).ok_or_else(wrong)
+    }
+}
+
+impl JsonSchema for Month {
+    fn schema_name() -> Cow<'static, str> {
+        "Month".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "examples": ["2026-04"] })
     }
 }
 

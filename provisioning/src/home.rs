@@ -14,10 +14,10 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    acme_http, apple_http, claim_http, confirm_pages, console, device_pages, est_http, facility_pages,
-    fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages, ledger_pages, letter_pages,
-    map_pages, more_pages, office_pages, paper_pages, patient_pages, person_pages, register_pages,
-    renewal_pages, report_pages, search_pages, yearly_pages,
+    acme_http, api_http, apple_http, claim_http, confirm_pages, console, device_pages, est_http,
+    facility_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages, ledger_pages,
+    letter_pages, map_pages, more_pages, office_pages, paper_pages, patient_pages, person_pages,
+    register_pages, renewal_pages, report_pages, search_pages, yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -31,6 +31,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(est_http::router())
         .merge(apple_http::router())
         .merge(acme_http::router())
+        .merge(api_http::router())
         .merge(console::router())
         .merge(office_pages::router())
         .merge(facility_pages::router())

@@ -3,6 +3,7 @@
 //! Reading order. `// edge` touches the world (IO, clock, randomness, SQL); `// border` crosses a process border.
 
 pub mod need; // border
+pub mod octets; // border
 pub mod fees; // border
 pub mod fee_bill; // border
 pub mod door_fee; // border
@@ -10,6 +11,7 @@ pub mod door_flow; // border
 pub mod door_call; // border
 pub mod door_bounce; // border
 pub mod door_person; // border
+pub mod door_receipt; // border
 pub mod door_register; // border
 pub mod door_incident; // border
 pub mod door_report; // border
@@ -99,6 +101,9 @@ pub mod acme;
 mod acme_words; // border
 mod attestation;
 pub mod decide;
+pub mod api_table;
+pub mod api_shape;
+pub mod openapi;
 pub mod standing;
 pub mod more;
 pub mod leaving;
@@ -223,9 +228,10 @@ mod report_pages; // edge, border: HTTP, forms
 mod paper_pages; // edge, border: HTTP, forms
 mod ledger_pages; // edge, border: HTTP, forms
 mod map_pages; // edge, border: HTTP, forms
-pub mod home; // edge: HTTP
 
 pub mod operator; // edge: SQL
+pub mod api_http; // edge, border: HTTP, JSON
+pub mod home; // edge: HTTP
 mod room; // edge: tokio, SQL
 
 pub use engine::{Database, DatabaseUrl, Server, UrlError};

@@ -1,11 +1,13 @@
 //! What provisioning needs from its siblings, in its own words; `appliance` carries the questions.
 //! (The issuing door and the seats door are enums of `pki` and `vpn` themselves.) A border file.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
 use pki::identity::{FacilityId, MembershipId, PatientId, PersonId, Role};
 use pki::serial::CertificateSerial;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use vpn::slot::SlotNumber;
 
@@ -83,6 +85,16 @@ impl PatientText {
 
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl JsonSchema for PatientText {
+    fn schema_name() -> Cow<'static, str> {
+        "PatientText".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
     }
 }
 

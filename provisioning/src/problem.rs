@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FormRejection};
 use axum::extract::{Form, FromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pki::chain::Hash;
@@ -13,6 +13,7 @@ use pki::identity::{IDENTITY_HEADER, Identity, TRACE_HEADER, TraceId, VISITOR_HE
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::door::Trouble;
 use crate::fault::{Fault, Told};
 use crate::idempotency::Repeatable;
 use crate::messages_people::PeopleMessage;
@@ -54,6 +55,11 @@ impl Problem {
     pub fn new(fault: impl Into<Fault>, trace: Option<TraceId>) -> Self {
         let fault: Fault = fault.into();
         Self { told: fault.told(), trace }
+    }
+
+    /// As the operator's door said it.
+    pub fn said(trouble: Trouble, trace: Option<TraceId>) -> Self {
+        Self { told: Told::from(trouble), trace }
     }
 }
 
@@ -208,6 +214,29 @@ pub fn with_type(status: StatusCode, media: &'static str, body: Vec<u8>) -> Resp
     (status, headers, body).into_response()
 }
 
+/// A file for the disk, not for the screen. A name beyond ASCII is written as RFC 6266 (8187) says.
+pub fn download(name: &str, media: &'static str, bytes: Vec<u8>) -> Response {
+    let mut response = with_type(StatusCode::OK, media, bytes);
+    match HeaderValue::from_str(&disposition(name)) {
+        Ok(value) => {
+            response.headers_mut().insert(CONTENT_DISPOSITION, value);
+            response
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn disposition(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let ascii: String = name.bytes().filter(|byte| plain(*byte)).map(char::from).collect();
+    if ascii == name {
+        return format!("attachment; filename=\"{name}\"");
+    }
+    let octet = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let whole: String = name.bytes().map(octet).collect();
+    format!("attachment; filename=\"mimamori-{ascii}\"; filename*=UTF-8''{whole}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +247,15 @@ mod tests {
             headers.append(VISITOR_HEADER, HeaderValue::from_static(value));
         }
         headers
+    }
+
+    #[test]
+    fn a_files_name_beyond_ascii_is_written_twice() {
+        assert_eq!(disposition("ledger-f-a.xlsx"), "attachment; filename=\"ledger-f-a.xlsx\"");
+        let both =
+            "attachment; filename=\"mimamori-1_.xlsx\"; filename*=UTF-8''%E6%A7%98%E5%BC%8F1_%E6%9B%B8.xlsx";
+        assert_eq!(disposition("様式1_書.xlsx"), both);
+        assert!(!disposition("a\"\r\nSet-Cookie: b").contains(['\r', '\n']), "a name ends no header");
     }
 
     /// The gateway strips and writes this header; should two arrive, neither counts.

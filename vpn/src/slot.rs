@@ -2,9 +2,11 @@
 //! Owns the names `Series`, `SlotNumber` and `SeatClass`; pure values that live as long as their holder.
 //! Requirements I-01, I-05; ruling 2.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Numbers per series: 0000–9999 (I-01).
@@ -66,6 +68,31 @@ impl SlotNumber {
     /// 0–9999 within the series.
     pub fn number(self) -> u16 {
         self.number
+    }
+}
+
+impl JsonSchema for Series {
+    fn schema_name() -> Cow<'static, str> {
+        "Series".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]{2}[A-Z]{0,2}$", "examples": ["18"] })
+    }
+}
+
+impl JsonSchema for SlotNumber {
+    fn schema_name() -> Cow<'static, str> {
+        "SlotNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "VPN番号",
+            "type": "string",
+            "pattern": "^[0-9]{2}[A-Z]{0,2}-[0-9]{4}$",
+            "examples": ["18-0042"]
+        })
     }
 }
 

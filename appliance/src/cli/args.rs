@@ -127,6 +127,8 @@ pub enum Command {
     /// 料金と請求 / fees and invoices
     #[command(subcommand)]
     Fee(FeeCommand),
+    /// 事務局のAPI（OpenAPI 3.1 は -o json） / what programs may ask of the office
+    Api,
     /// 監査記録 / audit trails
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
+    api, audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
     machine, mail, mail_doctor, pages, paper, person, pki, realm, report, shell, slot, status, tunnels,
     update, yearly,
 };
@@ -90,6 +90,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Yearly(command) => yearly::yearly(&door()?, command, out),
         Command::Register(command) => yearly::register(&door()?, command, out),
         Command::Fee(command) => fee::fee(&door()?, command, out),
+        Command::Api => api::api(&config, out),
         Command::Audit(command) => audit::audit(&door()?, command, out),
         Command::Keys(command) => keys::keys(&config, credentials, command, out),
         Command::Backup(command) => backup::backup(&config, credentials, command, out),

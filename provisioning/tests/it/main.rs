@@ -50,6 +50,7 @@ mod sqlite {
     mod papers; // 様式2 … 様式8, printed and returned (E)
     mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
+    mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = false;
@@ -95,6 +96,7 @@ mod postgres {
     mod papers; // 様式2 … 様式8, printed and returned (E)
     mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
+    mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
 
     const ON_SERVER: bool = true;

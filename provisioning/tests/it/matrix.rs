@@ -19,9 +19,7 @@ use Action::*;
 
 const ROUTES: &[Route] = &[
     ("GET", "/", SeeHome, true),
-    ("GET", "/api/facilities", ListFacilities, false),
-    ("GET", "/api/cases", ListCases, false),
-    ("GET", "/api/slots", ListSlots, false),
+    ("GET", "/api/openapi.json", SeeApi, true),
     ("GET", "/api/people", ListPeople, true),
     ("POST", "/api/people", RegisterPerson, true),
     ("GET", "/api/patients", ListPatients, true),
