@@ -62,6 +62,7 @@ pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl
 pub mod update; // edge, border: root's socket, the stick, systemctl
+pub mod engineers; // edge, border: files, root's socket, consoles, ssh-keygen
 pub mod first; // edge: files, the stick, systemctl
 pub mod machine; // edge: through `applied`
 pub mod line;

@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::messages::Message;
@@ -74,6 +74,16 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sync_folder(path)
 }
 
+/// Beside and renamed: the old one or the new one, never half of it.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let new = path.with_added_extension("new");
+    remove(&new)?;
+    write_new(&new, bytes)?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(&new, path)?;
+    sync_folder(path)
+}
+
 /// Makes the names in a file's folder as durable as the file.
 pub fn sync_folder(path: &Path) -> std::io::Result<()> {
     match path.parent() {
@@ -106,8 +116,6 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

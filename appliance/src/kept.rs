@@ -129,9 +129,14 @@ impl Kept {
 pub fn now() -> Result<Now, Message> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
     let boot = fs::read_to_string(path).map_err(|error| unkept(path, &error))?;
+    Ok(Now { since_boot_ms: since_boot_ms(), boot: boot.trim().to_owned() })
+}
+
+/// Goes on while the machine sleeps, and no clock that somebody sets moves it.
+pub fn since_boot_ms() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let ms = time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000);
-    Ok(Now { since_boot_ms: u64::try_from(ms).unwrap_or(0), boot: boot.trim().to_owned() })
+    u64::try_from(ms).unwrap_or(0)
 }
 
 /// What the engineer hears.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod process;
 pub mod machine;
 pub mod wall;
+pub mod engineers;
 pub mod update;
 pub mod history; // border: the state's file
 pub mod wire; // edge, border: channels and framed Unix sockets

@@ -27,6 +27,15 @@ pub const APPLIED: &str = "/run/mimamori-machine";
 pub const SSH_CA: &str = "ssh-user-ca.pub";
 /// The user to whom a certificate of that authority leads, and the program that is its shell.
 pub const OPERATOR_SHELL: &str = "/usr/bin/mimamori-shell";
+/// To whom a bare key leads: it gets certificates and nothing else.
+pub const ENROL_USER: &str = "mm-enrol";
+pub const ENROL_SHELL: &str = "/usr/bin/mimamori-enrol";
+/// The engineers registered with the console's code, one to a line: name, kind, key.
+pub const ENGINEERS: &str = "/var/lib/mimamori-config/engineers";
+/// The machine's own authority, where the stick brought none; its public half has `.pub` behind.
+pub const ENGINEERS_CA: &str = "/var/lib/mimamori-ssh/engineers-ca";
+/// Where root's service hears engineers.
+pub const ENGINEERS_SOCKET: &str = "/run/mimamori-engineers.sock";
 /// Where root's service takes a new version.
 pub const UPDATE_SOCKET: &str = "/run/mimamori-update.sock";
 /// Where root's service hears what the engineer commits.

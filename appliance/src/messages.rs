@@ -288,6 +288,10 @@ catalogue! {
     Doctor { count } "MM-6097", Degraded,
         "直すべきところが{count}件あります", "{count} findings to mend",
         "それぞれの行の指示に従ってください", "do what each line says";
+    EngineerRefused { why_ja, why_en } "MM-6100", Denied,
+        "できません: {why_ja}", "refused: {why_en}",
+        "登録は画面の番号（10分、一度だけ）で、更新は登録した鍵でします。番号は、だれも登録していない機械を起動し直すと出ます",
+        "register with the console's code (ten minutes, once), renew with the registered key; a machine without an engineer shows a code at each start";
     ShellLine { why } "MM-6073", Usage,
         "行を読めません: {why}", "the line cannot be read: {why}",
         "引用符を閉じてください", "close the quotation mark";

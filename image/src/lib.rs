@@ -8,6 +8,7 @@ pub mod folders;
 pub mod unit;
 pub mod outside;
 pub mod render; // edge: writes the rendered files
+pub mod engineers;
 pub mod base;
 pub mod plain;
 pub mod layout;

@@ -1,13 +1,16 @@
 //! The files of the root that are the same on every machine: SSH, the wall's unit, the host's key, the network,
 //! the kernel's switches. Pure text; what depends on the process table is rendered beside it.
 
-use appliance::machine::{APPLIED, CONFIG, CONFIG_SOCKET, ETC, KEPT, RUN, SSH_CA, STATE, UPDATE_SOCKET};
+use appliance::machine::{
+    APPLIED, CONFIG, CONFIG_SOCKET, ENROL_USER, ETC, KEPT, RUN, SSH_CA, STATE, UPDATE_SOCKET,
+};
 
+use crate::engineers;
 use crate::render::Rendered;
 use crate::unit::{BINARY, TARGET};
 
 /// Of the one user to whom SSH leads.
-const OPERATOR: &str = "mm-operator";
+pub const OPERATOR: &str = "mm-operator";
 const UNITS: &str = "usr/lib/systemd/system";
 pub const WALL_UNIT: &str = "mimamori-wall.service";
 pub const CONFIG_UNIT: &str = "mimamori-config.service";
@@ -19,7 +22,7 @@ pub const HOST_KEY_UNIT: &str = "mimamori-host-key.service";
 
 pub fn files() -> Vec<Rendered> {
     let file = |path: &str, text: String| Rendered { path: path.to_owned(), text };
-    vec![
+    let mut files = vec![
         file("etc/ssh/sshd_config", sshd()),
         file("etc/ssh/principals/mm-operator", "operator\n".to_owned()),
         file(&format!("{UNITS}/{WALL_UNIT}"), wall()),
@@ -47,7 +50,9 @@ pub fn files() -> Vec<Rendered> {
         file("usr/lib/systemd/coredump.conf.d/50-mimamori.conf", "[Coredump]\nStorage=none\n".to_owned()),
         file("etc/issue", "mimamori\n".to_owned()),
         file("etc/issue.net", String::new()),
-    ]
+    ];
+    files.extend(engineers::files());
+    files
 }
 
 /// Certificates of one authority, one user, one program; a connection carries nothing but its terminal.
@@ -56,7 +61,7 @@ fn sshd() -> String {
         "# The image's own; what a realm decides (the authority) lies in {APPLIED}.\n\
          Port 22\n\
          HostKey /var/lib/mimamori-ssh/ssh_host_ed25519_key\n\
-         AllowUsers {OPERATOR}\n\
+         AllowUsers {OPERATOR} {ENROL_USER}\n\
          PermitRootLogin no\n\
          AuthenticationMethods publickey\n\
          PubkeyAuthentication yes\n\
@@ -99,7 +104,8 @@ fn sshd() -> String {
          HostKeyAlgorithms ssh-ed25519\n\
          PubkeyAcceptedAlgorithms ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,\
          ecdsa-sha2-nistp256-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com\n\
-         CASignatureAlgorithms ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384\n"
+         CASignatureAlgorithms ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384\n{}",
+        engineers::sshd()
     )
 }
 
@@ -278,7 +284,7 @@ fn network() -> String {
 
 fn preset() -> String {
     format!(
-        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable {BLESS_UNIT}\nenable {DRILL_TIMER}\nenable {TARGET}\nenable ssh.service\n\
+        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable mimamori-engineers.socket\nenable {BLESS_UNIT}\nenable {DRILL_TIMER}\nenable {TARGET}\nenable ssh.service\n\
          enable systemd-networkd.service\nenable systemd-timesyncd.service\ndisable *\n"
     )
 }

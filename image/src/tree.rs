@@ -175,12 +175,15 @@ fn partitions(root: &Path) -> Result<(), BuildError> {
     )
 }
 
-/// The program, without what only a debugger reads, under its two names.
+/// The program, without what only a debugger reads, under its three names.
 fn program(root: &Path, binary: &Path) -> Result<(), BuildError> {
     let to = root.join("usr/bin/mimamori");
     run(Command::new("strip").arg("-o").arg(&to).arg(binary))?;
     fs::set_permissions(&to, Permissions::from_mode(0o755)).map_err(at(&to))?;
-    link("mimamori", &root.join(machine::OPERATOR_SHELL.trim_start_matches('/')))
+    for name in [machine::OPERATOR_SHELL, machine::ENROL_SHELL] {
+        link("mimamori", &root.join(name.trim_start_matches('/')))?;
+    }
+    Ok(())
 }
 
 fn users(root: &Path) -> Result<(), BuildError> {
@@ -190,8 +193,8 @@ fn users(root: &Path) -> Result<(), BuildError> {
     let shadow = root.join("etc/shadow");
     let text = fs::read_to_string(&shadow).map_err(at(&shadow))?;
     let open = |line: &str| match line.split_once(':') {
-        Some(("mm-operator", rest)) => {
-            format!("mm-operator:*:{}\n", rest.split_once(':').map_or("", |(_, days)| days))
+        Some((name @ (plain::OPERATOR | machine::ENROL_USER), rest)) => {
+            format!("{name}:*:{}\n", rest.split_once(':').map_or("", |(_, days)| days))
         }
         _ => format!("{line}\n"),
     };

@@ -4,11 +4,17 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use appliance::machine as places;
+
 use crate::device::Device;
 use crate::fault::Told;
+use crate::machine::Machine;
 use crate::net::{APPLIANCE_OUTER, Namespace};
 use crate::shell;
 use crate::world::World;
+
+/// Where the tests let the machine put what is for the safe.
+pub const SAFE: &str = "/var/lib/safe";
 
 /// The authority of the engineers, at home; the machine knows its public key.
 pub struct Engineer {
@@ -20,11 +26,34 @@ impl Engineer {
         let folder = world.folder.join("engineer");
         std::fs::create_dir_all(&folder)?;
         let engineer = Self { folder };
-        for name in ["ca", "other-ca", "key"] {
-            let mut make = Command::new("ssh-keygen");
-            make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(engineer.folder.join(name));
-            shell::run(make)?.ok("ssh-keygen")?;
+        engineer.key("ca", "ed25519")?;
+        engineer.equipped()
+    }
+
+    /// Of a machine that is its own authority, whose key the tests borrow.
+    pub fn of(world: &World, machine: &Machine) -> Told<Self> {
+        let folder = world.folder.join("engineer");
+        std::fs::create_dir_all(&folder)?;
+        machine.ok(&["mimamori", "machine", "authority", "--safe", SAFE])?;
+        for half in ["", ".pub"] {
+            let from = format!("{}{half}", places::ENGINEERS_CA);
+            std::fs::copy(machine.inside(&from), folder.join(format!("ca{half}")))?;
         }
+        Self { folder }.equipped()
+    }
+
+    /// A key of that name and kind.
+    pub fn key(&self, name: &str, kind: &str) -> Told<()> {
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", kind, "-N", "", "-C", name, "-f"]).arg(self.folder.join(name));
+        shell::run(make)?.ok("ssh-keygen")?;
+        Ok(())
+    }
+
+    fn equipped(self) -> Told<Self> {
+        let engineer = self;
+        engineer.key("other-ca", "ed25519")?;
+        engineer.key("key", "ed25519")?;
         engineer.certify("good", "ca", "operator", "+8h")?;
         engineer.certify("late", "ca", "operator", "-2h:-1h")?;
         engineer.certify("stranger", "other-ca", "operator", "+8h")?;

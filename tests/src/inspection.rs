@@ -16,6 +16,7 @@ use crate::holds;
 use crate::http::Request;
 use crate::machine::Machine;
 use crate::net::APPLIANCE_OUTER;
+use crate::registering;
 use crate::shell::{self, PATIENCE};
 use crate::world::{OFFICE_SLOT, World, ZONE};
 
@@ -48,8 +49,8 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
     let played = (|| {
         blank(world, &machine)?;
         step("a blank machine boots, runs no room, and its wall lets nobody in");
-        let engineer = Engineer::new(world)?;
-        realm(world, &machine, &engineer)?;
+        let engineer = Engineer::of(world, &machine)?;
+        realm(&machine)?;
         step("`init --machine` puts a realm in its places, each folder its process's own");
         all_up(&machine)?;
         step("every unit is up under a real systemd; none failed");
@@ -75,6 +76,7 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step(
             "a commit that shuts the engineer out falls by itself, also when its watcher is killed; a confirmed one stays",
         );
+        registering::steps(&machine, &engineer, &device, &mut step)?;
         machine.cut()?;
         machine = Machine::boot(root, &world.net.app, &folder)?;
         all_up(&machine)?;
@@ -84,9 +86,12 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step("after a power cut everything is up again, and the device is admitted without anybody's help");
         Ok(())
     })();
-    played.map_err(|fault: Fault| {
-        Fault::new(format!("{fault}\n\nthe machine's last words:\n{}", machine.last_words()))
-    })?;
+    played.map_err(|fault: Fault| machine.said(&fault))?;
+    machine.stop();
+    registering::blank(world, root)?;
+    step(
+        "a stick without an authority: the machine is its own, shows a code at each start, and gives the safe its two keys",
+    );
     Ok(steps)
 }
 
@@ -102,8 +107,8 @@ pub fn quick(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told
     let machine = Machine::boot(root, &world.net.app, &folder)?;
     let played = (|| {
         blank(world, &machine)?;
-        let engineer = Engineer::new(world)?;
-        realm(world, &machine, &engineer)?;
+        let engineer = Engineer::of(world, &machine)?;
+        realm(&machine)?;
         all_up(&machine)?;
         step("every unit of the image is up under a real systemd");
         let device = tunnel(world, &machine.data().join("lib/mimamori-output"))?;
@@ -114,11 +119,13 @@ pub fn quick(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told
         step("SSH: a certificate leads to the engineer's shell and to nothing else");
         commits(&machine, &engineer, &device, "10s")?;
         step("a commit that nobody confirms falls by itself; a confirmed one stays");
+        registering::registered(&machine, &engineer, &device)?;
+        step(
+            "the console's code registers a key, once; the key renews its certificate of eight hours without one",
+        );
         Ok(())
     })();
-    played.map_err(|fault: Fault| {
-        Fault::new(format!("{fault}\n\nthe machine's last words:\n{}", machine.last_words()))
-    })?;
+    played.map_err(|fault: Fault| machine.said(&fault))?;
     Ok(steps)
 }
 
@@ -149,10 +156,8 @@ fn blank(world: &World, machine: &Machine) -> Told<()> {
     Ok(())
 }
 
-fn realm(world: &World, machine: &Machine, engineer: &Engineer) -> Told<()> {
-    let authority = world.folder.join("machine/var/lib/mimamori-config");
-    std::fs::create_dir_all(&authority)?;
-    std::fs::copy(engineer.folder.join("ca.pub"), authority.join("ca.pub"))?;
+fn realm(machine: &Machine) -> Told<()> {
+    let authority = format!("{}.pub", places::ENGINEERS_CA);
     let listen = format!("{APPLIANCE_OUTER}:51820");
     let made = machine.ok(&[
         "mimamori",
@@ -171,7 +176,7 @@ fn realm(world: &World, machine: &Machine, engineer: &Engineer) -> Told<()> {
         "--management",
         "198.51.100.1",
         "--ssh-ca",
-        "/var/lib/mimamori-config/ca.pub",
+        &authority,
         "-o",
         "json",
     ])?;

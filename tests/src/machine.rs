@@ -40,7 +40,7 @@ impl Machine {
         let out = fs::File::create(&log)?;
         let mut command = Command::new("systemd-nspawn");
         command.args(["--quiet", "--boot", "--read-only", "--register=no", "--keep-unit", "--timezone=off"]);
-        command.args(["--console=pipe", "--resolv-conf=off", "--machine=mimamori-test"]);
+        command.args(["--console=read-only", "--resolv-conf=off", "--machine=mimamori-test"]);
         command.arg("--directory").arg(root).arg(format!("--bind={}:/var", data.display()));
         command.arg(format!("--network-namespace-path=/run/netns/{}", space.name()));
         command.arg(format!("--system-call-filter={CALLS}")).arg("--capability=CAP_NET_ADMIN");
@@ -60,6 +60,16 @@ impl Machine {
     /// Where the machine keeps what it may write; `/var` inside.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// A place of the data partition, from here.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        self.data.join(path.trim_start_matches("/var/"))
+    }
+
+    /// What stood on its console so far.
+    pub fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// A program of the image, run inside as root, as the console would.
@@ -85,6 +95,11 @@ impl Machine {
         let console = fs::read_to_string(&self.log).unwrap_or_default();
         let console: Vec<&str> = console.lines().rev().take(20).collect();
         format!("{journal}\nconsole: {}", console.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What went wrong, with them.
+    pub fn said(&self, fault: &Fault) -> Fault {
+        Fault::new(format!("{fault}\n\nthe machine's last words:\n{}", self.last_words()))
     }
 
     /// Politely, as a power button; the container's process is ours.

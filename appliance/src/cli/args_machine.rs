@@ -1,5 +1,7 @@
 //! What somebody types about a machine of our image: `machine`, `shell`. Pure declarations.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -10,6 +12,28 @@ pub enum MachineCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// この機械を技術者の認証局にする（root） / make this machine its engineers' authority, as root
+    Authority {
+        /// 金庫に入れる証明書を二つ、ここに作る / two certificates for the safe are made here
+        #[arg(long, value_name = "DIR")]
+        safe: Option<PathBuf>,
+    },
+    /// 技術者の鍵の登録を10分だけ開く（root） / open ten minutes for the registration of an engineer's key, as root
+    Register,
+    /// sshd が鍵について尋ねる / sshd asks about a key
+    #[command(hide = true)]
+    Offered {
+        /// 鍵の種類 / the key's kind
+        kind: String,
+        /// 鍵 / the key
+        body: String,
+    },
+    /// 鍵だけで入った人（mm-enrol のシェルから） / who came with a key alone (the shell of mm-enrol)
+    #[command(hide = true)]
+    Enrol,
+    /// 技術者の求めを受ける（systemdのunitから） / hear one engineer (from its unit)
+    #[command(hide = true)]
+    Engineers,
     /// 領域のない機械が媒体を待ち、領域を作る（systemdのunitから） / a blank machine becomes a realm from a stick (its unit)
     #[command(hide = true)]
     First,

@@ -24,20 +24,27 @@ use crate::messages::{Language, Message};
 
 /// As whom the operator's login shell calls this program.
 const SHELL: &str = "mimamori-shell";
+/// And the shell of who has only a key.
+const ENROL: &str = "mimamori-enrol";
 
 /// The whole program.
 pub fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.first().is_some_and(|name| Path::new(name).ends_with(SHELL) || login(name)) {
-        // sshd asks a user's shell to run the forced command; whatever it says, there is one answer.
+    let called = |shell: &str| {
+        arguments.first().is_some_and(|name| Path::new(name).ends_with(shell) || login(name, shell))
+    };
+    // sshd asks a user's shell to run the forced command; whatever it says, there is one answer for each.
+    if called(SHELL) {
         arguments = vec!["mimamori".into(), "shell".into()];
+    } else if called(ENROL) {
+        arguments = vec!["mimamori".into(), "machine".into(), "enrol".into()];
     }
     run(arguments).into()
 }
 
 /// A login shell's name begins with a dash.
-fn login(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| name.strip_prefix('-') == Some(SHELL))
+fn login(name: &OsString, shell: &str) -> bool {
+    name.to_str().is_some_and(|name| name.strip_prefix('-') == Some(shell))
 }
 
 fn run(arguments: Vec<OsString>) -> Exit {

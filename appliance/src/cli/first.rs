@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use clap::Parser;
 use super::args::{self, Typed};
 use super::args_backup::RestoreArgs;
 use super::backup;
+use super::engineers;
 use super::failure::Failure;
 use super::out::Out;
 use super::realm;
@@ -61,7 +62,7 @@ pub fn first(out: &Out) -> Result<Exit, Failure> {
             systemctl(&["stop", PLACE_UNIT])?;
             result?;
             out.told("領域ができました。媒体を抜いてください", "the realm stands; take the stick out");
-            return Ok(Exit::Ok);
+            break;
         }
         if !told {
             told = true;
@@ -72,6 +73,7 @@ pub fn first(out: &Out) -> Result<Exit, Failure> {
         }
         std::thread::park_timeout(LOOK);
     }
+    engineers::awaited(Path::new(CONFIG))?;
     Ok(Exit::Ok)
 }
 
@@ -93,11 +95,16 @@ fn take(stick: &Path, out: &Out) -> Result<(), Failure> {
             return back(stick, out);
         }
         let text = files::read_limited(&stick.join(WISHES), WISHES_MAX)?;
-        let authority = stick.join(AUTHORITY);
-        let words = options(&String::from_utf8_lossy(&text), authority.exists().then_some(&authority))?;
+        let brought = stick.join(AUTHORITY);
+        // Who brings none is let in by the machine's own.
+        let authority = if brought.exists() { brought } else { engineers::authority_made()? };
+        let words = options(&String::from_utf8_lossy(&text), &authority)?;
         let typed = Typed::try_parse_from(words).map_err(|error| wrong(error.to_string()))?;
         let args::Command::Init(wishes) = typed.command else { return Err(wrong(WISHES.to_owned())) };
         realm::init(*wishes, out)?;
+    }
+    if Path::new(ROOT).exists() && engineers::is_own(Path::new(CONFIG))? {
+        engineers::recovery(Path::new(ROOT))?;
     }
     hand_over(stick).map_err(|error| failed("stick", &error))?;
     followed()
@@ -158,7 +165,7 @@ fn clear() -> io::Result<()> {
 }
 
 /// `key = value` is `--key value`; a list is the option again and again.
-fn options(text: &str, authority: Option<&PathBuf>) -> Result<Vec<OsString>, Failure> {
+fn options(text: &str, authority: &Path) -> Result<Vec<OsString>, Failure> {
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| Message::NotToml { why: error.message().to_owned() })?;
@@ -176,9 +183,7 @@ fn options(text: &str, authority: Option<&PathBuf>) -> Result<Vec<OsString>, Fai
             words.extend([OsString::from(format!("{option}={value}"))]);
         }
     }
-    if let Some(authority) = authority {
-        words.extend(["--ssh-ca".into(), authority.into()]);
-    }
+    words.extend(["--ssh-ca".into(), authority.into()]);
     Ok(words)
 }
 
@@ -258,7 +263,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<args::Command, Failure> {
-        let words = options(text, Some(&PathBuf::from("/s/user-ca.pub")))?;
+        let words = options(text, Path::new("/s/user-ca.pub"))?;
         Typed::try_parse_from(words).map(|typed| typed.command).map_err(|error| wrong(error.to_string()))
     }
 

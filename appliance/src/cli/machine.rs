@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, first, realm, update};
+use super::{config, engineers, first, realm, update};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
@@ -18,6 +18,11 @@ pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, 
         MachineCommand::Answer => return config::answer(path),
         MachineCommand::Update => return update::answer(),
         MachineCommand::Bless => return update::bless(path),
+        MachineCommand::Authority { safe } => return engineers::authority(safe.as_deref(), out),
+        MachineCommand::Register => return engineers::open_window(path).map(|()| Exit::Ok),
+        MachineCommand::Offered { kind, body } => return engineers::offered(&kind, &body, out),
+        MachineCommand::Enrol => return engineers::enrol(out),
+        MachineCommand::Engineers => return engineers::answer(path),
         MachineCommand::First => return first::first(out),
     };
     // A blank machine has none yet; one that cannot be read is a fault.
