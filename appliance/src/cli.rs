@@ -14,6 +14,7 @@ pub mod args_facility;
 pub mod args_person;
 pub mod pki_args;
 pub mod args_token;
+pub mod args_takeover;
 pub mod args_update;
 pub mod args_vpn;
 pub mod args_yearly;
@@ -30,6 +31,7 @@ pub mod explain;
 pub mod imported; // edge: files that the operator names
 pub mod paper; // edge: files that the operator names
 pub mod facility; // edge: files that the operator names
+pub mod takeover; // edge: files that the operator names
 pub mod dns_wire;
 pub mod mail;
 pub mod case;

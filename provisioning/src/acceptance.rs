@@ -159,7 +159,8 @@ async fn accept_one(
     Ok((accepted, version))
 }
 
-async fn insert_facility(
+/// As 様式1 says; the pair of code and kind is nobody else's.
+pub(crate) async fn insert_facility(
     conn: &mut Conn,
     now_ms: i64,
     facility: &FacilityId,

@@ -82,6 +82,12 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/facilities/{facility}/ledger", "Paper.Ledger", "File", SeeRegister, "管理台帳"),
     post("/api/facilities/{facility}/account", "Fee.Account", "Fee.Account", ManageFees, "口座振替の口座"),
 
+    get("/api/takeovers", "Takeover.List", "Takeovers", TakeOver, "ほかで付けていた台帳から引き継いだ施設"),
+    get("/api/takeovers/template", "Takeover.Template", "File", TakeOver, "引継ぎ台帳（空欄）"),
+    post("/api/takeovers", "Takeover.Import", "Import", TakeOver, "引継ぎ台帳の取り込み"),
+    post("/api/takeovers/{batch}/start", "Takeover.Start", "Takeovers", TakeOver, "引き継いだ施設の開始：最初のVPN番号の接続ファイル"),
+    post("/api/takeovers/{batch}/undo", "Takeover.Undo", "Takeovers", TakeOver, "引き継いだ1施設を、開始する前に元に戻す"),
+
     get("/api/cases", "CaseList", "Cases", ListCases, "受付の一覧"),
     get("/api/cases/{case}", "CaseShow", "Case", ListCases, "受付1件"),
     post("/api/cases/accept", "CaseAccept", "Accepted", AcceptCase, "受理：VPN番号の割り当てと接続ファイルの送付"),

@@ -56,10 +56,11 @@ pub enum Action {
     DecideDevices,
     EditMap,
     SeeApi,
+    TakeOver,
 }
 
 impl Action {
-    pub const ALL: [Action; 47] = [
+    pub const ALL: [Action; 48] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -107,6 +108,7 @@ impl Action {
         DecideDevices,
         EditMap,
         SeeApi,
+        TakeOver,
     ];
 }
 
@@ -215,6 +217,7 @@ const RULES: &[Rule] = &[
     rule("H-19", NoteTraining, FacilityAdmin, OWN),
     rule("B-26", EditMap, Secretariat, ANY),
     rule("B-26", EditMap, FacilityAdmin, OWN),
+    rule("B-01", TakeOver, Secretariat, ANY),
     rule("H-17", NotePledge, FacilityAdmin, OWN),
     rule("A-02", SeeYearly, Secretariat, ANY),
     rule("G-08", SeeYearly, FacilityAdmin, OWN),
@@ -281,7 +284,7 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport | DecideDevices => "S",
+            | SeeReport | DecideDevices | TakeOver => "S",
             EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge

@@ -17,6 +17,7 @@ use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion
 pub use crate::door_receipt::{Receipt, ReceiptPoint, ReceiptSignature, RevokeReason};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
+use crate::door_takeover::{TakeoverLine, TakeoverQuestion};
 use crate::door_yearly::{YearlyAnswer, YearlyQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
@@ -115,6 +116,7 @@ pub enum ProvisioningQuestion {
     Incident(IncidentQuestion),
     Report(ReportQuestion),
     Paper(PaperQuestion),
+    Takeover(TakeoverQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -165,6 +167,7 @@ pub enum ProvisioningAnswer {
     Yearly(YearlyAnswer),
     Incident(IncidentAnswer),
     Report(YearReport),
+    Takeovers(Vec<TakeoverLine>),
     Audit {
         entries: Vec<AuditRow>,
         next: u64,

@@ -165,12 +165,15 @@ pub async fn debtors(conn: &mut Conn, only: &str) -> Result<Vec<Debtor>, OfficeF
     rows.into_iter().map(debtor).collect()
 }
 
-/// Who has an invoice of a year.
+/// Who has an invoice of a year, or paid it where the register was kept before.
 pub async fn billed(conn: &mut Conn, year: i16) -> Result<std::collections::BTreeSet<String>, sqlx::Error> {
-    let rows: Vec<String> = sqlx::query_scalar("SELECT facility FROM fee_invoice WHERE fiscal_year = $1")
-        .bind(i64::from(year))
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT facility FROM fee_invoice WHERE fiscal_year = $1
+         UNION SELECT facility FROM paid_elsewhere WHERE fiscal_year = $1",
+    )
+    .bind(i64::from(year))
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().collect())
 }
 

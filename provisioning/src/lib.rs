@@ -18,6 +18,7 @@ pub mod door_report; // border
 pub mod door_more; // border
 pub mod door_paper; // border
 pub mod door_yearly; // border
+pub mod door_takeover; // border
 pub mod door; // border
 
 // nouns
@@ -109,6 +110,10 @@ pub mod more;
 pub mod leaving;
 pub mod training;
 pub mod map;
+pub mod takeover_sheet;
+pub mod takeover;
+pub mod takeover_known;
+pub mod takeover_book;
 pub mod yearly;
 pub mod holidays;
 pub mod incident;
@@ -181,6 +186,9 @@ mod yearly_rows; // edge: SQL
 pub mod yearly_work; // edge: SQL, tokio
 pub mod incident_work; // edge: SQL, tokio
 pub mod report; // edge: SQL
+mod takeover_rows; // edge: SQL, randomness
+mod takeover_import; // edge: SQL, tokio
+pub mod takeover_work; // edge: SQL, tokio
 
 // the flows' cases
 pub mod flow_rows; // edge, border: SQL, stored states
@@ -228,6 +236,7 @@ mod report_pages; // edge, border: HTTP, forms
 mod paper_pages; // edge, border: HTTP, forms
 mod ledger_pages; // edge, border: HTTP, forms
 mod map_pages; // edge, border: HTTP, forms
+mod takeover_pages; // edge, border: HTTP, forms
 
 pub mod operator; // edge: SQL
 pub mod api_http; // edge, border: HTTP, JSON

@@ -34,6 +34,44 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    // 594x: registers taken over
+    TakeoverRow { what: String } => "MM-5941" Usage {
+        "この行が指す事業所「{what}」が、様式1のシートにありません。", "The row refers to \"{what}\", which is not on the sheet of facilities.",
+        "様式1のシートに加えるか、事業所番号と種別を直してください。", "Add it there, or correct code and kind."
+    }
+    SlotTaken { slot: String, by: String } => "MM-5942" Conflict {
+        "VPN番号{slot}は「{by}」のものです。", "{slot} belongs to \"{by}\".",
+        "番号を確かめてください。一つの番号は一つの事業所だけが持てます。", "A number belongs to one facility only."
+    }
+    TakeoverUnknown { batch: String } => "MM-5943" NotFound {
+        "引継ぎ{batch}に、開始や取消を待つその事業所はありません。", "In the take-over {batch} no such facility waits to begin or to be taken back.",
+        "takeover list で番号と状態を確かめてください。", "Look at `takeover list`."
+    }
+    TakeoverUsed { why: &'static str, why_en: &'static str } => "MM-5944" Conflict {
+        "引き継いだ後に使い始めているため、元に戻せません（{why}）。", "It has been used since and cannot be taken back ({why_en}).",
+        "事業所の終了の手続きで終えてください。", "End it by its own procedure."
+    }
+    YearForm { given: String } => "MM-5945" Usage {
+        "「{given}」は年度ではありません。", "\"{given}\" is not a fiscal year.",
+        "2025 か 令和7年度 のように書いてください。複数は「、」で区切ります。", "Write 2025 or 令和7年度; separate several with a comma."
+    }
+    SlotForm { given: String } => "MM-5946" Usage {
+        "「{given}」は、この領域のVPN番号ではありません。", "\"{given}\" is no slot number of this realm.",
+        "18-0042 のように、系列と4桁で書いてください。", "Write series and four digits: 18-0042."
+    }
+    TakeoverNoSlot { name: String } => "MM-5947" Conflict {
+        "「{name}」には発行を待つVPN番号がありません。", "\"{name}\" has no number that waits to be issued.",
+        "VPN番号のシートに書いて引き継ぎ直すか、端末の追加の手続きで始めてください。", "Take it over again with its numbers, or begin by adding a device."
+    }
+    TakeoverPerson { name: String } => "MM-5948" Conflict {
+        "このメールアドレスは、登録済みの「{name}」のものです。", "This address is registered for \"{name}\".",
+        "同じ方なら登録どおりの氏名を、別の方なら別のアドレスを書いてください。一つのアドレスは一人だけが使えます。",
+        "Write the name as registered if it is the same person; another person needs another address."
+    }
+    SlotCooling { slot: String, until: String } => "MM-5949" Conflict {
+        "VPN番号{slot}は返された番号で、{until}までほかの事業所に渡せません。", "{slot} was given back and is nobody's before {until}.",
+        "その日を待つか、別の番号にしてください。", "Wait until then, or take another number."
+    }
     // 595x: the bounce mailbox
     BoxOff => "MM-5951" Conflict {
         "戻りメールの受信箱が設定されていません。", "No bounce mailbox is configured.",

@@ -144,23 +144,23 @@ const SHOWN: usize = 100;
 /// What a list shows; all of it stands in the URL.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ListFilter {
-    q: String,
-    kind: String,
-    state: String,
-    page: String,
+pub(crate) struct ListFilter {
+    pub q: String,
+    pub kind: String,
+    pub state: String,
+    pub page: String,
 }
 
 /// How many there are, how many fit the filter, and where the list goes on.
-struct Shown {
-    all: usize,
-    found: usize,
-    next: Option<usize>,
+pub(crate) struct Shown {
+    pub all: usize,
+    pub found: usize,
+    pub next: Option<usize>,
 }
 
 impl ListFilter {
     /// One screen of what fits.
-    fn screen<T>(&self, rows: Vec<T>, fits: impl Fn(&T) -> bool) -> (Vec<T>, Shown) {
+    pub fn screen<T>(&self, rows: Vec<T>, fits: impl Fn(&T) -> bool) -> (Vec<T>, Shown) {
         let all = rows.len();
         let found: Vec<T> = rows.into_iter().filter(fits).collect();
         let page = self.page.parse().unwrap_or(0usize).min(found.len() / SHOWN);
@@ -169,7 +169,7 @@ impl ListFilter {
         (found.into_iter().skip(page * SHOWN).take(SHOWN).collect(), shown)
     }
 
-    fn takes(&self, kind: &str, state: &str) -> bool {
+    pub fn takes(&self, kind: &str, state: &str) -> bool {
         (self.kind.is_empty() || self.kind == kind) && (self.state.is_empty() || self.state == state)
     }
 }

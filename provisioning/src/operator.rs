@@ -22,8 +22,8 @@ use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
-    jst, letters, more_work, register, registry, renewal, report, standing_work, suspension, template, world,
-    yearly_work,
+    jst, letters, more_work, register, registry, renewal, report, standing_work, suspension, takeover_work,
+    template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -81,9 +81,7 @@ async fn decide(
             let order = Order { slot, reason, note, by: operator.name, trace: Some(operator.trace) };
             revoke(shared, order, dry_run).await.map_err(told)
         }
-        Question::ReceiptShow { receipt } => {
-            revocation::show(shared, &receipt).await.map(Answer::Receipt).map_err(told)
-        }
+        Question::ReceiptShow { receipt } => receipt_of(shared, &receipt).await.map_err(told),
         Question::OutboxList => outbox(shared).await.map_err(read),
         Question::OutboxRetry { message } => send_again(shared, &operator, &message).await.map_err(read),
         Question::MailBounce { mail, dry_run } => {
@@ -99,6 +97,7 @@ async fn decide(
         | Question::Yearly(_)
         | Question::Incident(_)
         | Question::Report(_)
+        | Question::Takeover(_)
         | Question::MailFetch { .. }
         | Question::Paper(_)) => about_people(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
@@ -136,6 +135,13 @@ async fn about_people(
         }
         Question::Incident(question) => {
             incident_work::answer(shared, operator, question).await.map(Answer::Incident)
+        }
+        Question::Takeover(question) => {
+            takeover_work::answer(shared, operator, question).await.map(|told| match told {
+                takeover_work::Told::Imported(report) => Answer::Import(report),
+                takeover_work::Told::Lines(lines) => Answer::Takeovers(lines),
+                takeover_work::Told::File { name, bytes } => Answer::File { name, bytes },
+            })
         }
         Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
@@ -217,6 +223,10 @@ async fn readdress(
     let change = admin_address::correct(&shared.store, now_ms, operator, facility, address, dry_run).await?;
     shared.bells.outbox.notify_one();
     Ok(ProvisioningAnswer::AddressChanged(change))
+}
+
+async fn receipt_of(shared: &Shared, receipt: &str) -> Result<ProvisioningAnswer, Fault> {
+    revocation::show(shared, receipt).await.map(ProvisioningAnswer::Receipt)
 }
 
 async fn status(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {

@@ -2,6 +2,7 @@
 //! content, never by the name. Everything has a limit, because the file came by mail from outside. Pure.
 
 use crate::messages::Message;
+use crate::sheet_xlsx::Bounds;
 use crate::{sheet_csv, sheet_text, sheet_xlsx};
 
 pub use crate::sheet_table::{COLUMNS_MAX, Habit, ROWS_MAX, Row, Table, letters};
@@ -33,11 +34,16 @@ pub fn read(bytes: &[u8]) -> Result<Table, Message> {
 
 /// The same, of a workbook whose sheet has one of these names.
 pub fn read_sheet(bytes: &[u8], wanted: &[&str]) -> Result<Table, Message> {
+    read_up_to(bytes, wanted, ROWS_MAX)
+}
+
+/// The same, of a workbook with a sheet of this many rows; text with separators keeps to the form's limit.
+pub fn read_up_to(bytes: &[u8], wanted: &[&str], rows: usize) -> Result<Table, Message> {
     if bytes.len() > FILE_MAX {
         return Err(Message::FileTooLarge { limit_kib: FILE_MAX / 1024 });
     }
     let mut table = if bytes.starts_with(ZIP) {
-        sheet_xlsx::read(bytes, FILE_MAX / 1024, wanted)?
+        sheet_xlsx::read(bytes, Bounds { kib: FILE_MAX / 1024, rows }, wanted)?
     } else if bytes.starts_with(OLE) {
         return Err(old_container(bytes));
     } else if let Some((_, found)) = OTHERS.into_iter().find(|(start, _)| bytes.starts_with(start)) {

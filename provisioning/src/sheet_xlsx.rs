@@ -28,12 +28,19 @@ const OTHERS: [(&str, &str); 5] = [
     ("Index/Document.iwa", "Numbers・Pagesの書類"),
 ];
 
+/// What a workbook may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub kib: usize,
+    pub rows: usize,
+}
+
 /// Reads the form's sheet, one of these names; rows may be blank.
-pub fn read(bytes: &[u8], limit_kib: usize, wanted: &[&str]) -> Result<Table, Message> {
-    look_inside(bytes, limit_kib)?;
+pub fn read(bytes: &[u8], bounds: Bounds, wanted: &[&str]) -> Result<Table, Message> {
+    look_inside(bytes, bounds.kib)?;
     let mut book: Xlsx<_> = calamine::open_workbook_from_rs(Cursor::new(bytes)).map_err(unreadable)?;
     let sheet = choose_sheet(&book, wanted)?;
-    let mut rows = read_cells(&mut book, &sheet)?;
+    let mut rows = read_cells(&mut book, &sheet, bounds.rows)?;
     show_padding(&mut book, &sheet, &mut rows)?;
     mark_merged(&book.merge_cells_by_sheet_name(&sheet).map_err(unreadable)?, &mut rows);
     Ok(Table { sheet: Some(sheet), rows })
@@ -95,19 +102,23 @@ fn choose_sheet<RS: Read + io::Seek>(book: &Xlsx<RS>, wanted: &[&str]) -> Result
 }
 
 /// Cell by cell, so that a sheet that claims a million rows costs what it holds.
-fn read_cells<RS: Read + io::Seek>(book: &mut Xlsx<RS>, sheet: &str) -> Result<Vec<Row>, Message> {
+fn read_cells<RS: Read + io::Seek>(
+    book: &mut Xlsx<RS>,
+    sheet: &str,
+    rows_max: usize,
+) -> Result<Vec<Row>, Message> {
     let mut cells = book.worksheet_cells_reader(sheet).map_err(unreadable)?;
     let mut rows: Vec<Row> = Vec::new();
     while let Some(cell) = cells.next_cell_with_formula().map_err(unreadable)? {
         let (text, habit) = meaning(&cell.value, cell.formula.is_some());
         let (row, column) = (cell.pos.0 as usize, cell.pos.1 as usize);
-        let is_far = row > ROWS_MAX || column >= COLUMNS_MAX;
+        let is_far = row > rows_max || column >= COLUMNS_MAX;
         // Blank and only formatted, or a formula that was filled down for rows that never came.
         if text.trim().is_empty() && (is_far || habit.is_none()) {
             continue;
         }
-        if row > ROWS_MAX {
-            return Err(Message::FileRows { limit: ROWS_MAX });
+        if row > rows_max {
+            return Err(Message::FileRows { limit: rows_max });
         }
         if column >= COLUMNS_MAX {
             return Err(Message::FileColumns { limit: COLUMNS_MAX });

@@ -111,7 +111,7 @@ fn write_explanation(sheet: &mut Worksheet) -> Result<(), XlsxError> {
     Ok(())
 }
 
-fn is_needed(column: Column) -> bool {
+pub(crate) fn is_needed(column: Column) -> bool {
     match column {
         Column::Code | Column::Name | Column::Kind | Column::AdminName | Column::AdminAddress => true,
         Column::PostalAddress

@@ -191,6 +191,23 @@ pub fn state(state: &str) -> &str {
     }
 }
 
+/// Of a facility that came from a register kept elsewhere.
+pub fn takeover(state: &str) -> &'static str {
+    match state {
+        "taken" => "開始を待つ",
+        "started" => "開始した",
+        _ => "元に戻した",
+    }
+}
+
+pub fn takeover_tone(state: &str) -> &'static str {
+    match state {
+        "taken" => "waits",
+        "started" => "good",
+        _ => "plain",
+    }
+}
+
 pub fn reason(reason: &str) -> &str {
     match reason {
         "lost" => "紛失",

@@ -18,6 +18,7 @@ use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_more::MoreCommand;
 use super::args_paper::FormCommand;
 use super::args_person::PersonCommand;
+use super::args_takeover::TakeoverCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
 use super::args_vpn::VpnArgs;
@@ -77,6 +78,9 @@ pub enum Command {
     /// 施設 / facilities
     #[command(subcommand)]
     Facility(FacilityCommand),
+    /// ほかで付けていた台帳の引継ぎ / registers that were kept elsewhere
+    #[command(subcommand)]
+    Takeover(TakeoverCommand),
     /// 申請 / cases
     #[command(subcommand)]
     Case(CaseCommand),

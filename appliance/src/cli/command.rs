@@ -16,8 +16,8 @@ use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
     api, audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
-    machine, mail, mail_doctor, pages, paper, person, pki, realm, report, shell, slot, status, tunnels,
-    update, yearly,
+    machine, mail, mail_doctor, pages, paper, person, pki, realm, report, shell, slot, status, takeover,
+    tunnels, update, yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -79,6 +79,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Serve { room } => realm::serve(&config, room, credentials),
         Command::Status(args) => status::status(&config, &door()?, args.check, out),
         Command::Facility(command) => facility::facility(&door()?, command, out),
+        Command::Takeover(command) => takeover::takeover(&door()?, command, out),
         Command::Case(command) => case::case(&door()?, command, out),
         Command::Slot(command) => slot::slot(&door()?, command, out),
         Command::Device(command) => device::device(&door()?, command, out),

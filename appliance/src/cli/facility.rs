@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::files;
 
 /// A form of ten thousand rows is under two; as JSON it must fit the door's frame (16 MiB).
-const IMPORT_MAX: usize = 3 << 20;
+pub const IMPORT_MAX: usize = 3 << 20;
 
 pub fn facility(door: &Door, command: FacilityCommand, out: &Out) -> Result<Exit, Failure> {
     match command {

@@ -12,9 +12,18 @@ use crate::exit::Exit;
 use crate::files;
 use crate::messages::Message;
 
-/// What came of an import.
+/// What came of an import of applications.
 pub fn imported(report: &ImportReport, out: &Out) -> Result<Exit, Failure> {
-    out.result(report, || report_text(report, out))?;
+    let summary = out.pick(
+        format!("{}行: 新しい申請 {} 取り込み済み {}", report.rows, report.new, report.known),
+        format!("{} rows: {} new cases, {} known", report.rows, report.new, report.known),
+    );
+    ended(report, &summary, out)
+}
+
+/// What came of an import, and its summary if nothing was wrong.
+pub fn ended(report: &ImportReport, summary: &str, out: &Out) -> Result<Exit, Failure> {
+    out.result(report, || report_text(report, summary, out))?;
     if report.faults.is_empty() {
         return Ok(Exit::Ok);
     }
@@ -23,7 +32,7 @@ pub fn imported(report: &ImportReport, out: &Out) -> Result<Exit, Failure> {
     Ok(failure.exit)
 }
 
-fn report_text(report: &ImportReport, out: &Out) -> String {
+fn report_text(report: &ImportReport, summary: &str, out: &Out) -> String {
     let mut text = String::new();
     for (title, faults) in [
         (out.pick("直すところ", "to mend"), &report.faults),
@@ -33,15 +42,14 @@ fn report_text(report: &ImportReport, out: &Out) -> String {
             text.push_str(&format!("{title}\n{}", faults_table(faults, out)));
         }
     }
-    if !report.faults.is_empty() {
-        return text;
+    if report.faults.is_empty() {
+        text.push_str(summary);
+        text.push_str(if report.dry_run {
+            out.pick("（確かめただけ）\n", " (dry run)\n")
+        } else {
+            "\n"
+        });
     }
-    let summary = out.pick(
-        format!("{}行: 新しい申請 {} 取り込み済み {}", report.rows, report.new, report.known),
-        format!("{} rows: {} new cases, {} known", report.rows, report.new, report.known),
-    );
-    text.push_str(&summary);
-    text.push_str(if report.dry_run { out.pick("（確かめただけ）\n", " (dry run)\n") } else { "\n" });
     text
 }
 

@@ -242,6 +242,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Incident(_) => "incident",
             ProvisioningQuestion::Report(_) => "report",
             ProvisioningQuestion::Paper(_) => "form",
+            ProvisioningQuestion::Takeover(_) => "takeover",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

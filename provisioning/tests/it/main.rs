@@ -52,6 +52,8 @@ mod sqlite {
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
+    mod takeover; // registers that were kept elsewhere (issue 7)
+    mod takeover_pages; // the same as pages
 
     const ON_SERVER: bool = false;
 }
@@ -98,6 +100,8 @@ mod postgres {
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
+    mod takeover; // registers that were kept elsewhere (issue 7)
+    mod takeover_pages; // the same as pages
 
     const ON_SERVER: bool = true;
 }

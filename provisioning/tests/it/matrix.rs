@@ -99,6 +99,14 @@ const ROUTES: &[Route] = &[
     ("GET", "/map", EditMap, true),
     ("POST", "/map", EditMap, true),
     ("GET", "/map/export/{kind}", EditMap, false),
+    ("GET", "/takeover", TakeOver, false),
+    ("POST", "/takeover", TakeOver, false),
+    ("GET", "/takeover/template", TakeOver, false),
+    ("GET", "/takeover/{batch}", TakeOver, false),
+    ("POST", "/takeover/{batch}/start", TakeOver, false),
+    ("GET", "/takeover/{batch}/{facility}", TakeOver, false),
+    ("POST", "/takeover/{batch}/{facility}/start", TakeOver, false),
+    ("POST", "/takeover/{batch}/{facility}/undo", TakeOver, false),
     ("GET", "/register", SeeRegister, true),
     ("GET", "/register/csv", SeeRegister, true),
     ("POST", "/register/training", NoteTraining, true),
@@ -168,6 +176,7 @@ impl Ids {
             .replace("{incident}", "J-2026-00001")
             .replace("{invoice}", "2026-00001")
             .replace("{request}", "m-aaaaaaaaaaaaaaaa")
+            .replace("{batch}", "t-2026-00001")
             .replace("{form}", "3")
             .replace("{kind}", "xlsx")
     }
