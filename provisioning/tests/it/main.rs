@@ -53,6 +53,7 @@ mod sqlite {
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
     mod takeover; // registers that were kept elsewhere (issue 7)
+    mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages
 
     const ON_SERVER: bool = false;
@@ -101,6 +102,7 @@ mod postgres {
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
     mod takeover; // registers that were kept elsewhere (issue 7)
+    mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages
 
     const ON_SERVER: bool = true;
