@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::backup::manifest::Remembered;
+use crate::backup::manifest::{Copied, Remembered};
 use crate::operator::Status;
 
 const DAY_S: i64 = 86_400;
@@ -26,6 +26,8 @@ const SILENCE_S: i64 = 6 * 3600;
 /// What a clock may be off when somebody's answer is all there is to compare with.
 const CLOCK_BACK_S: i64 = 120;
 
+const EXPORT: &str = "mimamori keys export-epoch --to /media/usb/epoch.sealed";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -35,6 +37,24 @@ pub enum Severity {
     Warn,
     /// Somebody is, or soon will be, without service.
     Severe,
+}
+
+impl Severity {
+    pub fn ja(self) -> &'static str {
+        match self {
+            Severity::Note => "参考",
+            Severity::Warn => "注意",
+            Severity::Severe => "重大",
+        }
+    }
+
+    pub fn en(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warn => "warn",
+            Severity::Severe => "severe",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +137,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     let mut found = Found(Vec::new());
     rooms(facts, &mut found);
     backup(facts, &mut found);
+    found.0.extend(epoch(facts.status.as_ref(), &facts.backup));
     clock(facts, &mut found);
     certificates(facts, &mut found);
     mail(facts, &mut found);
@@ -203,6 +224,32 @@ fn backup(facts: &Facts, found: &mut Found) {
             }
         }
     }
+}
+
+/// P-27: an erasure begins another epoch, and the copy that was carried away opens nothing from then on; without a copy of
+/// the epoch that is now, a broken disk ends every record.
+pub fn epoch(status: Option<&Status>, kept: &Remembered) -> Option<Finding> {
+    let now = status?.sns.as_ref()?.epoch;
+    let (id, severity, ja, en) = match &kept.epoch {
+        Some(copy) if copy.epoch >= now => return None,
+        Some(Copied { epoch, .. }) => (
+            "epoch-old",
+            Severity::Severe,
+            format!(
+                "患者の消去で鍵が世代{now}に替わり、預けてある写し（世代{epoch}）では記録を戻せません。写しを作り直し、前の写しを壊してください"
+            ),
+            format!(
+                "an erasure began epoch {now}: the copy of epoch {epoch} opens no record any more; make it anew and destroy the former"
+            ),
+        ),
+        None => (
+            "epoch-none",
+            Severity::Warn,
+            "患者の鍵を包む鍵の写しがありません。控えには入らないので、円盤が壊れると記録は戻りません".to_owned(),
+            "there is no copy of the epoch's key; it is in no backup, and a broken disk would end every record".to_owned(),
+        ),
+    };
+    Some(Finding { id, severity, ja, en, command: EXPORT.to_owned() })
 }
 
 fn clock(facts: &Facts, found: &mut Found) {

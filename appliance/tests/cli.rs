@@ -259,12 +259,21 @@ fn the_epochs_key_is_carried_away_sealed_and_brought_back_where_it_was_lost() {
     opened_once(&config);
 
     assert_eq!(json(&export(&["--dry-run"]))["written"], false);
-    assert!(!Path::new(&copy).exists());
+    assert!(!Path::new(&copy).exists() && !dir.join("state/backup.json").exists());
     let exported = export(&[]);
     assert_eq!(code(&exported), 0, "{}", stderr(&exported));
     let passphrase = json(&exported)["passphrase"].as_str().expect("words").to_owned();
     assert_eq!(std::fs::metadata(&copy).expect("the copy").permissions().mode() & 0o777, 0o600);
     assert_eq!(code(&export(&[])), 1, "a copy is never written over another");
+    let kept = || {
+        let bytes = std::fs::read(dir.join("state/backup.json")).expect("what the realm remembers");
+        serde_json::from_slice::<Value>(&bytes).expect("JSON")["epoch"]["epoch"].as_u64()
+    };
+    assert_eq!(
+        kept(),
+        Some(1),
+        "doctor and status ask for another copy when an erasure has begun epoch 2 (P-27)"
+    );
 
     let words = url_file(&home.path().join("words"), &passphrase.to_lowercase());
     let words = ["--passphrase-file", &words];
@@ -281,19 +290,37 @@ fn the_epochs_key_is_carried_away_sealed_and_brought_back_where_it_was_lost() {
     assert_eq!(json(&import(&["--passphrase-file", &wrong]))["error"]["code"], "MM-6072");
     assert!(!epoch.exists());
     assert_eq!(code(&import(&words)), 0);
+    assert_eq!(kept(), Some(1));
     assert_eq!(std::fs::read(epoch.join("epoch.key")).expect("the key"), before);
     opened_once(&config);
+
+    // P-27: what an erasure does; the copy of before is of no use, and the next one is remembered.
+    asked(&config, Some(sns::door::SnsQuestion::RotateEpoch));
+    assert_eq!(kept(), Some(1));
+    let next = home.path().join("next").display().to_string();
+    let exported = mimamori(&["-o", "json", "--config", &config, "keys", "export-epoch", "--to", &next]);
+    assert_eq!((json(&exported)["epochs"].clone(), kept()), (serde_json::json!([2]), Some(2)));
+}
+
+fn opened_once(config: &str) {
+    asked(config, None);
 }
 
 /// As the room is opened when it runs.
-fn opened_once(config: &str) {
+fn asked(config: &str, question: Option<sns::door::SnsQuestion>) {
     let text = std::fs::read_to_string(config).expect("the configuration");
     let config = appliance::config::read(&text).expect("no fault");
     let secret = appliance::secrets::open_one("sns_epoch", &config.secrets, None);
     let room = secret.and_then(|secret| appliance::compose::sns(&config, &secret, None));
     let room = sns::open(room.unwrap_or_else(|fault| panic!("{fault:?}"))).expect("it opens");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async { room.start().await.expect("it starts").stop().await });
+    runtime.block_on(async {
+        let room = room.start().await.expect("it starts");
+        if let Some(question) = question {
+            room.operator(question).await;
+        }
+        room.stop().await;
+    });
 }
 
 /// Issue 5: the root's passphrase in the hands of three, two of whom open it.

@@ -24,6 +24,15 @@ pub struct Manifest {
 pub struct Remembered {
     pub made: Option<Made>,
     pub drill: Option<Drilled>,
+    /// The last sealed copy of the epoch's key, which is in no backup.
+    pub epoch: Option<Copied>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    pub at_ms: i64,
+    /// The newest that it holds: an erasure begins another.
+    pub epoch: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -51,11 +51,7 @@ pub fn doctor(path: &Path, door: &Door, out: &Out) -> Result<Exit, Failure> {
             out.pick("直すには", "mend it with"),
         ]);
         for finding in &findings {
-            let severity = match finding.severity {
-                Severity::Note => out.pick("参考", "note"),
-                Severity::Warn => out.pick("注意", "warn"),
-                Severity::Severe => out.pick("重大", "severe"),
-            };
+            let severity = out.pick(finding.severity.ja(), finding.severity.en());
             let text = out.pick(&finding.ja, &finding.en).to_string();
             table.row([severity.to_owned(), finding.id.to_owned(), text, finding.command.clone()]);
         }

@@ -11,31 +11,52 @@ use super::args_keys::KeysCommand;
 use super::failure::Failure;
 use super::out::Out;
 use super::realm;
+use crate::backup::manifest::Copied;
+use crate::backup::memory;
 use crate::compose;
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::files;
 use crate::messages::Message;
+use crate::operator::door::now_ms;
 use crate::secrets;
 
 /// A sealed copy is a few hundred bytes.
 const COPY_MAX: usize = 16 << 10;
 
 pub fn keys(
-    config: &Path,
+    path: &Path,
     credentials: Option<&Path>,
     command: KeysCommand,
     out: &Out,
 ) -> Result<Exit, Failure> {
-    let config = realm::config(config)?;
+    let config = realm::config(path)?;
     let secret = secrets::open_one("sns_epoch", &config.secrets, credentials)?;
     let room = compose::sns(&config, &secret, None)?;
     match command {
-        KeysCommand::ExportEpoch { to, dry_run } => export(&room, &to, dry_run, out),
-        KeysCommand::ImportEpoch { from, passphrase_file } => import(&room, &from, &passphrase_file, out),
+        KeysCommand::ExportEpoch { to, dry_run } => {
+            let epochs = export(&room, &to, dry_run, out)?;
+            if dry_run { Ok(Exit::Ok) } else { remember(&config, &epochs) }
+        }
+        KeysCommand::ImportEpoch { from, passphrase_file } => {
+            let epochs = import(&room, &from, &passphrase_file, out)?;
+            remember(&config, &epochs)
+        }
     }
 }
 
-fn export(room: &sns::Config, to: &Path, dry_run: bool, out: &Out) -> Result<Exit, Failure> {
+/// For `status` and `doctor`: after an erasure they ask for another copy. Last, because the passphrase is shown once.
+fn remember(config: &Config, epochs: &[u32]) -> Result<Exit, Failure> {
+    let newest = epochs.iter().max();
+    let copied = newest.map(|epoch| Copied { at_ms: now_ms(), epoch: *epoch });
+    memory::remember(config, |kept| kept.epoch = copied).map_err(|error| {
+        let path = config.paths.state.display().to_string();
+        Message::FileWrite { path, why: error.to_string() }
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn export(room: &sns::Config, to: &Path, dry_run: bool, out: &Out) -> Result<Vec<u32>, Failure> {
     let words = escrow::passphrase(&*random::<20>()?);
     let sealing = escrow::typed(&words).map_err(|error| failed(error.into()))?;
     let copy =
@@ -48,7 +69,7 @@ fn export(room: &sns::Config, to: &Path, dry_run: bool, out: &Out) -> Result<Exi
                 format!("epoch {epochs} can be copied; nothing was written\n"),
             )
         })?;
-        return Ok(Exit::Ok);
+        return Ok(copy.epochs);
     }
     files::write_new(to, copy.sealed.as_bytes())
         .map_err(|error| Message::FileWrite { path: to.display().to_string(), why: error.to_string() })?;
@@ -68,10 +89,10 @@ fn export(room: &sns::Config, to: &Path, dry_run: bool, out: &Out) -> Result<Exi
             ),
         )
     })?;
-    Ok(Exit::Ok)
+    Ok(copy.epochs)
 }
 
-fn import(room: &sns::Config, from: &Path, passphrase: &Path, out: &Out) -> Result<Exit, Failure> {
+fn import(room: &sns::Config, from: &Path, passphrase: &Path, out: &Out) -> Result<Vec<u32>, Failure> {
     let passphrase = secrets::open_given("passphrase", passphrase)?;
     let opening = escrow::typed(passphrase.expose()).map_err(|error| failed(error.into()))?;
     let sealed = String::from_utf8_lossy(&files::read_limited(from, COPY_MAX)?).into_owned();
@@ -84,7 +105,7 @@ fn import(room: &sns::Config, from: &Path, passphrase: &Path, out: &Out) -> Resu
             format!("epoch {shown} is back; start mimamori\n"),
         )
     })?;
-    Ok(Exit::Ok)
+    Ok(epochs)
 }
 
 fn list(epochs: &[u32]) -> String {

@@ -13,6 +13,7 @@ use super::realm;
 use super::table::Table;
 use crate::backup::manifest::Remembered;
 use crate::backup::memory;
+use crate::doctor::{self, Finding};
 use crate::exit::Exit;
 use crate::messages::Message;
 use crate::operator::Status;
@@ -21,8 +22,10 @@ use crate::operator::Status;
 pub fn status(config: &Path, door: &Door, check: bool, out: &Out) -> Result<Exit, Failure> {
     let status = door.status()?;
     let kept = memory::recall(&realm::config(config)?);
-    out.result(&Whole { status: &status, backup: &kept }, || {
-        text(&status, out) + &bounces_text(&status, out) + &backup_text(&kept, out)
+    let epoch = doctor::epoch(Some(&status), &kept);
+    out.result(&Whole { status: &status, backup: &kept, epoch: epoch.as_ref() }, || {
+        let epoch = epoch.as_ref().map(|finding| epoch_text(finding, out)).unwrap_or_default();
+        text(&status, out) + &bounces_text(&status, out) + &backup_text(&kept, out) + &epoch
     })?;
     if check && !status.degraded.is_empty() {
         let what = status.degraded.iter().map(|d| format!("{}: {}", d.room, out.pick(&d.ja, &d.en)));
@@ -39,6 +42,8 @@ struct Whole<'a> {
     #[serde(flatten)]
     status: &'a Status,
     backup: &'a Remembered,
+    /// What is to be done about the copy of the epoch's key (P-27); none when it is as it should be.
+    epoch: Option<&'a Finding>,
 }
 
 fn text(status: &Status, out: &Out) -> String {
@@ -135,6 +140,13 @@ fn backup_text(kept: &Remembered, out: &Out) -> String {
         format!("控え {made}  戻す練習 {drill}\n"),
         format!("backup {made}, rehearsal of a restore {drill}\n"),
     )
+}
+
+/// As `doctor` says it, with its command.
+fn epoch_text(finding: &Finding, out: &Out) -> String {
+    let severity = out.pick(finding.severity.ja(), finding.severity.en());
+    let line = format!("! {} {severity}: {}", finding.id, out.pick(&finding.ja, &finding.en));
+    format!("{}\n  {}\n", out.ink().bad(&line), finding.command)
 }
 
 fn moment(at_ms: i64) -> String {

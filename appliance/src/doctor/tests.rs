@@ -7,7 +7,7 @@ use pki::door::{AuthorityEnd, PkiStatus};
 use provisioning::door::ProvisioningStatus;
 
 use super::*;
-use crate::backup::manifest::{Drilled, Made};
+use crate::backup::manifest::{Copied, Drilled, Made};
 use crate::operator::question::{Degraded, JailStatus, SnsStatus};
 
 const NOW: i64 = 1_800_000_000;
@@ -89,10 +89,11 @@ fn end(days: i64) -> AuthorityEnd {
 fn well() -> Facts {
     let made = Made { at_ms: (NOW - 3600) * 1000, to: "/usb".into(), bytes: 1 };
     let drill = Drilled { at_ms: (NOW - 7200) * 1000, took_ms: 1, fault: None, certificates: 1 };
+    let epoch = Copied { at_ms: (NOW - 7200) * 1000, epoch: 1 };
     Facts {
         now_s: NOW,
         status: Some(status()),
-        backup: Remembered { made: Some(made), drill: Some(drill) },
+        backup: Remembered { made: Some(made), drill: Some(drill), epoch: Some(epoch) },
         clock: Clock::Synchronised,
         update: Update::None,
         disks: vec![Disk { place: "/var".into(), free: 50, size: 100 }],
@@ -119,7 +120,7 @@ fn a_machine_that_is_well_has_no_finding() {
 fn each_thing_that_is_wrong_is_one_finding_with_its_severity_and_a_command() {
     use Severity::{Note, Severe, Warn};
     type Change = fn(&mut Facts);
-    let table: [(&str, Severity, Change); 23] = [
+    let table: [(&str, Severity, Change); 25] = [
         ("silent", Severe, |f| f.status = None),
         ("room", Severe, |f| {
             let silent =
@@ -134,6 +135,9 @@ fn each_thing_that_is_wrong_is_one_finding_with_its_severity_and_a_command() {
         ("drill-none", Warn, |f| f.backup.drill = None),
         ("drill-failed", Severe, |f| f.backup.drill.as_mut().unwrap().fault = Some("no key".into())),
         ("drill-old", Warn, |f| f.backup.drill.as_mut().unwrap().at_ms = (NOW - 4 * DAY_S) * 1000),
+        ("epoch-none", Warn, |f| f.backup.epoch = None),
+        // P-27: an erasure began another epoch.
+        ("epoch-old", Severe, |f| f.status.as_mut().unwrap().sns.as_mut().unwrap().epoch = 2),
         ("clock", Warn, |f| f.clock = Clock::Free),
         ("clock-back", Severe, |f| f.now_s -= 2 * 3600 + 300),
         ("certificate", Warn, |f| authority(f, 100)),
@@ -174,6 +178,37 @@ fn each_thing_that_is_wrong_is_one_finding_with_its_severity_and_a_command() {
             assert!(typed.is_ok(), "{id} tells to type `{}`, which is no command", finding.command);
         }
     }
+}
+
+/// P-27: named until a copy of the epoch that is now was carried away; nobody says anything while the SNS is silent.
+#[test]
+fn the_copy_of_the_epochs_key_is_asked_for_until_it_was_made_anew() {
+    let told = |now: Option<u32>, copied: Option<u32>| {
+        let mut status = status();
+        status.sns = now.and_then(|epoch| status.sns.map(|sns| SnsStatus { epoch, ..sns }));
+        let epoch = copied.map(|epoch| Copied { at_ms: 0, epoch });
+        epoch_of(&status, epoch).map(|finding| (finding.id, finding.severity))
+    };
+    let old = Some(("epoch-old", Severity::Severe));
+    for (now, copied, wanted) in [
+        (Some(1), None, Some(("epoch-none", Severity::Warn))),
+        (Some(1), Some(1), None),
+        (Some(2), Some(1), old),
+        (Some(9), Some(7), old),
+        (Some(9), Some(9), None),
+        // Carried away in the middle of an erasure, it holds both.
+        (Some(8), Some(9), None),
+        (None, None, None),
+        (None, Some(1), None),
+    ] {
+        assert_eq!(told(now, copied), wanted, "{now:?} {copied:?}");
+    }
+    let older = serde_json::from_str::<Remembered>("{\"made\":null,\"drill\":null}").unwrap();
+    assert_eq!(older, Remembered::default(), "what the version before wrote is read");
+}
+
+fn epoch_of(status: &Status, copied: Option<Copied>) -> Option<Finding> {
+    epoch(Some(status), &Remembered { epoch: copied, ..Remembered::default() })
 }
 
 #[test]
