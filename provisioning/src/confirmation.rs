@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::audit::{self, Event};
 use crate::fault::Fault;
 use crate::flow::{self, How, Phase, State};
+use crate::flow_letter;
 use crate::flow_rows;
 use crate::flow_steps::{Does, Step, Who};
 use crate::jst;
@@ -24,8 +25,9 @@ const SHOWN_MAX: i64 = 100;
 pub struct Asked {
     pub case: String,
     pub flow_ja: &'static str,
+    /// The subject of the mail.
+    pub title_ja: &'static str,
     pub step: &'static str,
-    pub step_ja: &'static str,
     pub sent: String,
     /// This facility has pressed it already; others have not.
     pub done: bool,
@@ -51,8 +53,8 @@ pub async fn asked(shared: &Shared, facility: &FacilityId) -> Result<Vec<Asked>,
             let confirmed = confirmed(&mut conn, &case, step.id).await?;
             asked.push(Asked {
                 flow_ja: state.flow.name_ja(),
+                title_ja: title(mail),
                 step: step.id,
-                step_ja: step.name_ja,
                 sent: jst::rfc3339(at),
                 done: confirmed.contains(facility.as_str()),
                 case: case.clone(),
@@ -76,6 +78,11 @@ fn open(state: &State) -> Vec<(&'static Step, &'static Step)> {
         }
     }
     open
+}
+
+fn title(mail: &Step) -> &'static str {
+    let words = if let Does::Send(mail) = mail.does { flow_letter::words(mail) } else { None };
+    words.map_or(mail.name_ja, |(title, _)| title)
 }
 
 /// When the mail of a step was written to a facility.

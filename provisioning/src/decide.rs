@@ -57,10 +57,11 @@ pub enum Action {
     EditMap,
     SeeApi,
     TakeOver,
+    RegisterFamily,
 }
 
 impl Action {
-    pub const ALL: [Action; 48] = [
+    pub const ALL: [Action; 49] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -109,6 +110,7 @@ impl Action {
         EditMap,
         SeeApi,
         TakeOver,
+        RegisterFamily,
     ];
 }
 
@@ -172,6 +174,7 @@ const RULES: &[Rule] = &[
     rule("B-01", ListFacilities, Secretariat, ANY),
     rule("B-01", ListCases, Secretariat, ANY),
     rule("B-05", ListSlots, Secretariat, ANY),
+    rule("B-08", RegisterFamily, Secretariat, ANY),
     rule("B-09", RegisterPatient, Secretariat, ANY),
     rule("B-09", LinkPatient, Secretariat, ANY),
     rule("B-11", ListPatients, Secretariat, ANY),
@@ -284,7 +287,7 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport | DecideDevices | TakeOver => "S",
+            | SeeReport | DecideDevices | TakeOver | RegisterFamily => "S",
             EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge

@@ -86,6 +86,9 @@ pub struct FlowRow {
 pub struct FlowDetail {
     pub row: FlowRow,
     pub patient: Option<PatientId>,
+    /// C-9: who leaves, with the 患者・家族事業所.
+    #[serde(default)]
+    pub leaver: String,
     pub forms: Vec<String>,
     /// What stands between the case and its acceptance.
     pub missing: Vec<String>,

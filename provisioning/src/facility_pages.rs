@@ -94,13 +94,16 @@ struct PeoplePage {
 
 #[derive(Template)]
 #[template(path = "person_made.html")]
-struct MadePage {
-    frame: Frame,
-    name: String,
-    login: String,
-    initial_password: Option<String>,
-    warnings: Vec<Notice>,
-    sns: String,
+pub(crate) struct MadePage {
+    pub(crate) frame: Frame,
+    pub(crate) name: String,
+    pub(crate) login: String,
+    pub(crate) initial_password: Option<String>,
+    pub(crate) warnings: Vec<Notice>,
+    pub(crate) sns: String,
+    /// Where the next one is registered, and what that page is called.
+    pub(crate) back: String,
+    pub(crate) back_ja: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -290,5 +293,7 @@ async fn made(shared: &Shared, caller: &Caller, form: &PersonForm) -> Result<Mad
         initial_password: done.initial_password.map(|password| password.to_string()),
         warnings: done.warnings.iter().map(|warning| warning.trouble().into()).collect(),
         sns: format!("https://sns.{}/", shared.config.zone),
+        back: "/people".to_owned(),
+        back_ja: "利用者の一覧へ",
     })
 }

@@ -6,7 +6,7 @@ use vpn::slot::SlotNumber;
 
 use crate::acceptance;
 use crate::dates;
-use crate::facility::{self, FacilityCode};
+use crate::facility::{self, FacilityCode, FacilityKind};
 use crate::flow::Effect;
 use crate::flow_letter::{self, Notice};
 use crate::flow_rows::{self, FlowCase};
@@ -140,19 +140,7 @@ async fn registered(conn: &mut Conn, place: &Place<'_>) -> Result<(), OfficeFaul
 
 async fn send(conn: &mut Conn, place: &Place<'_>, mail: Mail) -> Result<bool, OfficeFault> {
     let Some((title, body)) = flow_letter::words(mail) else {
-        // A bundle leaves with the acceptance of 様式1; this step sees that it has been written.
-        let facility = the_facility(place)?;
-        let bundles: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM outbox WHERE facility = $1 AND kind IN ('bundle', 'reissue')",
-        )
-        .bind(facility.as_str())
-        .fetch_one(conn)
-        .await?;
-        return if bundles > 0 {
-            Ok(false)
-        } else {
-            Err(Message::BundleMissing { case: place.case.case.clone() }.into())
-        };
+        return bundles(conn, place, mail).await.map(|()| false);
     };
     match mail {
         // To the family there is paper: an address of theirs is not asked for (D-00).
@@ -163,11 +151,45 @@ async fn send(conn: &mut Conn, place: &Place<'_>, mail: Mail) -> Result<bool, Of
             let skip_own = matches!(mail, Mail::M06 | Mail::M07);
             let mut any = false;
             for facility in place.team.iter().filter(|facility| !(skip_own && own == Some(*facility))) {
+                // P-12: a family hears of it on its screen and from its facility, not as an admin.
+                if kind_of(conn, facility).await?.as_deref() == Some(FacilityKind::Family.as_str()) {
+                    continue;
+                }
                 any |= notice(conn, place, facility, title, body).await?;
             }
             Ok(any)
         }
     }
+}
+
+/// A bundle leaves with the acceptance of 様式1; this step sees that it has been written, and shows it in the case
+/// (D-01). M-04 is the bundle of the 患者・家族事業所, be it the case's own or one of the patient's team.
+async fn bundles(conn: &mut Conn, place: &Place<'_>, mail: Mail) -> Result<(), OfficeFault> {
+    let own = the_facility(place)?;
+    let mut families = Vec::new();
+    for facility in place.team.iter().filter(|_| mail == Mail::M04) {
+        if kind_of(conn, facility).await?.as_deref() == Some(FacilityKind::Family.as_str()) {
+            families.push(facility);
+        }
+    }
+    let facility = *families.iter().find(|family| **family == own).or(families.first()).unwrap_or(&own);
+    let letter: Option<String> = sqlx::query_scalar(
+        "SELECT message FROM outbox WHERE facility = $1 AND kind IN ('bundle', 'reissue')
+         ORDER BY created_at DESC, message DESC LIMIT 1",
+    )
+    .bind(facility.as_str())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let letter = letter.ok_or_else(|| Message::BundleMissing { case: place.case.case.clone() })?;
+    flow_rows::sent(conn, &place.case.case, place.step, &letter).await
+}
+
+async fn kind_of(conn: &mut Conn, facility: &FacilityId) -> Result<Option<String>, OfficeFault> {
+    let kind = sqlx::query_scalar("SELECT kind FROM facility WHERE facility = $1")
+        .bind(facility.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(kind)
 }
 
 /// Into the outbox, to the admin's address, under the facility's first number. False for a facility that has none.

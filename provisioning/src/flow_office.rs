@@ -168,7 +168,7 @@ async fn team(shared: &Shared, case: &str, act: &FlowAct) -> Result<Vec<Facility
         step.does == Does::StopLinks
             || matches!(
                 step.does,
-                Does::Send(Mail::M06 | Mail::M07 | Mail::M08 | Mail::M10 | Mail::M12 | Mail::End)
+                Does::Send(Mail::M04 | Mail::M06 | Mail::M07 | Mail::M08 | Mail::M10 | Mail::M12 | Mail::End)
             )
     });
     if !to_team || found.state.closed.contains_key(step) {
@@ -178,6 +178,11 @@ async fn team(shared: &Shared, case: &str, act: &FlowAct) -> Result<Vec<Facility
     let before = team_orders::stopped(&mut *shared.store.pool().acquire().await?, case).await?;
     if let Some(before) = before {
         return Ok(before);
+    }
+    let is_m04 = wanted.is_some_and(|step| step.does == Does::Send(Mail::M04));
+    if is_m04 && found.patient.is_none() {
+        // Opened before the patient was registered: the case's own facility is all that is known.
+        return Ok(Vec::new());
     }
     let patient = found
         .patient
@@ -346,6 +351,7 @@ async fn detail(conn: &mut Conn, case: &str, now: i64, dry_run: bool) -> Result<
     Ok(FlowAnswer::Case(Box::new(FlowDetail {
         row: row(&found, now),
         patient: found.patient.clone(),
+        leaver: flow_rows::leaver(conn, found.membership.as_ref()).await?,
         forms: state.forms.iter().map(|form| form.name_ja().to_owned()).collect(),
         missing: if matches!(state.phase, Phase::Received | Phase::Incomplete) {
             flow::missing(state)

@@ -10,13 +10,13 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use pki::identity::FacilityId;
 use serde::Deserialize;
 
 use crate::console::permit;
 use crate::decide::{Action, Object};
 use crate::door_flow::{FlowAct, FlowAnswer, FlowDetail, FlowQuestion, FlowRow, FlowStep};
 use crate::fault::Fault;
-use crate::find;
 use crate::flow_effects::FIELDS;
 use crate::flow_forms;
 use crate::flow_office;
@@ -27,6 +27,7 @@ use crate::patients;
 use crate::problem::{Caller, html_as, read_form, see_other};
 use crate::shared::Shared;
 use crate::views::{self, Frame, Notice};
+use crate::{find, find_rows};
 
 type Room = State<Arc<Shared>>;
 /// A form whose fields depend on the button.
@@ -80,6 +81,7 @@ struct StepPage {
     frame: Frame,
     case: FlowDetail,
     step: FlowStep,
+    patient_name: String,
 }
 
 impl FlowPage {
@@ -169,19 +171,20 @@ async fn page_of(
     notice: Option<Notice>,
 ) -> Result<FlowPage, Fault> {
     let case = detail(shared, caller, id).await?;
-    let mut patient_name = String::new();
-    if let Some(patient) = &case.patient {
-        // A name is a help here, not a need: without the SNS the case can still be worked on.
-        if let Ok(teams) = patients::list(shared, None).await {
-            let team = teams.into_iter().find(|team| team.patient == *patient);
-            patient_name = team.map(|team| team.name.expose().to_owned()).unwrap_or_default();
-        }
-    }
+    let patient_name = patient_name(shared, &case).await;
     let arrived = |form: &flow_forms::Form| !case.forms.iter().any(|known| known == form.name_ja());
     let papers = flow_forms::Form::ALL.into_iter().filter(arrived).map(flow_forms::Form::name_ja).collect();
     let by_telephone = Flow::parse(&case.row.flow).is_some_and(Flow::by_telephone);
     let frame = frame(shared, caller, "/flows").await?;
     Ok(FlowPage { frame, case, patient_name, papers, fields: FIELDS, by_telephone, notice })
+}
+
+/// A name is a help here, not a need: without the SNS the case can still be worked on.
+async fn patient_name(shared: &Shared, case: &FlowDetail) -> String {
+    let Some(patient) = &case.patient else { return String::new() };
+    let teams = patients::list(shared, None).await.unwrap_or_default();
+    let team = teams.into_iter().find(|team| team.patient == *patient);
+    team.map(|team| team.name.expose().to_owned()).unwrap_or_default()
 }
 
 async fn confirm_step(
@@ -198,7 +201,8 @@ async fn confirm_step(
         let case = detail(&shared, &caller, &id).await?;
         let step = case.steps.iter().find(|known| known.id == step).cloned();
         let step = step.ok_or(PeopleMessage::NotFound)?;
-        Ok(StepPage { frame: frame(&shared, &caller, "/flows").await?, case, step })
+        let patient_name = patient_name(&shared, &case).await;
+        Ok(StepPage { frame: frame(&shared, &caller, "/flows").await?, case, step, patient_name })
     };
     show(&shared, &caller, page.await).await
 }
@@ -211,7 +215,11 @@ async fn act(
 ) -> Response {
     let done = async {
         permit(&caller, Action::DriveFlow, &Object::Association)?;
-        let act = wanted(&read_form(form)?)?;
+        let fields = read_form(form)?;
+        let act = match fields.get("act").map(String::as_str) {
+            Some("attach") => FlowAct::Attach { facility: meant(&shared, &fields).await? },
+            _ => wanted(&fields)?,
+        };
         let question = FlowQuestion::Act { case: id.clone(), act, dry_run: false };
         asked(&shared, &caller, question).await
     };
@@ -232,6 +240,25 @@ async fn act(
     }
 }
 
+/// The facility that somebody typed: its name, code or telephone, as far as it takes to mean one.
+async fn meant(shared: &Shared, fields: &Fields) -> Result<FacilityId, Fault> {
+    let typed = fields.get("facility").map_or("", |typed| typed.trim());
+    if let Ok(facility) = typed.parse() {
+        return Ok(facility);
+    }
+    let mut found = find_rows::facilities(shared, &find::Query::new(typed), find_rows::SHOWN_MAX).await?;
+    found.retain(|facility| facility.state == "active");
+    let exact = found.iter().position(|facility| facility.name == typed || facility.code == typed);
+    match (exact, found.len()) {
+        (Some(place), _) => Ok(found.swap_remove(place).facility),
+        (None, 1) if !typed.is_empty() => Ok(found.swap_remove(0).facility),
+        (None, 0) => {
+            Err(PeopleMessage::FacilityUnknown.about(typed.chars().take(40).collect::<String>()).into())
+        }
+        (None, _) => Err(PeopleMessage::FlowFacility.into()),
+    }
+}
+
 /// The button that was pressed, with its fields.
 fn wanted(fields: &Fields) -> Result<FlowAct, Fault> {
     let value = |name: &str| fields.get(name).cloned().unwrap_or_default();
@@ -245,12 +272,6 @@ fn wanted(fields: &Fields) -> Result<FlowAct, Fault> {
             recognised_by: value("recognised_by"),
         },
         "change" => FlowAct::Change { field: value("field"), value: value("value") },
-        "attach" => {
-            let facility = value("facility");
-            let wrong =
-                || PeopleMessage::FacilityUnknown.about(facility.chars().take(40).collect::<String>());
-            FlowAct::Attach { facility: facility.parse().map_err(|_| wrong())? }
-        }
         "incomplete" => FlowAct::Incomplete,
         "withdraw" => FlowAct::Withdraw,
         "step" => FlowAct::Step { step: value("step") },

@@ -132,13 +132,29 @@ pub async fn attach(conn: &mut Conn, case: &str, facility: &FacilityId) -> Resul
 }
 
 pub async fn sent(conn: &mut Conn, case: &str, step: &str, message: &str) -> Result<(), OfficeFault> {
-    sqlx::query("INSERT INTO flow_letter (case_id, step, message) VALUES ($1, $2, $3)")
-        .bind(case)
-        .bind(step)
-        .bind(message)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO flow_letter (case_id, step, message) VALUES ($1, $2, $3)
+         ON CONFLICT (case_id, message) DO NOTHING",
+    )
+    .bind(case)
+    .bind(step)
+    .bind(message)
+    .execute(conn)
+    .await?;
     Ok(())
+}
+
+/// Who leaves by a case (C-9); empty when nobody does.
+pub async fn leaver(conn: &mut Conn, membership: Option<&MembershipId>) -> Result<String, OfficeFault> {
+    let Some(membership) = membership else { return Ok(String::new()) };
+    let found: Option<(String, String)> = sqlx::query_as(
+        "SELECT p.name, f.name FROM membership m JOIN person p ON p.person = m.person
+         JOIN facility f ON f.facility = m.facility WHERE m.membership = $1",
+    )
+    .bind(membership.as_str())
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|(name, facility)| format!("{name}（{facility}）")).unwrap_or_default())
 }
 
 /// D-01: the mails actually sent, and what the mail server said.

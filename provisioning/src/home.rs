@@ -15,9 +15,9 @@ use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
     acme_http, api_http, apple_http, claim_http, confirm_pages, console, device_pages, est_http,
-    facility_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages, ledger_pages,
-    letter_pages, map_pages, more_pages, office_pages, paper_pages, patient_pages, person_pages,
-    register_pages, renewal_pages, report_pages, search_pages, takeover_pages, yearly_pages,
+    facility_pages, family_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages,
+    ledger_pages, letter_pages, map_pages, more_pages, office_pages, paper_pages, patient_pages,
+    person_pages, register_pages, renewal_pages, report_pages, search_pages, takeover_pages, yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -35,6 +35,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(console::router())
         .merge(office_pages::router())
         .merge(facility_pages::router())
+        .merge(family_pages::router())
         .merge(patient_pages::router())
         .merge(device_pages::router())
         .merge(more_pages::router())

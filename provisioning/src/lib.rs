@@ -222,6 +222,7 @@ mod letter_pages; // edge, border: HTTP, forms
 mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms
 mod facility_pages; // edge, border: HTTP, forms
+mod family_pages; // edge, border: HTTP, forms, SQL
 mod more_pages; // edge, border: HTTP, forms
 mod confirm_pages; // edge: HTTP
 mod person_pages; // edge, border: HTTP, forms

@@ -116,6 +116,8 @@ struct FacilitiesPage {
 struct FacilityPage {
     frame: Frame,
     facility: FacilityRow,
+    /// 患者・家族事業所: its people are registered by the secretariat (B-08).
+    family: bool,
     slots: Vec<SlotRow>,
     devices: Vec<DeviceLine>,
 }
@@ -335,6 +337,7 @@ async fn facility_page(State(shared): Room, caller: Caller, Path(id): Path<Strin
             frame: frame(&shared, &caller, "/facilities").await?,
             slots: slots.into_iter().filter(|slot| slot.facility.as_ref() == Some(&id)).collect(),
             devices: desk::devices(&shared, Some(&id), "").await?,
+            family: facility.kind == FacilityKind::Family.as_str(),
             facility,
         })
     };

@@ -101,7 +101,9 @@ async fn page(
         facilities.retain(|facility| facility.state == "active");
     } else {
         people = standing_work::present(shared, &caller.identity.facility).await?;
-        people.retain(|person| person.role == Role::Staff && person.shown() == Standing::Active.as_str());
+        people.retain(|person| {
+            matches!(person.role, Role::Staff | Role::Family) && person.shown() == Standing::Active.as_str()
+        });
     }
     let patients = patients::list(shared, own.as_ref()).await?;
     let frame = frame(shared, caller, "/patients").await?;

@@ -1,12 +1,13 @@
 //! A facility's own users (B-14, B-16): registered by its admin, with a pledge (H-17) and an address that is
 //! nobody's admin address (G-03). One account per person, a membership per facility (P-25). Edge: SQL.
 
-use pki::identity::{Identity, MembershipId, PersonId, Role, TraceId};
+use pki::identity::{FacilityId, Identity, MembershipId, PersonId, Role, TraceId};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
 use crate::case::CaseEvent;
+use crate::facility::FacilityKind;
 use crate::fault::{Fault, parse};
 use crate::idempotency::{self, Repeatable};
 use crate::messages_people::{PeopleMessage, Refusal};
@@ -56,7 +57,7 @@ enum Outcome {
     Known(PersonId, MembershipId),
 }
 
-/// Registers a person in the actor's facility as a user (職員).
+/// Registers a person in the actor's facility as a user (職員); in a 患者・家族事業所 as one of the family (J-11).
 pub async fn register(
     shared: &Shared,
     actor: &Identity,
@@ -223,6 +224,7 @@ async fn insert_membership(
     person: &PersonId,
     version: i64,
 ) -> Result<MembershipId, Fault> {
+    let role = role(conn, &new.actor.facility).await?;
     let inserted: Option<String> = sqlx::query_scalar(
         "INSERT INTO membership (membership, person, facility, role, state, grants_version)
          VALUES ($1, $2, $3, $4, 'active', $5)
@@ -234,9 +236,18 @@ async fn insert_membership(
     .bind(new.membership.as_str())
     .bind(person.as_str())
     .bind(new.actor.facility.as_str())
-    .bind(Role::Staff.as_str())
+    .bind(role.as_str())
     .bind(version)
     .fetch_optional(conn)
     .await?;
     parse(&inserted.ok_or_else(|| PeopleMessage::AlreadyMember.about(&new.login))?)
+}
+
+async fn role(conn: &mut Conn, facility: &FacilityId) -> Result<Role, Fault> {
+    let kind: Option<String> = sqlx::query_scalar("SELECT kind FROM facility WHERE facility = $1")
+        .bind(facility.as_str())
+        .fetch_optional(conn)
+        .await?;
+    let is_family = kind.as_deref() == Some(FacilityKind::Family.as_str());
+    Ok(if is_family { Role::Family } else { Role::Staff })
 }

@@ -43,6 +43,7 @@ mod sqlite {
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod bounce_box; // the mailbox itself, which knows no engine (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
+    mod families; // 患者・家族事業所 (B-08, P-12)
     mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
     mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
@@ -92,6 +93,7 @@ mod postgres {
     mod fee_pages; // fees as pages, and 口座振替
     mod bounces; // what comes back to the bounce mailbox (D-01)
     mod notices; // mails confirmed inside the tunnel (D-01)
+    mod families; // 患者・家族事業所 (B-08, P-12)
     mod people_standing; // who is stopped, who has left, who forgot the password (B-14, B-24)
     mod leavings; // who has left is in no team, and whose data go (H-14, P-33)
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
