@@ -59,7 +59,7 @@ fn complete(mail: &Mail, slot: &str, facility: &Value) -> Told<()> {
 }
 
 /// P-05, ruling 5: no mail holds the number or the password of any sheet, in any part, however it is written.
-fn nothing_of_a_sheet(world: &World, mails: &[Mail]) -> Told<()> {
+pub fn nothing_of_a_sheet(world: &World, mails: &[Mail]) -> Told<()> {
     let facilities = world.server.ok(&["facility", "list"])?;
     let mut secrets = Vec::new();
     for facility in facilities.as_array().into_iter().flatten() {

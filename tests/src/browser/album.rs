@@ -45,6 +45,16 @@ impl Album {
         Ok(())
     }
 
+    /// A file that somebody prints: kept beside the pages.
+    pub fn paper(&self, file: &Path, name: &str) -> Told<()> {
+        let bytes = fs::read(file)?;
+        holds!(bytes.starts_with(b"%PDF-"), "{} is no PDF", file.display());
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let paper = folder.join(format!("{name}-print"));
+        fs::write(paper.with_extension("pdf"), bytes)?;
+        pages_of(&paper)
+    }
+
     /// No page had a fault (ruling 15).
     pub fn close(&self) -> Told<()> {
         let faults = self.faults.borrow();
@@ -60,8 +70,12 @@ fn keep(screen: &Screen, folder: &Path, name: &str) -> Told<()> {
     }
     let paper = folder.join(format!("{name}-print"));
     fs::write(paper.with_extension("pdf"), screen.paper()?)?;
+    pages_of(&paper)
+}
+
+fn pages_of(paper: &Path) -> Told<()> {
     let mut sheets = Command::new("pdftoppm");
-    sheets.args(["-png", "-r", "60"]).arg(paper.with_extension("pdf")).arg(&paper);
+    sheets.args(["-png", "-r", "60"]).arg(paper.with_extension("pdf")).arg(paper);
     shell::run(sheets)?.ok("the printed page as a picture")?;
     Ok(())
 }

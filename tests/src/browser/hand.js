@@ -23,11 +23,15 @@
     return null;
   }
 
-  /** The field under a label that begins so. */
-  function field(words) {
-    const labels = [...document.querySelectorAll("label")].filter((e) => shown(e) && clean(e.innerText).startsWith(words));
-    const named = [...document.querySelectorAll("[aria-label]")].filter((e) => shown(e) && e.ariaLabel.startsWith(words));
-    return labels.map((e) => e.control).find((e) => e && shown(e)) ?? named[0] ?? null;
+  /** The field under a label that begins so, in the smallest group that has one. */
+  function field(words, group) {
+    for (const place of [within(group)].flat()) {
+      const labels = [...place.querySelectorAll("label")].filter((e) => shown(e) && clean(e.innerText).startsWith(words));
+      const named = [...place.querySelectorAll("[aria-label]")].filter((e) => shown(e) && e.ariaLabel.startsWith(words));
+      const found = labels.map((e) => e.control).find((e) => e && shown(e)) ?? named[0];
+      if (found) return found;
+    }
+    return null;
   }
 
   /** Where a finger would go; nothing when something lies over it. */

@@ -151,7 +151,12 @@ impl Screen {
 
     /// Types into the field with this label, over what stands there. Secrets travel over the pipe only.
     pub fn fill(&self, label: &str, text: &str) -> Told<()> {
-        let field = format!("h.field({})", json!(label));
+        self.fill_in("", label, text)
+    }
+
+    /// The same inside the row or card that shows `group`.
+    pub fn fill_in(&self, group: &str, label: &str, text: &str) -> Told<()> {
+        let field = format!("h.field({}, {})", json!(label), json!(group));
         self.wait(&format!("the field 「{label}」"), &format!("h.place({field})"))?;
         let kind = self.run(&format!("{field}.tagName + ' ' + {field}.type"))?;
         match kind.as_str().unwrap_or_default() {
