@@ -66,6 +66,7 @@ pub mod config; // edge, border: files, root's socket, systemctl
 pub mod update; // edge, border: root's socket, the stick, systemctl
 pub mod engineers; // edge, border: files, root's socket, consoles, ssh-keygen
 pub mod first; // edge: files, the stick, systemctl
+pub mod data; // edge: block devices, the stick, consoles, programs
 pub mod machine; // edge: through `applied`
 pub mod line;
 pub mod shell; // edge: the terminal

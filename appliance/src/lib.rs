@@ -9,6 +9,7 @@ pub mod process;
 pub mod machine;
 pub mod wall;
 pub mod engineers;
+pub mod keeping;
 pub mod update;
 pub mod history; // border: the state's file
 pub mod wire; // edge, border: channels and framed Unix sockets

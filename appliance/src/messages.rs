@@ -288,6 +288,15 @@ catalogue! {
     Doctor { count } "MM-6097", Degraded,
         "直すべきところが{count}件あります", "{count} findings to mend",
         "それぞれの行の指示に従ってください", "do what each line says";
+    // The data partition.
+    DataRefused { why_ja, why_en } "MM-6098", Denied,
+        "データの区画をこのまま作ることはできません: {why_ja}", "the data partition is not made like this: {why_en}",
+        "Secure Boot とTPMを有効にするか、理由を記録のうえ、媒体の machine.toml に [data] unsealed = true と書いてください",
+        "switch Secure Boot and the TPM on, or note why and write [data] unsealed = true into machine.toml on the stick";
+    DataFailed { what, why } "MM-6099", Failed,
+        "データの区画で失敗しました（{what}）: {why}", "the data partition failed at {what}: {why}",
+        "機械は起動し直します。TPMが開けないときは、金庫の回復鍵を画面から入力してください",
+        "the machine starts anew; where the TPM does not open it, type the recovery key of the safe at the console";
     EngineerRefused { why_ja, why_en } "MM-6100", Denied,
         "できません: {why_ja}", "refused: {why_en}",
         "登録は画面の番号（10分、一度だけ）で、更新は登録した鍵でします。番号は、だれも登録していない機械を起動し直すと出ます",

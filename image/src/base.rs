@@ -6,17 +6,23 @@ pub const SUITE: &str = "trixie";
 pub const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Each with its reason; their dependencies come with them, recommendations do not.
-pub const PACKAGES: [&str; 17] = [
-    "systemd",                 // the supervisor
-    "systemd-sysv",            // /sbin/init
-    "udev",                    // disks and links get their names
-    "systemd-timesyncd",       // certificates need the time
-    "openssh-server",          // the engineer's only way in
-    "nftables",                // the wall, and the tunnels' mirror
-    "iproute2",                // an engineer's first question
-    "kmod",                    // the kernel's modules
-    "ca-certificates",         // whom the smarthost's certificate may come from
-    "cryptsetup-bin",          // the data partition
+pub const PACKAGES: [&str; 22] = [
+    "systemd",            // the supervisor
+    "systemd-sysv",       // /sbin/init
+    "udev",               // disks and links get their names
+    "systemd-timesyncd",  // certificates need the time
+    "openssh-server",     // the engineer's only way in
+    "nftables",           // the wall, and the tunnels' mirror
+    "iproute2",           // an engineer's first question
+    "kmod",               // the kernel's modules
+    "ca-certificates",    // whom the smarthost's certificate may come from
+    "cryptsetup-bin",     // the data partition
+    "systemd-cryptsetup", // its keys in the TPM
+    // How systemd reaches a TPM; it looks for them when it runs, so nothing depends on them.
+    "libtss2-esys-3.0.2-0t64",
+    "libtss2-mu-4.0.1-0t64",
+    "libtss2-rc0t64",
+    "libtss2-tcti-device0t64",
     "linux-image-cloud-amd64", // virtual machines and no firmware blobs
     "busybox-static",          // the small initrd
     "systemd-repart",          // the other slot and the data partition, at first boot
@@ -79,7 +85,7 @@ pub const REMOVED: [&str; 37] = [
 ];
 
 /// Units that would start and that nobody needs.
-pub const MASKED: [&str; 17] = [
+pub const MASKED: [&str; 16] = [
     "getty@.service",
     "getty-static.service",
     "console-getty.service",
@@ -87,7 +93,6 @@ pub const MASKED: [&str; 17] = [
     "serial-getty@.service",
     "debug-shell.service",
     "rescue.service",
-    "emergency.service",
     "systemd-pstore.service",
     "systemd-ask-password-wall.path",
     "systemd-ask-password-console.path",

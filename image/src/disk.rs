@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::layout::{self, Disk};
+use crate::policy;
 use crate::seal::Sealed;
 use crate::tools::{BuildError, at, run};
 use crate::tree::EPOCH;
@@ -33,7 +34,8 @@ pub struct Booted {
 /// `keys` holds what signs; made there once.
 pub fn make(sealed: &Sealed, keys: &Path, out: &Path) -> Result<Booted, BuildError> {
     let key = signing_key(keys)?;
-    let kernel = kernel(sealed, &key, out)?;
+    let kernel = kernel(sealed, &key, keys, out)?;
+    certificate(&key, out)?;
     let loader = out.join("loader.efi");
     sign(&out.join("systemd-boot.efi"), &loader, &key)?;
     let esp = boot_partition(&loader, &kernel, out)?;
@@ -80,7 +82,9 @@ fn signing_key(folder: &Path) -> Result<Key, BuildError> {
     Ok(key)
 }
 
-fn kernel(sealed: &Sealed, key: &Key, out: &Path) -> Result<PathBuf, BuildError> {
+/// Three files: what two builds must have in common; the same with the policy's public key and signature, which only
+/// this builder can make; and that one signed.
+fn kernel(sealed: &Sealed, key: &Key, keys: &Path, out: &Path) -> Result<PathBuf, BuildError> {
     let read = |name: &str| {
         let path = out.join(name);
         fs::read(&path).map_err(at(&path))
@@ -88,22 +92,28 @@ fn kernel(sealed: &Sealed, key: &Key, out: &Path) -> Result<PathBuf, BuildError>
     let (stub, linux, initrd) = (read("stub.efi")?, read("vmlinuz")?, read("initrd.zst")?);
     let line = format!("mimamori.root={} {COMMAND_LINE}", sealed.root_hash);
     let release = release(&sealed.root_hash);
-    let made = uki::join(
-        &stub,
-        &[
-            (".osrel", release.as_bytes()),
-            (".cmdline", line.as_bytes()),
-            (".initrd", &initrd),
-            (".linux", &linux),
-        ],
-    );
-    let made =
-        made.map_err(|error| BuildError::Program { program: "stub".into(), why: error.to_string() })?;
+    let mut sections: Vec<(&str, &[u8])> = vec![
+        (".osrel", release.as_bytes()),
+        (".cmdline", line.as_bytes()),
+        (".initrd", &initrd),
+        (".linux", &linux),
+    ];
     let unsigned = out.join("mimamori.unsigned.efi");
-    fs::write(&unsigned, made).map_err(at(&unsigned))?;
+    fs::write(&unsigned, joined(&stub, &sections)?).map_err(at(&unsigned))?;
+    let public = policy::public_key(keys)?;
+    sections.push((".pcrpkey", &public));
+    let signature = policy::signature(&joined(&stub, &sections)?, keys, out)?;
+    sections.push((".pcrsig", &signature));
+    let measured = out.join("mimamori.measured.efi");
+    fs::write(&measured, joined(&stub, &sections)?).map_err(at(&measured))?;
     let signed = out.join("mimamori.efi");
-    sign(&unsigned, &signed, key)?;
+    sign(&measured, &signed, key)?;
     Ok(signed)
+}
+
+fn joined(stub: &[u8], sections: &[(&str, &[u8])]) -> Result<Vec<u8>, BuildError> {
+    uki::join(stub, sections)
+        .map_err(|error| BuildError::Program { program: "stub".into(), why: error.to_string() })
 }
 
 /// What the loader sorts and shows by.
@@ -113,6 +123,13 @@ pub fn release(root_hash: &str) -> String {
     format!(
         "ID=mimamori\nIMAGE_ID=mimamori\nNAME=mimamori\nPRETTY_NAME=\"mimamori {version} {shown}\"\nVERSION_ID={version}\nIMAGE_VERSION={version}\n"
     )
+}
+
+/// What the firmware must know before it starts our loader: public, and beside the image.
+fn certificate(key: &Key, out: &Path) -> Result<(), BuildError> {
+    let mut show = Command::new("openssl");
+    show.args(["x509", "-outform", "DER", "-in"]).arg(&key.certificate).arg("-out").arg(out.join("boot.der"));
+    run(&mut show).map(|_| ())
 }
 
 fn sign(from: &Path, to: &Path, key: &Key) -> Result<(), BuildError> {

@@ -68,7 +68,8 @@ impl Disk {
     }
 }
 
-/// What systemd-repart adds or grows, in the order of the disk; the numbers keep the order.
+/// What systemd-repart adds or grows, in the order of the disk; the numbers keep the order. What the data partition
+/// holds, and under which keys, is the business of `mimamori machine data`.
 pub fn definitions() -> Vec<(&'static str, String)> {
     let part = |kind: &str, label: &str, least: u64, most: Option<u64>, more: &str| {
         let most = most.map(|most| format!("SizeMaxBytes={most}\n")).unwrap_or_default();
@@ -80,7 +81,7 @@ pub fn definitions() -> Vec<(&'static str, String)> {
         ("30-root-a.conf", part("root", SLOTS[0][0], ROOT, Some(ROOT), "")),
         ("40-verity-b.conf", part("root-verity", SLOTS[1][1], VERITY, Some(VERITY), "")),
         ("50-root-b.conf", part("root", SLOTS[1][0], ROOT, Some(ROOT), "")),
-        ("60-data.conf", part("var", DATA_LABEL, ROOT, None, "Format=ext4\nFactoryReset=yes\n")),
+        ("60-data.conf", part("var", DATA_LABEL, ROOT, None, "FactoryReset=yes\n")),
     ]
 }
 

@@ -10,15 +10,18 @@ pub mod outside;
 pub mod render; // edge: writes the rendered files
 pub mod engineers;
 pub mod base;
-pub mod plain;
 pub mod layout;
+pub mod keeping;
+pub mod plain;
 pub mod sbom;
 mod cpio;
 pub mod uki;
+pub mod measure;
 pub mod tools; // edge: processes
 pub mod initrd; // edge: files of the root, programs of Debian
 pub mod tree; // edge: programs of Debian, files
 pub mod seal; // edge: programs of Debian, files
+pub mod policy; // edge: programs of Debian, files
 pub mod disk; // edge: programs of Debian, files
 pub mod package; // edge: programs of Debian, files
 

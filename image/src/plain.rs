@@ -6,6 +6,7 @@ use appliance::machine::{
 };
 
 use crate::engineers;
+use crate::keeping::{self, DATA_UNIT};
 use crate::render::Rendered;
 use crate::unit::{BINARY, TARGET};
 
@@ -30,6 +31,9 @@ pub fn files() -> Vec<Rendered> {
         file(&format!("{UNITS}/{CONFIG_UNIT}"), config_watch()),
         file(&format!("{UNITS}/mimamori-config.socket"), config_socket()),
         file(&format!("{UNITS}/mimamori-config@.service"), config_answer()),
+        file(&format!("{UNITS}/{DATA_UNIT}"), keeping::data()),
+        file(&format!("{UNITS}/{}", keeping::DEVICE_RULE), keeping::device_rule()),
+        file(&format!("{UNITS}/{}", keeping::EMERGENCY_UNIT), keeping::emergency()),
         file(&format!("{UNITS}/{FIRST_UNIT}"), first()),
         file(&format!("{UNITS}/efi.mount"), BOOT_PARTITION.to_owned()),
         file(&format!("{UNITS}/mimamori-update.socket"), update_socket()),

@@ -11,7 +11,7 @@ use appliance::machine;
 
 use crate::render::Form;
 use crate::tools::{BuildError, at, run};
-use crate::{base, initrd, layout, plain, render, sbom};
+use crate::{base, initrd, keeping, layout, plain, render, sbom};
 
 /// Nothing may keep more rights than it was started with: 06000 in a mode.
 const SET_ID: u32 = 0o6000;
@@ -165,14 +165,7 @@ fn partitions(root: &Path) -> Result<(), BuildError> {
     for (name, text) in layout::definitions() {
         put(&root.join("usr/lib/repart.d").join(name), &text)?;
     }
-    put(
-        &root.join("etc/fstab"),
-        &format!(
-            "PARTLABEL={} /var ext4 nosuid,nodev,noexec,x-systemd.requires=systemd-repart.service,\
-             x-systemd.device-timeout=120 0 2\n",
-            layout::DATA_LABEL
-        ),
-    )
+    put(&root.join("etc/fstab"), &keeping::fstab())
 }
 
 /// The program, without what only a debugger reads, under its three names.

@@ -53,6 +53,26 @@ pub fn join(stub: &[u8], sections: &[(&str, &[u8])]) -> Result<Vec<u8>, StubErro
     Ok(out)
 }
 
+/// What the named section holds in memory: what the file lacks of it is nought.
+pub fn section(file: &[u8], name: &str) -> Result<Option<Vec<u8>>, StubError> {
+    let pe = Pe::read(file)?;
+    for row in 0..usize::from(pe.sections) {
+        let at = pe.table + row * HEADER;
+        let header = file.get(at..at + HEADER).ok_or(StubError::NotPe)?;
+        let named = header[..8].split(|byte| *byte == 0).next().unwrap_or_default();
+        if named != name.as_bytes() {
+            continue;
+        }
+        let (size, stored) = (number(file, at + 8)? as usize, number(file, at + 16)? as usize);
+        let place = number(file, at + 20)? as usize;
+        let end = place.checked_add(size.min(stored)).ok_or(StubError::TooLarge)?;
+        let mut bytes = file.get(place..end).ok_or(StubError::NotPe)?.to_vec();
+        bytes.resize(size, 0);
+        return Ok(Some(bytes));
+    }
+    Ok(None)
+}
+
 struct Pe {
     coff: usize,
     sections: u16,
@@ -103,11 +123,11 @@ fn half(bytes: &[u8], at: usize) -> Result<u16, StubError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// One section, room for three.
-    fn stub() -> Vec<u8> {
+    pub(crate) fn stub() -> Vec<u8> {
         let mut bytes = vec![0u8; 0x400];
         bytes[0x3c] = 0x40;
         bytes[0x40..0x44].copy_from_slice(b"PE\0\0");
@@ -134,6 +154,14 @@ mod tests {
         assert_eq!(made[row(1, 20)..row(1, 20) + row(1, 8)], [7; 0x1234]);
         assert_eq!(made[row(2, 20)..row(2, 20) + row(2, 8)], [9; 3]);
         assert_eq!(made.len() % 0x200, 0);
+    }
+
+    #[test]
+    fn a_section_is_found_again_by_its_name() {
+        let made = join(&stub(), &[(".linux", &[7; 0x1234]), (".initrd", b"abc")]).unwrap();
+        assert_eq!(section(&made, ".initrd").unwrap().unwrap(), b"abc");
+        assert_eq!(section(&made, ".linux").unwrap().unwrap().len(), 0x1234);
+        assert_eq!(section(&made, ".init").unwrap(), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Up {
 pub fn raise(world: &mut World, out: &Path) -> Told<Up> {
     let drives = Drives::of(&out.join("mimamori.raw"), &world.folder.join("vm"))?;
     let engineer = Engineer::new(world)?;
-    drives.write_stick(&wishes(ZONE), &engineer.folder.join("ca.pub"))?;
+    drives.write_stick(&wishes(ZONE), &engineer.folder.join("ca.pub"), true)?;
     Vm::wire(&world.net.app)?;
     let mut vm = Vm::boot(&drives, &world.net.app, true)?;
     vm.says("the realm stands")?;
@@ -72,6 +72,8 @@ pub fn play(world: &mut World, out: &Path, held: &mut dyn FnMut(&str)) -> Told<u
     verify(&drives, out)?;
     step("nothing has changed in the root: its hashes hold over the whole slot");
     updates(world, &engineer, &device, &drives, &out.with_file_name("image-next"), &mut step)?;
+    dataless(world, &drives)?;
+    step("a machine whose data cannot be mounted does not go on without it: it starts anew");
     tampered(world, out)?;
     step("a root with flipped bits is not started");
     Ok(steps)
@@ -105,7 +107,6 @@ fn updates(
     next: &Path,
     step: &mut dyn FnMut(&str),
 ) -> Told<()> {
-    let host = format!("mm-operator@{APPLIANCE_OUTER}");
     let admitted_again = |vm: &Vm| {
         shell::until("the device to be admitted again", BOOT, || Ok(admitted(device).ok()))
             .map_err(|fault| said(&fault, vm))
@@ -113,19 +114,39 @@ fn updates(
     drives.write_update(&next.join("mimamori.update"))?;
     let mut vm = Vm::boot(drives, &world.net.app, true)?;
     admitted_again(&vm)?;
-    let told = engineer.ssh(&device.space, "good", &[&host, "update --stick --restart -o json"])?;
-    holds!(told.code == Some(0), "update: {:?} {}{}", told.code, told.text(), told.stderr);
+    update(engineer, device)?;
     vm.ends()?;
     holds!(drives.kernels()?.contains("_0002+3"), "the new kernel is not on trial: {}", drives.kernels()?);
     let vm = Vm::boot(drives, &world.net.app, false)?;
     admitted_again(&vm)?;
-    shell::until("the new version to be kept", BOOT, || {
-        Ok((drives.kernels()?.contains("_0002.efi")).then_some(()))
-    })
-    .map_err(|fault| said(&fault, &vm))?;
+    kept(drives, &vm)?;
     vm.cut()?;
     step("an update from a stick is written into the other slot, tried, and kept once every room answers");
     Ok(())
+}
+
+/// The engineer brings the stick's version into the other slot, and the machine starts anew.
+pub fn update(engineer: &Engineer, device: &Device) -> Told<()> {
+    let host = format!("mm-operator@{APPLIANCE_OUTER}");
+    let told = engineer.ssh(&device.space, "good", &[&host, "update --stick --restart -o json"])?;
+    holds!(told.code == Some(0), "update: {:?} {}{}", told.code, told.text(), told.stderr);
+    Ok(())
+}
+
+/// Until its trial is over, well.
+pub fn kept(drives: &Drives, vm: &Vm) -> Told<()> {
+    shell::until("the new version to be kept", BOOT, || {
+        Ok((drives.kernels()?.contains("_0002.efi")).then_some(()))
+    })
+    .map_err(|fault| said(&fault, vm))
+}
+
+/// A file system that cannot be mounted; the disk is of no use afterwards.
+fn dataless(world: &World, drives: &Drives) -> Told<()> {
+    drives.spoil_data()?;
+    let mut vm = Vm::boot(drives, &world.net.app, false)?;
+    vm.says("something that every start needs has failed; starting anew")?;
+    vm.ends()
 }
 
 fn verify(drives: &Drives, out: &Path) -> Told<()> {

@@ -44,7 +44,8 @@ pub mod story; // edge: s1 to s8
 pub mod restoring; // edge: a lost realm and its backup
 pub mod machine; // edge: the image's root under a real systemd
 pub mod engineer; // edge: SSH keys, ssh
-pub mod vm; // edge: the image's disk in an emulated machine
+pub mod efivars; // a machine's firmware variables
+pub mod vm; // edge: the image's disk in an emulated machine, its TPM
 pub mod registering; // edge: codes, certificates
 pub mod inspection; // edge: what a machine must do
 pub mod booting; // edge: what the disk must do

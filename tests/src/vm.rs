@@ -1,12 +1,15 @@
 //! The image's disk in an emulated machine (QEMU without hardware help): firmware, loader, signed kernel, sealed root.
-//! It stands in the appliance's network by a bridge. Owns the emulator and copies of disk and stick; ends all of them.
+//! It stands in the appliance's network by a bridge; where keys are enrolled, with Secure Boot and an emulated TPM.
+//! Owns both emulators and copies of disk and stick; ends all of them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::efivars;
 use crate::fault::{Fault, Told, While};
 use crate::net::{APPLIANCE_OUTER, Namespace};
 use crate::shell;
@@ -17,14 +20,32 @@ pub const BOOT: Duration = Duration::from_secs(900);
 const DISK: u64 = 4 << 30;
 /// Room for an update.
 const STICK: u64 = 256 << 20;
+/// Of LUKS2, with the room for its keys.
+pub const LUKS_HEADER: u64 = 16 << 20;
+/// Of ext4: the superblock lies in the first.
+const BLOCK: u64 = 4096;
+/// Its table of groups, their bitmaps, and the first files.
+const SPOILT: usize = 8 << 20;
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+/// The same, which asks for signatures and keeps its variables from whoever runs.
+const SECURE_FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
 const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const NETWORK: &str = "[Match]\nType=ether\n\n[Network]\nAddress=192.0.2.1/24\nLinkLocalAddressing=no\n\
     IPv6AcceptRA=no\n\n[Route]\nDestination=198.51.100.0/24\nGateway=192.0.2.254\n";
 
+/// Whose kernels the firmware starts.
+pub enum Keys {
+    /// Anybody's: Secure Boot is off.
+    None,
+    /// Of these certificates alone, in DER.
+    Of(Vec<Vec<u8>>),
+}
+
 /// What a machine keeps when its power is cut.
 pub struct Drives {
     folder: PathBuf,
+    /// It has a TPM, and firmware that can ask for signatures.
+    trusted: bool,
     pub disk: PathBuf,
     pub stick: PathBuf,
 }
@@ -43,11 +64,46 @@ impl Drives {
         OpenOptions::new().write(true).open(&disk)?.set_len(DISK)?;
         fs::copy(VARIABLES, folder.join("vars.fd"))
             .while_(|| format!("copying {VARIABLES}: apt-get install ovmf"))?;
-        Ok(Self { folder: folder.to_owned(), disk, stick })
+        Ok(Self { folder: folder.to_owned(), trusted: false, disk, stick })
     }
 
-    /// The association's stick.
-    pub fn write_stick(&self, wishes: &str, authority: &Path) -> Told<()> {
+    /// From now on the machine has a TPM, and these keys in its firmware instead of others.
+    pub fn enrol(&mut self, keys: Keys) -> Told<()> {
+        let empty = fs::read(VARIABLES)?;
+        let variables = match keys {
+            Keys::None => empty,
+            Keys::Of(certificates) => efivars::enrolled(&empty, &certificates)?,
+        };
+        fs::write(self.folder.join("vars.fd"), variables)?;
+        fs::create_dir_all(self.tpm())?;
+        self.trusted = true;
+        Ok(())
+    }
+
+    fn tpm(&self) -> PathBuf {
+        self.folder.join("tpm")
+    }
+
+    /// The disk comes into another machine.
+    pub fn another_tpm(&self) -> Told<()> {
+        fs::remove_dir_all(self.tpm())?;
+        Ok(fs::create_dir_all(self.tpm())?)
+    }
+
+    /// Another file under the name of the kernel that is booted.
+    pub fn replace_kernel(&self, with: &Path) -> Told<()> {
+        let (_, start, _) = self.partition("mimamori-esp")?;
+        let kernels = self.kernels()?;
+        let name = kernels.lines().map(str::trim).find(|line| line.ends_with(".efi"));
+        let name = name.ok_or_else(|| Fault::new(format!("no kernel: {kernels}")))?;
+        let mut copy = Command::new("mcopy");
+        copy.args(["-o", "-i"]).arg(format!("{}@@{start}", self.disk.display())).arg(with).arg(name);
+        shell::run(copy)?.ok("mcopy")?;
+        Ok(())
+    }
+
+    /// The association's stick; `open` says that the data need not be sealed.
+    pub fn write_stick(&self, wishes: &str, authority: &Path, open: bool) -> Told<()> {
         File::create(&self.stick)?.set_len(STICK)?;
         let mut make = Command::new("mkfs.fat");
         make.args(["-n", "MIMAMORI"]).arg(&self.stick);
@@ -57,9 +113,11 @@ impl Drives {
         fs::write(texts.join("first.toml"), wishes)?;
         fs::write(texts.join("network/10-wan.network"), NETWORK)?;
         fs::copy(authority, texts.join("user-ca.pub"))?;
+        fs::write(texts.join("machine.toml"), format!("[data]\nunsealed = {open}\n"))?;
         let mut copy = Command::new("mcopy");
         copy.arg("-s").arg("-i").arg(&self.stick);
-        copy.args(["first.toml", "network", "user-ca.pub"].map(|name| texts.join(name))).arg("::/");
+        copy.args(["first.toml", "machine.toml", "network", "user-ca.pub"].map(|name| texts.join(name)))
+            .arg("::/");
         shell::run(copy)?.ok("mcopy")?;
         Ok(())
     }
@@ -127,6 +185,14 @@ impl Drives {
         Ok(file.write_all(&[byte[0] ^ 1])?)
     }
 
+    /// What leads to everything in the data's file system; its first block still says that it is one.
+    pub fn spoil_data(&self) -> Told<()> {
+        let (_, start, _) = self.partition("mimamori-data")?;
+        let mut file = OpenOptions::new().write(true).open(&self.disk)?;
+        file.seek(SeekFrom::Start(start + LUKS_HEADER + BLOCK))?;
+        Ok(file.write_all(&vec![0; SPOILT])?)
+    }
+
     /// A partition as a file of its own.
     pub fn extract(&self, prefix: &str) -> Told<PathBuf> {
         let (_, start, length) = self.partition(prefix)?;
@@ -140,7 +206,12 @@ impl Drives {
 
 pub struct Vm {
     emulator: Child,
+    /// Ends when the emulator lets go of it.
+    tpm: Option<Child>,
     serial: PathBuf,
+    keyboard: PathBuf,
+    /// Once somebody has typed; until the end, so that no letter is lost.
+    typed: Option<UnixStream>,
 }
 
 impl Vm {
@@ -163,10 +234,13 @@ impl Vm {
     pub fn boot(drives: &Drives, space: &Namespace, with_stick: bool) -> Told<Self> {
         let serial = drives.folder.join("serial.log");
         let _ = fs::remove_file(&serial);
+        let keyboard = drives.folder.join("serial.sock");
+        let _ = fs::remove_file(&keyboard);
+        let tpm = drives.trusted.then(|| start_tpm(&drives.tpm())).transpose()?;
         let mut command = space.command("qemu-system-x86_64");
         command.args([
             "-machine",
-            "q35,usb=off,vmport=off",
+            if drives.trusted { "q35,usb=off,vmport=off,smm=on" } else { "q35,usb=off,vmport=off" },
             "-accel",
             "tcg,thread=multi,tb-size=512",
             "-smp",
@@ -182,9 +256,20 @@ impl Vm {
             "-no-user-config",
             "-no-reboot",
         ]);
-        command.args(["-display", "none", "-serial"]).arg(format!("file:{}", serial.display()));
+        command.args(["-display", "none", "-serial", "chardev:serial", "-chardev"]).arg(format!(
+            "socket,id=serial,path={},server=on,wait=off,logfile={}",
+            keyboard.display(),
+            serial.display()
+        ));
+        if drives.trusted {
+            command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+            command.args(["-global", "ICH9-LPC.disable_s3=1", "-chardev"]);
+            command.arg(format!("socket,id=tpm,path={}", drives.tpm().join(TPM_SOCKET).display()));
+            command.args(["-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]);
+        }
+        let firmware = if drives.trusted { SECURE_FIRMWARE } else { FIRMWARE };
         let drive = |text: &str, file: &Path| format!("{text},format=raw,file={}", file.display());
-        command.arg("-drive").arg(drive("if=pflash,unit=0,readonly=on", Path::new(FIRMWARE)));
+        command.arg("-drive").arg(drive("if=pflash,unit=0,readonly=on", Path::new(firmware)));
         command.arg("-drive").arg(drive("if=pflash,unit=1", &drives.folder.join("vars.fd")));
         command.arg("-drive").arg(drive("if=virtio", &drives.disk));
         if with_stick {
@@ -196,12 +281,36 @@ impl Vm {
         // All three apart from ours: whoever waits for our output must not wait for the machine.
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
         let emulator = command.spawn().while_(|| "starting qemu-system-x86_64".into())?;
-        Ok(Self { emulator, serial })
+        Ok(Self { emulator, tpm, serial, keyboard, typed: None })
     }
 
     /// What it has said on its serial line.
     pub fn serial(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.serial).unwrap_or_default()).into_owned()
+    }
+
+    /// As somebody at the serial console.
+    pub fn types(&mut self, text: &str) -> Told<()> {
+        if self.typed.is_none() {
+            let console = UnixStream::connect(&self.keyboard).while_(|| "the serial console".into())?;
+            let mut answers = console.try_clone()?;
+            // The log has them; here somebody must take them, or the machine waits. Ends with the emulator.
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+            self.typed = Some(console);
+        }
+        match &mut self.typed {
+            Some(console) => Ok(console.write_all(text.as_bytes())?),
+            None => Ok(()),
+        }
+    }
+
+    /// Until the serial line says one of these, in whatever case.
+    pub fn says_any(&mut self, words: &[&str]) -> Told<()> {
+        shell::until(&format!("the machine to say one of {words:?}"), BOOT, || {
+            let serial = self.serial().to_lowercase();
+            Ok(words.iter().any(|word| serial.contains(word)).then_some(()))
+        })
+        .map_err(|fault| Fault::new(format!("{fault}\n{}", self.last_words())))
     }
 
     /// Until the serial line says so.
@@ -240,6 +349,9 @@ impl Vm {
     pub fn cut(mut self) -> Told<()> {
         shell::signal(self.emulator.id(), rustix::process::Signal::KILL);
         self.emulator.wait()?;
+        if let Some(tpm) = &mut self.tpm {
+            shell::end(tpm);
+        }
         Ok(())
     }
 
@@ -253,7 +365,29 @@ impl Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         shell::end(&mut self.emulator);
+        if let Some(tpm) = &mut self.tpm {
+            shell::end(tpm);
+        }
     }
+}
+
+const TPM_SOCKET: &str = "control";
+
+/// An emulated TPM whose state lies in the folder; it answers when this returns.
+fn start_tpm(folder: &Path) -> Told<Child> {
+    let socket = folder.join(TPM_SOCKET);
+    let _ = fs::remove_file(&socket);
+    let said = File::create(folder.join("swtpm.log"))?;
+    let mut command = Command::new("swtpm");
+    command.args(["socket", "--tpm2", "--terminate", "--tpmstate"]).arg(format!("dir={}", folder.display()));
+    command.arg("--ctrl").arg(format!("type=unixio,path={}", socket.display()));
+    command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+    let mut tpm = command.spawn().while_(|| "starting swtpm".into())?;
+    let up = shell::until("the TPM's socket", shell::PATIENCE, || Ok(socket.exists().then_some(())));
+    if up.is_err() {
+        shell::end(&mut tpm);
+    }
+    up.map(|()| tpm)
 }
 
 /// What the stick asks for, in the world of the tests.

@@ -34,6 +34,9 @@ pub enum MachineCommand {
     /// 技術者の求めを受ける（systemdのunitから） / hear one engineer (from its unit)
     #[command(hide = true)]
     Engineers,
+    /// データの区画を作り、または開く（systemdのunitから） / make or open the data partition (its unit)
+    #[command(hide = true)]
+    Data,
     /// 領域のない機械が媒体を待ち、領域を作る（systemdのunitから） / a blank machine becomes a realm from a stick (its unit)
     #[command(hide = true)]
     First,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, engineers, first, realm, update};
+use super::{config, data, engineers, first, realm, update};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
@@ -18,6 +18,7 @@ pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, 
         MachineCommand::Answer => return config::answer(path),
         MachineCommand::Update => return update::answer(),
         MachineCommand::Bless => return update::bless(path),
+        MachineCommand::Data => return data::data(out),
         MachineCommand::Authority { safe } => return engineers::authority(safe.as_deref(), out),
         MachineCommand::Register => return engineers::open_window(path).map(|()| Exit::Ok),
         MachineCommand::Offered { kind, body } => return engineers::offered(&kind, &body, out),
