@@ -129,6 +129,7 @@ image-test: image
 	@echo 'the root under a real systemd'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" inspect "$(IMAGE)"
 	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" "$(IMAGE_KEPT)/base" "$(IMAGE)-next" next >/dev/null
 	@echo 'the disk in an emulated machine'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" boot "$(IMAGE)"
+	@echo 'Secure Boot and a TPM'; $(SUDO) "$(CARGO_TARGET_DIR)/debug/machine" trust "$(IMAGE)"
 	@umask 077; $(SUDO) env TZ=Asia/Tokyo "$(CARGO_TARGET_DIR)/debug/image" build "$(CARGO_TARGET_DIR)/release/mimamori" \
 	  "$(IMAGE_KEPT)/base" "$(IMAGE_KEPT)/again" >/dev/null
 	@for part in root.erofs root.verity mimamori.unsigned.efi packages.lock sbom.cdx.json; do \

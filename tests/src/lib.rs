@@ -49,5 +49,6 @@ pub mod vm; // edge: the image's disk in an emulated machine, its TPM
 pub mod registering; // edge: codes, certificates
 pub mod inspection; // edge: what a machine must do
 pub mod booting; // edge: what the disk must do
+pub mod trusted; // edge: Secure Boot and a TPM
 
 pub use fault::{Fault, Told};

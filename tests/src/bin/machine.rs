@@ -1,7 +1,7 @@
 //! `make test-machine`, `make image-test` and `make image-run`. `machine quick OUT`: the image's root under a real
 //! systemd, as far as a minute goes; `machine inspect OUT`: the same root, whole; `machine boot OUT`: its disk in an
-//! emulated machine; `machine run OUT`: the disk, and it stays. OUT is where `image build` wrote. Each step is printed
-//! as it holds; the first that does not ends it. Needs root.
+//! emulated machine; `machine trust OUT`: with Secure Boot and a TPM; `machine run OUT`: the disk, and it stays. OUT is
+//! where `image build` wrote. Each step is printed as it holds; the first that does not ends it. Needs root.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tests::net::{APPLIANCE_OUTER, Namespace};
 use tests::world::{Tools, World};
-use tests::{Told, booting, inspection, shell};
+use tests::{Told, booting, inspection, shell, trusted};
 
 /// Where the machine's SSH is heard on this one.
 const HERE: &str = "127.0.0.1:2222";
@@ -19,7 +19,7 @@ const HERE: &str = "127.0.0.1:2222";
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [verb, out] = words.as_slice() else {
-        say("usage: machine quick|inspect|boot|run OUT (the folder that `image build` made)");
+        say("usage: machine quick|inspect|boot|trust|run OUT (the folder that `image build` made)");
         return ExitCode::from(2);
     };
     let out = PathBuf::from(out);
@@ -28,9 +28,10 @@ fn main() -> ExitCode {
         "quick" => world().and_then(|mut world| inspection::quick(&mut world, &out.join("root"), &mut held)),
         "inspect" => world().and_then(|mut world| inspection::play(&mut world, &out.join("root"), &mut held)),
         "boot" => world().and_then(|mut world| booting::play(&mut world, &out, &mut held)),
+        "trust" => world().and_then(|mut world| trusted::play(&mut world, &out, &mut held)),
         "run" => world().and_then(|mut world| stay(&mut world, &out)),
         _ => {
-            say("usage: machine quick|inspect|boot|run OUT");
+            say("usage: machine quick|inspect|boot|trust|run OUT");
             return ExitCode::from(2);
         }
     };
