@@ -19,9 +19,10 @@ use crate::uki;
 pub const LIMIT: u64 = 200_000_000;
 /// No menu, no line to edit: whoever holds the keyboard chooses nothing.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-firmware no\nconsole-mode keep\n";
-/// Credentials from the firmware are refused; partitions are ours to find.
+/// Credentials from the firmware are refused; partitions are ours to find. On a host that is busy at that moment the check
+/// of the timer fails, and what the kernel tries instead may never tick again: known hypervisors switch it off, too.
 const COMMAND_LINE: &str = "console=tty0 console=ttyS0 quiet loglevel=4 panic=10 systemd.import_credentials=no \
-    systemd.gpt_auto=no systemd.mask=systemd-gpt-auto-generator lockdown=integrity";
+    systemd.gpt_auto=no systemd.mask=systemd-gpt-auto-generator lockdown=integrity no_timer_check";
 
 /// What lies in the folder `out` then.
 #[derive(Clone, Debug)]
