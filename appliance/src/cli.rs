@@ -3,6 +3,7 @@
 
 pub mod args_backup;
 pub mod args_config;
+pub mod args_engineers;
 pub mod args_fee;
 pub mod args_flow;
 pub mod args_incident;
@@ -64,7 +65,9 @@ pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;
 pub mod config; // edge, border: files, root's socket, systemctl
 pub mod update; // edge, border: root's socket, the stick, systemctl
-pub mod engineers; // edge, border: files, root's socket, consoles, ssh-keygen
+pub mod engineers; // edge, border: files, consoles, ssh-keygen
+pub mod rescue; // edge, border: files, the console, script, systemctl
+pub mod engineers_wire; // edge, border: root's socket
 pub mod first; // edge: files, the stick, systemctl
 pub mod data; // edge: block devices, the stick, consoles, programs
 pub mod machine; // edge: through `applied`

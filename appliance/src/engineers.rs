@@ -1,6 +1,9 @@
 //! Who may come over SSH where the machine itself is the engineers' authority: the ten minutes of a registration, its code,
 //! and the registered keys. Pure; time and randomness are arguments.
 
+pub mod certificate;
+pub mod rescue;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64;

@@ -34,6 +34,10 @@ pub const ENROL_SHELL: &str = "/usr/bin/mimamori-enrol";
 pub const ENGINEERS: &str = "/var/lib/mimamori-config/engineers";
 /// The machine's own authority, where the stick brought none; its public half has `.pub` behind.
 pub const ENGINEERS_CA: &str = "/var/lib/mimamori-ssh/engineers-ca";
+/// Whose certificates open a rescue: the authority that the realm began with, whatever is committed later.
+pub const RESCUE_CA: &str = "/var/lib/mimamori-config/rescue-ca.pub";
+/// To whom a certificate leads.
+pub const OPERATOR_USER: &str = "mm-operator";
 /// Where root's service hears engineers.
 pub const ENGINEERS_SOCKET: &str = "/run/mimamori-engineers.sock";
 /// Where root's service takes a new version.

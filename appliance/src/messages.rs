@@ -299,8 +299,8 @@ catalogue! {
         "the machine starts anew; where the TPM does not open it, type the recovery key of the safe at the console";
     EngineerRefused { why_ja, why_en } "MM-6100", Denied,
         "できません: {why_ja}", "refused: {why_en}",
-        "登録は画面の番号（10分、一度だけ）で、更新は登録した鍵でします。番号は、だれも登録していない機械を起動し直すと出ます",
-        "register with the console's code (ten minutes, once), renew with the registered key; a machine without an engineer shows a code at each start";
+        "登録は画面の番号（10分、一度だけ）で、更新は登録した鍵でします。番号は、だれも登録していない機械を起動し直すと出ます。非常用シェルは別の二人の証明書で開きます",
+        "register with the console's code (ten minutes, once), renew with the registered key; a machine without an engineer shows a code at each start; a rescue takes the certificates of two persons";
     ShellLine { why } "MM-6073", Usage,
         "行を読めません: {why}", "the line cannot be read: {why}",
         "引用符を閉じてください", "close the quotation mark";

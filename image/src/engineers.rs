@@ -1,7 +1,7 @@
 //! How engineers get in where the machine is their own authority: one more user, whose bare keys lead to certificates, and
-//! root's service that signs them. Pure text.
+//! root's service that signs them; and the console's rescue shell, which two of them open. Pure text.
 
-use appliance::machine::{APPLIED, ENGINEERS_SOCKET, ENROL_SHELL, ENROL_USER, KEPT};
+use appliance::machine::{APPLIED, ENGINEERS_SOCKET, ENROL_SHELL, ENROL_USER, KEPT, OPERATOR_USER};
 
 use crate::render::Rendered;
 use crate::unit::BINARY;
@@ -16,6 +16,8 @@ pub fn files() -> Vec<Rendered> {
         file("usr/lib/sysusers.d/mimamori-engineers.conf", users()),
         file(&format!("{UNITS}/mimamori-engineers.socket"), socket()),
         file(&format!("{UNITS}/mimamori-engineers@.service"), answer()),
+        file(&format!("{UNITS}/mimamori-rescue.service"), rescue()),
+        file(&format!("{UNITS}/mimamori-registration.service"), registration()),
     ]
 }
 
@@ -38,7 +40,7 @@ pub fn sshd() -> String {
 fn users() -> String {
     format!(
         "# Bare keys lead here.\ng {ENROL_USER} {ENROL_ID} -\n\
-         u {ENROL_USER} {ENROL_ID}:{ENROL_ID} \"mimamori enrol\" / {ENROL_SHELL}\n"
+         u {ENROL_USER} {ENROL_ID}:{ENROL_ID} \"mimamori enrol\" / {ENROL_SHELL}\nm {OPERATOR_USER} {ENROL_USER}\n"
     )
 }
 
@@ -65,6 +67,26 @@ fn answer() -> String {
     )
 }
 
+/// Whoever stands at the console and has the second person's code: root, for half an hour. No certificate leads here.
+fn rescue() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: the rescue shell that two engineers have opened\n\n\
+         [Service]\nExecStart={BINARY} machine rescue\nStandardInput=tty-force\nStandardOutput=tty\nStandardError=journal\n\
+         TTYPath=/dev/console\nTTYReset=yes\nTTYVHangup=yes\nRuntimeMaxSec=1800\nTimeoutStopSec=5\nSendSIGHUP=yes\n\
+         Restart=no\nUMask=0077\nEnvironment=HOME=/root TERM=vt220 LANG=C.UTF-8\n"
+    )
+}
+
+/// Two engineers have agreed on another one.
+fn registration() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: ten minutes for the registration of another engineer\n\n\
+         [Service]\nType=oneshot\nExecStart={BINARY} machine register\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n\
+         NoNewPrivileges=yes\nProtectSystem=strict\nReadWritePaths={APPLIED}\nProtectHome=yes\nPrivateTmp=yes\n\
+         PrivateNetwork=yes\nUMask=0077\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +100,7 @@ mod tests {
         {
             assert!(block.lines().any(|found| found.trim() == line), "{line}");
         }
+        assert!(!rescue().contains("[Install]") && rescue().contains("RuntimeMaxSec=1800\n"));
         assert!(!block.contains("rsa") && !block.contains("cert"), "{block}");
     }
 }

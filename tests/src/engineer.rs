@@ -62,13 +62,28 @@ impl Engineer {
     }
 
     fn certify(&self, name: &str, authority: &str, principal: &str, valid: &str) -> Told<()> {
-        for (from, to) in [("key", name.to_owned()), ("key.pub", format!("{name}.pub"))] {
-            std::fs::copy(self.folder.join(from), self.folder.join(to))?;
+        self.certify_as(name, "key", authority, principal, valid, &format!("test-{name}"))
+    }
+
+    /// A certificate in the file `name`, over `key`, that calls its owner `called`.
+    pub fn certify_as(
+        &self,
+        name: &str,
+        key: &str,
+        authority: &str,
+        principal: &str,
+        valid: &str,
+        called: &str,
+    ) -> Told<()> {
+        for half in ["", ".pub"] {
+            std::fs::copy(
+                self.folder.join(format!("{key}{half}")),
+                self.folder.join(format!("{name}{half}")),
+            )?;
         }
         let mut sign = Command::new("ssh-keygen");
         sign.args(["-q", "-s"]).arg(self.folder.join(authority));
-        sign.args(["-I", &format!("test-{name}"), "-n", principal, "-V", valid])
-            .arg(self.folder.join(format!("{name}.pub")));
+        sign.args(["-I", called, "-n", principal, "-V", valid]).arg(self.folder.join(format!("{name}.pub")));
         shell::run(sign)?.ok("ssh-keygen -s")?;
         Ok(())
     }

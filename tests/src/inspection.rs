@@ -17,6 +17,7 @@ use crate::http::Request;
 use crate::machine::Machine;
 use crate::net::APPLIANCE_OUTER;
 use crate::registering;
+use crate::rescuing;
 use crate::shell::{self, PATIENCE};
 use crate::world::{OFFICE_SLOT, World, ZONE};
 
@@ -77,6 +78,12 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
             "a commit that shuts the engineer out falls by itself, also when its watcher is killed; a confirmed one stays",
         );
         registering::steps(&machine, &engineer, &device, &mut step)?;
+        rescuing::by_two(&machine, &engineer, &device)?;
+        step(
+            "the console's rescue shell takes two names and two keys, the second's code, and is written down",
+        );
+        rescuing::not_by_a_committed_authority(&machine, &engineer, &device)?;
+        step("an authority that one engineer commits makes no second person of him");
         machine.cut()?;
         machine = Machine::boot(root, &world.net.app, &folder)?;
         all_up(&machine)?;
@@ -334,8 +341,10 @@ fn restarted(machine: &Machine, device: &Device) -> Told<()> {
     holds!(kept == "0", "systemd still keeps {kept} descriptors");
 
     machine.ok(&["systemctl", "stop", unit])?;
-    let links = machine.ok(&["ip", "-o", "link"])?;
-    holds!(!links.contains(": mimamori0"), "a tunnel is left of the stopped room: {links}");
+    // The kernel takes the device away when the last descriptor is closed, which systemd may do a moment later.
+    shell::until("the stopped room's tunnel to go", PATIENCE, || {
+        Ok((!machine.ok(&["ip", "-o", "link"])?.contains(": mimamori0")).then_some(()))
+    })?;
     machine.ok(&["nft", "list", "table", "inet", "mimamori"])?;
     machine.ok(&["systemctl", "start", unit])?;
     all_up(machine)?;

@@ -9,6 +9,7 @@ use vpn::{Series, SlotNumber};
 
 use super::args_backup::{BackupCommand, RestoreArgs};
 use super::args_config::ConfigCommand;
+use super::args_engineers::RescueCommand;
 use super::args_facility::FacilityCommand;
 use super::args_fee::FeeCommand;
 use super::args_flow::FlowCommand;
@@ -145,6 +146,9 @@ pub enum Command {
     /// イメージの機械: 設定の反映 / a machine of our image: apply what follows from the configuration
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// 非常用シェル: 二人で開く / the rescue shell, which two persons open
+    #[command(subcommand)]
+    Rescue(RescueCommand),
     /// 新しい版をもう一つの区画に書く / write a new version into the slot that does not run
     Update(UpdateArgs),
     /// 保守の画面（SSHの先はこれだけです） / the engineer's shell, the only one there is

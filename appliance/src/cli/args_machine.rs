@@ -37,6 +37,9 @@ pub enum MachineCommand {
     /// データの区画を作り、または開く（systemdのunitから） / make or open the data partition (its unit)
     #[command(hide = true)]
     Data,
+    /// 画面の非常用シェル（systemdのunitから） / the console's rescue shell (from its unit)
+    #[command(hide = true)]
+    Rescue,
     /// 領域のない機械が媒体を待ち、領域を作る（systemdのunitから） / a blank machine becomes a realm from a stick (its unit)
     #[command(hide = true)]
     First,

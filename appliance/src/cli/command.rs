@@ -15,9 +15,9 @@ use super::failure::Failure;
 use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
-    api, audit, backup, case, config, device, doctor, explain, facility, fee, flow, gateway, incident, keys,
-    machine, mail, mail_doctor, pages, paper, person, pki, realm, report, shell, slot, status, takeover,
-    tunnels, update, yearly,
+    api, audit, backup, case, config, device, doctor, engineers_wire, explain, facility, fee, flow, gateway,
+    incident, keys, machine, mail, mail_doctor, pages, paper, person, pki, realm, report, shell, slot,
+    status, takeover, tunnels, update, yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -107,6 +107,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Pki(command) => pki::pki(&config, credentials, command, out),
         Command::Config(command) => config::config(&config, command, out),
         Command::Machine(command) => machine::machine(&config, command, out),
+        Command::Rescue(command) => engineers_wire::rescue(command, out),
         Command::Update(args) => update::update(args, out),
         Command::Shell(args) => shell::shell(args, run, out),
         Command::Explain { code } => explain::explain(&code, out),

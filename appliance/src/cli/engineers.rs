@@ -1,12 +1,9 @@
-//! How engineers get in where the machine is their own authority: the code at the console, the session of `mm-enrol`, and
-//! root's service that keeps the keys and signs for eight hours. An edge, border: files, root's socket, consoles, `ssh-keygen`.
+//! How engineers get in where the machine is their own authority: the code at the console, the registered keys, and what
+//! signs for eight hours. An edge, border: files, consoles, `ssh-keygen`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -17,16 +14,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, Words};
+use super::failure::Failure;
 use super::out::Out;
 use super::realm;
 use crate::engineers::{self, Key, NotKept, Window, Wish};
 use crate::exit::Exit;
 use crate::files;
 use crate::kept::since_boot_ms;
-use crate::machine::{APPLIED, ENGINEERS, ENGINEERS_CA, ENGINEERS_SOCKET, ENROL_USER};
+use crate::machine::{APPLIED, ENGINEERS, ENGINEERS_CA};
 use crate::messages::Message;
-use crate::operator::users::Users;
 
 /// In `APPLIED`, gone with the machine's power: the code's hash, which is root's, and until when, which everybody may know.
 const WINDOW: &str = "registration.json";
@@ -41,24 +37,6 @@ const VALID: &str = "-5m:+8h";
 /// After a wrong code, before the next one is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 const SMALL_MAX: usize = 64 << 10;
-const FRAME_MAX: u64 = 16 << 10;
-/// Ten wrong codes, one after the other.
-const ANSWER: Duration = Duration::from_secs(30);
-/// Whoever asks has its question ready.
-const ASKING: Duration = Duration::from_secs(5);
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-enum Act {
-    /// With the client's line: a code and a name to be registered, nothing for the next certificate.
-    Certificate { key: String, line: String },
-}
-
-#[derive(Serialize, Deserialize)]
-enum Answer {
-    Certificate(String),
-    Refused { exit: u8, code: String, ja: String, en: String, remedy_ja: String, remedy_en: String },
-}
 
 #[derive(Serialize, Deserialize)]
 struct WindowFile {
@@ -149,11 +127,9 @@ pub fn open_window(config: &Path) -> Result<(), Failure> {
             "this machine is not its engineers' authority",
         ));
     }
-    let mut random = [0u8; engineers::CODE_LETTERS];
-    getrandom::fill(&mut random).map_err(|error| unready("random", error.to_string()))?;
-    let code = Zeroizing::new(engineers::code(random));
+    let code = fresh_code()?;
     let window = Window::open(&code, since_boot_ms());
-    let _turn = turn()?;
+    let _turn = turn(LOCK)?;
     keep_window(Some(&window))?;
     show(&format!(
         "\r\nmimamori: 技術者の鍵の登録（10分） / registration of an engineer's key, 10 minutes\r\n\
@@ -161,6 +137,12 @@ pub fn open_window(config: &Path) -> Result<(), Failure> {
         *code, *code
     ));
     Ok(())
+}
+
+pub fn fresh_code() -> Result<Zeroizing<String>, Failure> {
+    let mut random = [0u8; engineers::CODE_LETTERS];
+    getrandom::fill(&mut random).map_err(|error| unready("random", error.to_string()))?;
+    Ok(Zeroizing::new(engineers::code(random)))
 }
 
 /// For sshd, as `mm-enrol`: any key while a registration is open, registered ones always.
@@ -174,55 +156,8 @@ pub fn offered(kind: &str, body: &str, out: &Out) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The session of `mm-enrol`: `ssh mm-enrol@machine [CODE NAME] > key-cert.pub`. It reads nothing but that line.
-pub fn enrol(out: &Out) -> Result<Exit, Failure> {
-    let key = came_with()?;
-    let line = std::env::var("SSH_ORIGINAL_COMMAND").unwrap_or_default();
-    if engineers::wish(&line).is_none() {
-        return Err(Message::ShellLine { why: "CODE NAME".to_owned() }.into());
-    }
-    match ask(&Act::Certificate { key, line })? {
-        Answer::Certificate(text) => out.plain(&text).map(|()| Exit::Ok),
-        Answer::Refused { exit, code, ja, en, remedy_ja, remedy_en } => {
-            let exit = Exit::ALL.into_iter().find(|known| known.code() == exit).unwrap_or(Exit::Failed);
-            let words = Box::new(Words { code, ja, en, remedy_ja, remedy_en });
-            Err(Failure { exit, words, trace: None, faults: Vec::new() })
-        }
-    }
-}
-
-/// Root's side: standard input is one connection, and the kernel says whose.
-pub fn answer(config: &Path) -> Result<Exit, Failure> {
-    let wire = |why: String| Failure::from(Message::Wire { why });
-    crate::log::install(log::LevelFilter::Info, Some("engineers"));
-    let input = std::io::stdin();
-    let peer =
-        rustix::net::sockopt::socket_peercred(input.as_fd()).map_err(|error| wire(error.to_string()))?;
-    let by = Users::read().name(peer.uid.as_raw());
-    let stream = input.as_fd().try_clone_to_owned().map_err(|error| wire(error.to_string()))?;
-    let mut stream = UnixStream::from(stream);
-    stream.set_read_timeout(Some(ASKING)).map_err(|error| wire(error.to_string()))?;
-    let mut bytes = Vec::new();
-    (&mut stream).take(FRAME_MAX).read_to_end(&mut bytes).map_err(|error| wire(error.to_string()))?;
-    let act: Act = serde_json::from_slice(&bytes).map_err(|error| wire(error.to_string()))?;
-    let done = match (by.strip_prefix("unix:"), act) {
-        (Some(ENROL_USER), Act::Certificate { key, line }) => certificate(config, &key, &line),
-        _ => Err(refused("この利用者にはできません", "not for this user")),
-    };
-    let answer = match done {
-        Ok(text) => Answer::Certificate(text),
-        Err(Failure { exit, words, .. }) => {
-            log::warn!("{}", words.en);
-            let Words { code, ja, en, remedy_ja, remedy_en } = *words;
-            Answer::Refused { exit: exit.code(), code, ja, en, remedy_ja, remedy_en }
-        }
-    };
-    let text = serde_json::to_vec(&answer).map_err(|error| wire(error.to_string()))?;
-    stream.write_all(&text).map_err(|error| wire(error.to_string()))?;
-    Ok(Exit::Ok)
-}
-
-fn certificate(config: &Path, key: &str, line: &str) -> Result<String, Failure> {
+/// What a session of `mm-enrol` gets for its line.
+pub fn certificate(config: &Path, key: &str, line: &str) -> Result<String, Failure> {
     let key = Key::parse(key)
         .ok_or_else(|| refused("この種類の鍵は使えません", "a key of this kind is not taken"))?;
     let wish = engineers::wish(line).ok_or_else(|| refused("番号と名前です", "a code and a name"))?;
@@ -232,7 +167,7 @@ fn certificate(config: &Path, key: &str, line: &str) -> Result<String, Failure> 
             "this machine is not its engineers' authority",
         ));
     }
-    let _turn = turn()?;
+    let _turn = turn(LOCK)?;
     let name = match wish {
         Wish::Renew => engineers::registered(&list()?, &key)
             .map(str::to_owned)
@@ -299,29 +234,6 @@ fn certify(public: &Path, name: &str, valid: &str) -> Result<(), Failure> {
     keygen(&[&words[..], &options[..], &[shown.as_str()]].concat())
 }
 
-fn ask(act: &Act) -> Result<Answer, Failure> {
-    let wire = |why: String| Failure::from(Message::Wire { why });
-    let text = serde_json::to_vec(act).map_err(|error| wire(error.to_string()))?;
-    let mut bytes = Vec::new();
-    let talk = |bytes: &mut Vec<u8>| -> std::io::Result<()> {
-        let mut stream = UnixStream::connect(ENGINEERS_SOCKET)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        stream.write_all(&text)?;
-        stream.shutdown(Shutdown::Write)?;
-        stream.take(FRAME_MAX).read_to_end(bytes).map(|_| ())
-    };
-    talk(&mut bytes).map_err(|error| wire(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| wire(error.to_string()))
-}
-
-/// sshd says it in a file of this session's own.
-fn came_with() -> Result<String, Failure> {
-    let refused = || refused("SSHで入った人だけです", "only for who came over SSH");
-    let path = std::env::var_os("SSH_USER_AUTH").map(PathBuf::from).ok_or_else(refused)?;
-    let text = String::from_utf8_lossy(&files::read_limited(&path, SMALL_MAX)?).into_owned();
-    Ok(engineers::came_with(&text).ok_or_else(refused)?.to_owned())
-}
-
 fn list() -> Result<String, Failure> {
     let path = Path::new(ENGINEERS);
     if !path.exists() {
@@ -334,13 +246,13 @@ fn public() -> PathBuf {
     PathBuf::from(format!("{ENGINEERS_CA}.pub"))
 }
 
-fn place(name: &str) -> PathBuf {
+pub fn place(name: &str) -> PathBuf {
     Path::new(APPLIED).join(name)
 }
 
 /// One after the other: nobody guesses in parallel. Let go with the file.
-fn turn() -> Result<File, Failure> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(place(LOCK));
+pub fn turn(lock: &str) -> Result<File, Failure> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(place(lock));
     let file = file.map_err(|error| failed("lock", &error))?;
     flock(&file, FlockOperation::LockExclusive).map_err(|error| failed("lock", &error.into()))?;
     Ok(file)
@@ -396,15 +308,15 @@ fn keygen(words: &[&str]) -> Result<(), Failure> {
     Err(unready("ssh-keygen", String::from_utf8_lossy(&done.stderr).chars().take(300).collect()))
 }
 
-fn refused(ja: &str, en: &str) -> Failure {
+pub fn refused(ja: &str, en: &str) -> Failure {
     Message::EngineerRefused { why_ja: ja.to_owned(), why_en: en.to_owned() }.into()
 }
 
-fn failed(what: &str, error: &std::io::Error) -> Failure {
+pub fn failed(what: &str, error: &std::io::Error) -> Failure {
     unready(what, error.to_string())
 }
 
-fn unready(what: &str, why: String) -> Failure {
+pub fn unready(what: &str, why: String) -> Failure {
     let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
     Message::Apply { what: what.to_owned(), why }.into()
 }

@@ -5,9 +5,9 @@ use super::args::declared;
 
 /// The verbs that ask rooms at their doors or read what is public. Whatever touches the machine's own files,
 /// starts a process or prints a secret is for the console.
-const VERBS: [&str; 17] = [
-    "config", "update", "status", "doctor", "facility", "case", "slot", "device", "gateway", "vpn", "mail",
-    "flow", "fee", "audit", "pki", "explain", "version",
+const VERBS: [&str; 18] = [
+    "config", "rescue", "update", "status", "doctor", "facility", "case", "slot", "device", "gateway", "vpn",
+    "mail", "flow", "fee", "audit", "pki", "explain", "version",
 ];
 /// Read files, run a tunnel alone: not below these either.
 const NOT_BELOW: [(&str, &str); 5] =
@@ -155,6 +155,8 @@ mod tests {
             "backup stream keys",
             "restore --records a --keys b --identity c --dir d",
             "machine apply",
+            "machine rescue",
+            "machine register",
             "shell",
             "man --dir /tmp",
             "completions bash",

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, data, engineers, first, realm, update};
+use super::{config, data, engineers, engineers_wire, first, realm, rescue, update};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
@@ -22,8 +22,9 @@ pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, 
         MachineCommand::Authority { safe } => return engineers::authority(safe.as_deref(), out),
         MachineCommand::Register => return engineers::open_window(path).map(|()| Exit::Ok),
         MachineCommand::Offered { kind, body } => return engineers::offered(&kind, &body, out),
-        MachineCommand::Enrol => return engineers::enrol(out),
-        MachineCommand::Engineers => return engineers::answer(path),
+        MachineCommand::Enrol => return engineers_wire::enrol(out),
+        MachineCommand::Engineers => return engineers_wire::answer(path),
+        MachineCommand::Rescue => return rescue::console(out),
         MachineCommand::First => return first::first(out),
     };
     // A blank machine has none yet; one that cannot be read is a fault.
