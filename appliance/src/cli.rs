@@ -59,7 +59,9 @@ pub mod api;
 pub mod mail_doctor; // edge: network, files, randomness
 pub mod status; // border: with what the realm remembers
 pub mod keys; // edge: files, randomness
-pub mod backup; // edge: files, the clock, ssh
+pub mod backup_target; // edge: files, ssh
+pub mod backup_wire; // edge, border: root's socket
+pub mod backup; // edge: files, the clock, root's socket
 pub mod doctor; // edge: files of the kernel, name look-ups, the clock
 pub mod pages; // edge: the folder of manual pages that the operator names
 pub mod difference;

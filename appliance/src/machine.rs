@@ -42,5 +42,9 @@ pub const OPERATOR_USER: &str = "mm-operator";
 pub const ENGINEERS_SOCKET: &str = "/run/mimamori-engineers.sock";
 /// Where root's service takes a new version.
 pub const UPDATE_SOCKET: &str = "/run/mimamori-update.sock";
+/// To whom backups are sealed; the engineer cannot write it.
+pub const BACKUP_RECIPIENTS: &str = "/etc/mimamori/backup-recipients";
+/// Where root's service makes a backup for the engineer to carry away.
+pub const BACKUP_SOCKET: &str = "/run/mimamori-backup.sock";
 /// Where root's service hears what the engineer commits.
 pub const CONFIG_SOCKET: &str = "/run/mimamori-config.sock";

@@ -2,7 +2,7 @@
 //! the kernel's switches. Pure text; what depends on the process table is rendered beside it.
 
 use appliance::machine::{
-    APPLIED, CONFIG, CONFIG_SOCKET, ENROL_USER, ETC, KEPT, RUN, SSH_CA, STATE, UPDATE_SOCKET,
+    APPLIED, BACKUP_SOCKET, CONFIG, CONFIG_SOCKET, ENROL_USER, ETC, KEPT, RUN, SSH_CA, STATE, UPDATE_SOCKET,
 };
 
 use crate::engineers;
@@ -39,6 +39,8 @@ pub fn files() -> Vec<Rendered> {
         file(&format!("{UNITS}/mimamori-update.socket"), update_socket()),
         file(&format!("{UNITS}/mimamori-update@.service"), update_answer()),
         file(&format!("{UNITS}/{BLESS_UNIT}"), bless()),
+        file(&format!("{UNITS}/mimamori-backup.socket"), backup_socket()),
+        file(&format!("{UNITS}/mimamori-backup@.service"), backup_answer()),
         file(&format!("{UNITS}/{DRILL_UNIT}"), drill()),
         file(&format!("{UNITS}/{DRILL_TIMER}"), NIGHTLY.to_owned()),
         file(&format!("{UNITS}/run-stick.mount"), STICK.to_owned()),
@@ -243,6 +245,24 @@ fn drill() -> String {
     )
 }
 
+fn backup_socket() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: where the engineer fetches a sealed backup\n\n\
+         [Socket]\nListenStream={BACKUP_SOCKET}\nSocketUser=root\nSocketGroup={OPERATOR}\nSocketMode=0660\n\
+         Accept=yes\nMaxConnections=1\n\n[Install]\nWantedBy=sockets.target\n"
+    )
+}
+
+/// As the rehearsal: it reads every room's folder.
+fn backup_answer() -> String {
+    format!(
+        "[Unit]\nDescription=mimamori: one backup for the engineer\nCollectMode=inactive-or-failed\n\
+         RequiresMountsFor=/var/lib\n\n\
+         [Service]\nExecStart={BINARY} machine backup\nStandardInput=socket\nStandardOutput=journal\nNice=10\n\
+         RuntimeMaxSec=3600\nReadWritePaths={STATE} {RUN}\n{CONFIG_HARDENING}CapabilityBoundingSet=CAP_DAC_OVERRIDE\n"
+    )
+}
+
 /// When nobody works and nothing else is planned.
 const NIGHTLY: &str = "[Unit]\nDescription=mimamori: every night\n\n\
     [Timer]\nOnCalendar=*-*-* 03:17\nPersistent=yes\n\n[Install]\nWantedBy=timers.target\n";
@@ -288,7 +308,7 @@ fn network() -> String {
 
 fn preset() -> String {
     format!(
-        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable mimamori-engineers.socket\nenable {BLESS_UNIT}\nenable {DRILL_TIMER}\nenable {TARGET}\nenable ssh.service\n\
+        "enable {WALL_UNIT}\nenable {HOST_KEY_UNIT}\nenable {CONFIG_UNIT}\nenable {FIRST_UNIT}\nenable mimamori-config.socket\nenable mimamori-update.socket\nenable mimamori-engineers.socket\nenable mimamori-backup.socket\nenable {BLESS_UNIT}\nenable {DRILL_TIMER}\nenable {TARGET}\nenable ssh.service\n\
          enable systemd-networkd.service\nenable systemd-timesyncd.service\ndisable *\n"
     )
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use appliance::machine as places;
 use appliance::process::{Name, TABLE, process};
 
+use crate::carried;
 use crate::device::{Device, Handover, Sheet};
 use crate::engineer::Engineer;
 use crate::fault::{Fault, Told};
@@ -77,6 +78,7 @@ pub fn play(world: &mut World, root: &Path, held: &mut dyn FnMut(&str)) -> Told<
         step(
             "a commit that shuts the engineer out falls by itself, also when its watcher is killed; a confirmed one stays",
         );
+        carried::steps(&machine, &engineer, &device, &mut step)?;
         registering::steps(&machine, &engineer, &device, &mut step)?;
         rescuing::by_two(&machine, &engineer, &device)?;
         step(

@@ -48,6 +48,7 @@ pub mod efivars; // a machine's firmware variables
 pub mod vm; // edge: the image's disk in an emulated machine, its TPM
 pub mod registering; // edge: codes, certificates
 pub mod rescuing; // edge: a console and two engineers
+pub mod carried; // edge: age, tar
 pub mod inspection; // edge: what a machine must do
 pub mod booting; // edge: what the disk must do
 pub mod trusted; // edge: Secure Boot and a TPM

@@ -91,6 +91,7 @@ fn first(machine: &Machine) -> Told<String> {
     let stick = machine.inside("/var/stick");
     std::fs::create_dir_all(&stick)?;
     std::fs::write(stick.join("first.toml"), wishes(ZONE))?;
+    std::fs::write(stick.join("backup-recipients"), "age1test\n")?;
     let unit = "[Mount]\nWhat=/var/stick\nWhere=/run/stick\nType=none\nOptions=bind\n";
     machine.ok(&["mkdir", "-p", "/run/systemd/system", "/dev/disk/by-label"])?;
     shell::run_with(machine.command(&["tee", "/run/systemd/system/run-stick.mount"]), unit.as_bytes())?
@@ -106,6 +107,8 @@ fn first(machine: &Machine) -> Told<String> {
     ] {
         holds!(stick.join("root").join(name).exists(), "the stick did not get {name}");
     }
+    let recipients = std::fs::read_to_string(machine.inside("/var/lib/mimamori-config/backup-recipients"))?;
+    holds!(recipients == "age1test\n", "for whom backups are sealed: {recipients}");
     let config = machine.ok(&["mimamori", "config", "show"])?;
     let authority = std::fs::read_to_string(machine.inside(&format!("{}.pub", places::ENGINEERS_CA)))?;
     holds!(

@@ -37,6 +37,9 @@ pub enum MachineCommand {
     /// データの区画を作り、または開く（systemdのunitから） / make or open the data partition (its unit)
     #[command(hide = true)]
     Data,
+    /// 技術者の backup を受ける（systemdのunitから） / hear one `backup` of the engineer (from its unit)
+    #[command(hide = true)]
+    Backup,
     /// 画面の非常用シェル（systemdのunitから） / the console's rescue shell (from its unit)
     #[command(hide = true)]
     Rescue,

@@ -1,23 +1,25 @@
 //! `backup` and `restore`: the realm's two sealed files, a rehearsal, and the way back. Needs the realm's files and,
-//! for a restore, nothing but an empty place. An edge: files, the clock, `ssh`.
+//! for a restore, nothing but an empty place. An edge: files, the clock, root's socket.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::args_backup::{BackupCommand, MakeArgs, RestoreArgs, Sealed, Which};
+use super::backup_target::{Target, unmade};
+use super::backup_wire::{self, Act, Pieces};
 use super::failure::Failure;
 use super::out::Out;
 use super::pki_log;
 use crate::backup::age::{Identity, RECIPIENTS_MAX, Recipient};
 use crate::backup::back::{self, BackError, Given};
-use crate::backup::make::{self, Counted, MakeError, Scratch, Source};
-use crate::backup::manifest::{Made, Remembered};
+use crate::backup::make::{self, Counted, Scratch, Source};
+use crate::backup::manifest::{Drilled, Made, Remembered};
 use crate::backup::parts::Part;
 use crate::backup::relocate::Home;
 use crate::backup::{drill, memory};
@@ -45,12 +47,20 @@ pub fn backup(
         BackupCommand::Page => return out.plain(PAGE).map(|()| Exit::Ok),
         _ => {}
     }
+    let helper = Path::new(machine::BACKUP_SOCKET);
+    if !rustix::process::geteuid().is_root() && path == Path::new(machine::CONFIG) && helper.exists() {
+        return carried(helper, command, out);
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let realm = Realm::open(path, credentials)?;
     match command {
         BackupCommand::Make(args) => made(&realm, path, &args, out),
-        BackupCommand::Stream { part, sealed } => stream(&realm, path, part, &sealed),
-        BackupCommand::Drill => rehearse(&realm, out),
+        BackupCommand::Stream { part, sealed } => {
+            not_for_a_screen()?;
+            let stdout = BufWriter::new(std::io::stdout().lock());
+            stream(&realm, path, part, &sealed, stdout).map(|_| Exit::Ok)
+        }
+        BackupCommand::Drill => told(&rehearsed(&realm)?, out),
         BackupCommand::Key { .. } | BackupCommand::Page => Ok(Exit::Ok),
     }
 }
@@ -146,37 +156,101 @@ fn made(realm: &Realm, path: &Path, args: &MakeArgs, out: &Out) -> Result<Exit, 
     Ok(Exit::Ok)
 }
 
+/// The engineer of a machine of our image asks root's service, which seals to whom the association named there.
+fn carried(helper: &Path, command: BackupCommand, out: &Out) -> Result<Exit, Failure> {
+    match command {
+        BackupCommand::Stream { part, sealed } => {
+            if !sealed.recipients.is_empty() || !sealed.keys_recipients.is_empty() {
+                let (name, why) = ("--recipient".to_owned(), machine::BACKUP_RECIPIENTS.to_owned());
+                return Err(Message::Argument { name, why }.into());
+            }
+            not_for_a_screen()?;
+            let act = if part == Which::Records { Act::Records } else { Act::Keys };
+            let mut stdout = BufWriter::new(std::io::stdout().lock());
+            backup_wire::ask(helper, act, &mut stdout).map(|_| Exit::Ok)
+        }
+        BackupCommand::Drill => {
+            let done = backup_wire::ask(helper, Act::Drill, &mut std::io::sink())?;
+            let drilled =
+                serde_json::from_value(done).map_err(|error| Message::Wire { why: error.to_string() })?;
+            told(&drilled, out)
+        }
+        _ => Err(Message::ShellVerb { verb: "backup make".into() }.into()),
+    }
+}
+
+/// Root's side: standard input is one connection of the engineer.
+pub fn answer(path: &Path) -> Result<Exit, Failure> {
+    let wire = |why: String| Failure::from(Message::Wire { why });
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    crate::log::install(log::LevelFilter::Info, Some("backup"));
+    let input = std::io::stdin();
+    let owned = input.as_fd().try_clone_to_owned().map_err(|error| wire(error.to_string()))?;
+    let connection = UnixStream::from(owned);
+    // Whoever does not ask, or does not take, keeps nobody waiting.
+    connection.set_read_timeout(Some(backup_wire::ASKING)).map_err(|error| wire(error.to_string()))?;
+    connection.set_write_timeout(Some(backup_wire::TAKING)).map_err(|error| wire(error.to_string()))?;
+    let mut to = BufWriter::new(connection);
+    let mut line = String::new();
+    let mut from = BufReader::new(input.lock().take(backup_wire::ASK_MAX));
+    from.read_line(&mut line).map_err(|error| wire(error.to_string()))?;
+    let act: Act = serde_json::from_str(&line).map_err(|error| wire(error.to_string()))?;
+    log::info!("an engineer fetches: {act:?}");
+    let nobody = Sealed { recipients: Vec::new(), keys_recipients: Vec::new() };
+    let ended = Realm::open(path, None).and_then(|realm| {
+        let part = match act {
+            Act::Records => Which::Records,
+            Act::Keys => Which::Keys,
+            Act::Drill => {
+                let drilled = rehearsed(&realm)?;
+                return serde_json::to_value(&drilled).map_err(|error| wire(error.to_string()));
+            }
+        };
+        let bytes = stream(&realm, path, part, &nobody, Pieces(&mut to))?;
+        Ok(json!({ "bytes": bytes }))
+    });
+    backup_wire::end(&mut to, ended)?;
+    Ok(Exit::Ok)
+}
+
 /// Sealed bytes are not for a screen.
-fn stream(realm: &Realm, path: &Path, part: Which, sealed: &Sealed) -> Result<Exit, Failure> {
-    let (records, keys) = recipients(path, sealed)?;
-    let (part, to) = match part {
-        Which::Records => (Part::Records, records),
-        Which::Keys => (Part::Keys, keys),
-    };
+fn not_for_a_screen() -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
         return Err(Message::Argument { name: "stream".into(), why: "> file".into() }.into());
     }
+    Ok(())
+}
+
+fn stream(realm: &Realm, path: &Path, part: Which, sealed: &Sealed, to: impl Write) -> Result<u64, Failure> {
+    let (records, keys) = recipients(path, sealed)?;
+    let (part, recipients) = match part {
+        Which::Records => (Part::Records, records),
+        Which::Keys => (Part::Keys, keys),
+    };
     let scratch = Scratch::of(&realm.config.paths.state).map_err(unmade)?;
     let at_ms = now_ms();
-    let sink = Counted { inner: BufWriter::new(std::io::stdout().lock()), bytes: 0 };
-    let mut done = make::write(&realm.source(), part, &to, &scratch, at_ms, sink).map_err(unmade)?;
+    let sink = Counted { inner: to, bytes: 0 };
+    let mut done = make::write(&realm.source(), part, &recipients, &scratch, at_ms, sink).map_err(unmade)?;
     done.flush().map_err(|error| Message::Output { why: error.to_string() })?;
     let bytes = done.bytes;
     realm.remember(|remembered| {
         remembered.made = Some(Made { at_ms, to: "stdout".into(), bytes });
     })?;
-    Ok(Exit::Ok)
+    Ok(bytes)
 }
 
-fn rehearse(realm: &Realm, out: &Out) -> Result<Exit, Failure> {
+fn rehearsed(realm: &Realm) -> Result<Drilled, Failure> {
     let drilled = drill::drill(&realm.source(), now_ms()).map_err(unmade)?;
     realm.remember(|remembered| remembered.drill = Some(drilled.clone()))?;
-    let failure = drilled.fault.clone().map(|why| Failure::from(Message::DrillFailed { why }));
-    if let Some(failure) = failure {
-        return Err(failure);
+    match drilled.fault.clone() {
+        Some(why) => Err(Message::DrillFailed { why }.into()),
+        None => Ok(drilled),
     }
+}
+
+fn told(drilled: &Drilled, out: &Out) -> Result<Exit, Failure> {
     let (certificates, ms) = (drilled.certificates, drilled.took_ms);
-    out.result(&drilled, || {
+    out.result(drilled, || {
         out.pick(
             format!("控えから戻せました: 証明書 {certificates} 件、{ms} ミリ秒。\n"),
             format!("a backup was made and restored beside: {certificates} certificates, {ms} ms\n"),
@@ -313,115 +387,10 @@ fn recipients(path: &Path, sealed: &Sealed) -> Result<(Vec<Recipient>, Vec<Recip
     Ok((records, keys))
 }
 
-/// Where the files go.
-enum Target {
-    Folder(PathBuf),
-    Ssh { host: String, port: Option<u16>, folder: String },
-}
-
-impl Target {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = || {
-            Failure::from(Message::Argument {
-                name: "--to".into(),
-                why: "/folder, ssh://user@host[:port]/folder".into(),
-            })
-        };
-        let Some(rest) = text.strip_prefix("ssh://") else { return Ok(Self::Folder(text.into())) };
-        let (place, folder) = rest.split_once('/').ok_or_else(wrong)?;
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong())?)),
-            None => (place, None),
-        };
-        // They become words of a command over there, so they are letters and nothing else.
-        let plain = |text: &str, more: &str| {
-            !text.is_empty()
-                && !text.starts_with('-')
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-        };
-        if !plain(host, "@.-_") || !plain(folder, "./-_") {
-            return Err(wrong());
-        }
-        Ok(Self::Ssh { host: host.to_owned(), port, folder: folder.to_owned() })
-    }
-
-    /// Whole under its name, or not there at all.
-    fn put(
-        &self,
-        name: &str,
-        fill: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>,
-    ) -> Result<u64, Failure> {
-        match self {
-            Self::Folder(folder) => put_here(&folder.join(name), fill),
-            Self::Ssh { host, port, folder } => {
-                let script = format!(
-                    "umask 077; cat > {folder}/{name}.part && mv {folder}/{name}.part {folder}/{name}"
-                );
-                put_there(host, *port, &script, fill)
-            }
-        }
-    }
-}
-
-fn put_here(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>) -> Result<u64, Failure> {
-    let failed = |error: std::io::Error| unmade(MakeError::File(path.display().to_string(), error));
-    let half = path.with_extension("age.part");
-    files::remove(&half).map_err(failed)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half).map_err(failed)?;
-    let mut sink = BufWriter::new(file);
-    let filled = fill(&mut sink);
-    let kept = filled.and_then(|bytes| {
-        let file: File = sink.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().and_then(|()| fs::rename(&half, path)).map_err(failed)?;
-        files::sync_folder(path).map_err(failed)?;
-        Ok(bytes)
-    });
-    if kept.is_err() {
-        let _ = files::remove(&half);
-    }
-    kept
-}
-
-/// OpenSSH with the caller's own keys; the other side needs nothing but `cat` and `mv`.
-fn put_there(
-    host: &str,
-    port: Option<u16>,
-    script: &str,
-    fill: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>,
-) -> Result<u64, Failure> {
-    let failed = |error: std::io::Error| unmade(MakeError::File(format!("ssh {host}"), error));
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes"]);
-    if let Some(port) = port {
-        ssh.args(["-p", &port.to_string()]);
-    }
-    ssh.args(["--", host, script]).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = ssh.spawn().map_err(failed)?;
-    let filled = match child.stdin.take() {
-        Some(stdin) => {
-            let mut sink = BufWriter::new(stdin);
-            let filled = fill(&mut sink);
-            filled.and_then(|bytes| sink.flush().map(|()| bytes).map_err(failed))
-        }
-        None => Err(failed(std::io::Error::other("no standard input"))),
-    };
-    if filled.is_err() {
-        // A file without its end must not get its name.
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(failed)?;
-    let bytes = filled?;
-    if status.success() { Ok(bytes) } else { Err(failed(std::io::Error::other(status.to_string()))) }
-}
-
 /// `20261121T103000Z`, in every name and text alike.
 fn stamp(at_ms: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
-}
-
-fn unmade(error: MakeError) -> Failure {
-    Message::BackupFailed { what: "backup".into(), why: error.to_string() }.into()
 }
 
 fn unrestored(error: BackError) -> Failure {

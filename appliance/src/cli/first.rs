@@ -31,6 +31,8 @@ const PLACE_UNIT: &str = "run-stick.mount";
 /// What the association writes on it.
 const WISHES: &str = "first.toml";
 const AUTHORITY: &str = "user-ca.pub";
+/// For whom backups are sealed: the association says it here, and no engineer later.
+const RECIPIENTS: &str = "backup-recipients";
 const NETWORK_FOLDER: &str = "network";
 /// Instead of wishes: a backup.
 const RESTORE: &str = "restore";
@@ -91,6 +93,12 @@ fn take(stick: &Path, out: &Out) -> Result<(), Failure> {
                 .map_err(|error| failed("network", &error))?;
         }
         clear().map_err(|error| failed("stage", &error))?;
+        let recipients = stick.join(RECIPIENTS);
+        if recipients.exists() {
+            let named = files::read_limited(&recipients, WISHES_MAX)?;
+            files::replace(&Path::new(KEPT).join(RECIPIENTS), &named, 0o644)
+                .map_err(|error| failed(RECIPIENTS, &error))?;
+        }
         if stick.join(RESTORE).is_dir() {
             return back(stick, out);
         }

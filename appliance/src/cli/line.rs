@@ -5,13 +5,20 @@ use super::args::declared;
 
 /// The verbs that ask rooms at their doors or read what is public. Whatever touches the machine's own files,
 /// starts a process or prints a secret is for the console.
-const VERBS: [&str; 18] = [
-    "config", "rescue", "update", "status", "doctor", "facility", "case", "slot", "device", "gateway", "vpn",
-    "mail", "flow", "fee", "audit", "pki", "explain", "version",
+const VERBS: [&str; 19] = [
+    "config", "rescue", "backup", "update", "status", "doctor", "facility", "case", "slot", "device",
+    "gateway", "vpn", "mail", "flow", "fee", "audit", "pki", "explain", "version",
 ];
 /// Read files, run a tunnel alone: not below these either.
-const NOT_BELOW: [(&str, &str); 5] =
-    [("facility", "import"), ("facility", "template"), ("pki", "bench"), ("pki", "issue"), ("vpn", "--")];
+const NOT_BELOW: [(&str, &str); 7] = [
+    ("backup", "make"),
+    ("backup", "key"),
+    ("facility", "import"),
+    ("facility", "template"),
+    ("pki", "bench"),
+    ("pki", "issue"),
+    ("vpn", "--"),
+];
 /// Would read another configuration, whose doors could be anybody's.
 const NOT_SAID: [&str; 1] = ["--config"];
 /// Longer lines are no command.
@@ -152,7 +159,7 @@ mod tests {
             "serve vpn",
             "keys export-epoch --to /tmp/x",
             "backup make --to /tmp",
-            "backup stream keys",
+            "backup key --out /tmp/x",
             "restore --records a --keys b --identity c --dir d",
             "machine apply",
             "machine rescue",

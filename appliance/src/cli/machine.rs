@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args_machine::MachineCommand;
 use super::failure::Failure;
 use super::out::Out;
-use super::{config, data, engineers, engineers_wire, first, realm, rescue, update};
+use super::{backup, config, data, engineers, engineers_wire, first, realm, rescue, update};
 use crate::applied;
 use crate::exit::Exit;
 use crate::wall;
@@ -25,6 +25,7 @@ pub fn machine(path: &Path, command: MachineCommand, out: &Out) -> Result<Exit, 
         MachineCommand::Enrol => return engineers_wire::enrol(out),
         MachineCommand::Engineers => return engineers_wire::answer(path),
         MachineCommand::Rescue => return rescue::console(out),
+        MachineCommand::Backup => return backup::answer(path),
         MachineCommand::First => return first::first(out),
     };
     // A blank machine has none yet; one that cannot be read is a fault.
