@@ -15,6 +15,8 @@ use crate::history::{Now, Refusal, State, Write};
 use crate::messages::Message;
 
 const STATE: &str = "state.json";
+/// Lies there from before a text becomes active until firewall and rooms have been told of it.
+const OWED: &str = "untold";
 /// Everybody who may log in may read it: no secret stands in a configuration.
 const MODE: u32 = 0o644;
 /// Fifty entries are a few kilobytes.
@@ -95,8 +97,11 @@ impl Kept {
                     .and_then(|bytes| replace(&path, &bytes)),
                 Write::Active(number) => {
                     let text = self.text(*number)?;
-                    changed |= self.active_text().ok().as_deref() != Some(text.as_str());
-                    replace(&path, text.as_bytes())
+                    let differs = self.active_text().ok().as_deref() != Some(text.as_str());
+                    changed |= differs;
+                    // First: whoever ends between the two leaves somebody to be told once more, never once less.
+                    let owe = if differs { replace(&self.folder.join(OWED), b"") } else { Ok(()) };
+                    owe.and_then(|()| replace(&path, text.as_bytes()))
                 }
                 Write::Forget(_) => files::remove(&path),
             };
@@ -112,6 +117,18 @@ impl Kept {
             self.text(number).is_ok_and(|text| self.active_text().is_ok_and(|active| active == text))
         });
         self.write(&state.settle(&now()?, right))
+    }
+
+    /// A text became active, and nobody has said yet that everybody was told of it.
+    pub fn owes(&self) -> bool {
+        self.folder.join(OWED).exists()
+    }
+
+    /// Everybody was told.
+    pub fn told(&self) -> Result<(), Message> {
+        let path = self.folder.join(OWED);
+        let gone = files::remove(&path).and_then(|()| files::sync_folder(&path));
+        gone.map_err(|error| unkept(&path, &error))
     }
 
     fn revision(&self, number: u64) -> PathBuf {
@@ -163,4 +180,33 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn unkept(path: &Path, error: &io::Error) -> Message {
     Message::FileWrite { path: path.display().to_string(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A watcher that was killed between its write and the wall's reload: the next one tells.
+    #[test]
+    fn who_ends_before_he_has_told_leaves_it_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mimamori.toml");
+        fs::write(&path, "one = 1\n").unwrap();
+        let kept = Kept::open(&path).unwrap();
+        assert!(!kept.owes(), "a history that begins owes nothing");
+        let (state, at) = (kept.state().unwrap(), now().unwrap());
+        let writes = state.commit("one = 2\n", Some("one = 1\n"), (1, "mori"), Some(10_000), &at).unwrap();
+        assert!(kept.write(&writes).unwrap());
+        drop(kept);
+        let next = Kept::open(&path).unwrap();
+        assert!(next.owes(), "the wall still has the former rules");
+        next.told().unwrap();
+        next.told().unwrap();
+        assert!(!next.owes());
+        // It falls back by itself, and that is owed again.
+        let late = Now { boot: "another".to_owned(), ..now().unwrap() };
+        let right = true;
+        assert!(next.write(&next.state().unwrap().settle(&late, right)).unwrap());
+        assert_eq!((next.active_text().unwrap().as_str(), next.owes()), ("one = 1\n", true));
+    }
 }

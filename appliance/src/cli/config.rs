@@ -181,13 +181,17 @@ fn settle(path: &Path, watch: bool) -> Result<Exit, Failure> {
     }
     loop {
         if path.exists() {
-            let settled = Kept::open(path).and_then(|kept| kept.settle());
+            let settled = Kept::open(path).and_then(|kept| Ok((kept.settle()?, kept.owes())));
             match settled {
-                Ok(true) => {
-                    log::warn!("a configuration that nobody confirmed fell back to the one before it");
-                    follow(path)?;
+                Ok((fell, owed)) => {
+                    if fell {
+                        log::warn!("a configuration that nobody confirmed fell back to the one before it");
+                    }
+                    // Also what somebody else has changed and was ended before he could tell.
+                    if owed {
+                        follow(path)?;
+                    }
                 }
-                Ok(false) => {}
                 Err(message) if !watch => return Err(message.into()),
                 Err(message) => log::warn!("{} {}", message.code(), message.en()),
             }
@@ -199,8 +203,15 @@ fn settle(path: &Path, watch: bool) -> Result<Exit, Failure> {
     }
 }
 
-/// On a machine of our image the wall and the rooms take the new text; elsewhere somebody restarts them.
+/// On a machine of our image the wall and the rooms take the new text; elsewhere somebody restarts them. Under the lock:
+/// what changes meanwhile is owed anew, after this was paid.
 fn follow(path: &Path) -> Result<(), Failure> {
+    let kept = Kept::open(path)?;
+    tell(path)?;
+    Ok(kept.told()?)
+}
+
+fn tell(path: &Path) -> Result<(), Failure> {
     if !on_machine(path) || !Path::new("/run/systemd/system").exists() {
         return Ok(());
     }
