@@ -10,7 +10,7 @@ export ENGINE ?= sqlite
 export STAY ?=
 MACHINE ?=
 
-.PHONY: help test test-machine coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway bench-pki campaign-pki bench-vpn image image-run image-test
+.PHONY: help test test-machine coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway scan-screens bench-pki campaign-pki bench-vpn image image-run image-test
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
 	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
+	@echo 'make scan-screens   axe-core (WCAG 2.2 AA) on every page of the browser stories; as root; SCREENS=1 keeps pictures'
 	@echo 'make image  Debian 13 + our program -> ./target/image/mimamori.raw, a disk that boots; as root'
 	@echo 'make image-run   boots it in an emulated machine, joins one tunnel, prints the SSH line'
 	@echo 'make image-test  its root under a real systemd, its disk in an emulated machine, two builds compared'
@@ -144,6 +145,13 @@ clean-leftovers:
 bench-gateway:
 	@cargo build --locked --release -p gateway --examples
 	@"$(CARGO_TARGET_DIR)/release/examples/bench" --out ./target/bench/gateway.json
+
+# The rules of strangers on every page that somebody meets in the browser stories, on a phone and where it is used.
+scan-screens: deps
+	@BENCH=scan-screens tests/setup/deps
+	@tests/setup/axe "$(HOME)/.cache/mimamori/axe"
+	@env MIMAMORI_AXE="$(HOME)/.cache/mimamori/axe/axe.min.js" $(if $(SCREENS),SCREENS=1) \
+	 cargo test --locked -p tests --test it -- --nocapture --test-threads 1 browser::
 
 scan-gateway:
 	@cargo build --locked --release -p gateway --example standalone

@@ -1,5 +1,6 @@
-//! Every page that a person meets is looked at: by machine always, by people when `SCREENS` is set (pictures
-//! at a phone, a tablet, a desk and on A4 in `target/demo/screens`). Owns that folder's pictures.
+//! Every page that a person meets is looked at: by machine always, by strangers' rules (axe-core, WCAG 2.2 AA) when
+//! `MIMAMORI_AXE` names their script, by people when `SCREENS` is set (pictures at a phone, a tablet, a desk and on A4 in
+//! `target/demo/screens`). Owns that folder's pictures.
 
 use std::cell::RefCell;
 use std::fs;
@@ -16,6 +17,8 @@ const FOLDER: &str = "target/demo/screens";
 
 pub struct Album {
     folder: Option<PathBuf>,
+    /// `make scan-screens` brings it.
+    axe: Option<String>,
     /// All of them at once: a person mends a stylesheet, not a page.
     faults: RefCell<Vec<String>>,
 }
@@ -26,7 +29,8 @@ impl Album {
         if let Some(folder) = &folder {
             fs::create_dir_all(folder)?;
         }
-        Ok(Self { folder, faults: RefCell::default() })
+        let axe = std::env::var_os("MIMAMORI_AXE").map(fs::read_to_string).transpose()?;
+        Ok(Self { folder, axe, faults: RefCell::default() })
     }
 
     /// The page is looked at on a phone and at the size it is used at; a picture of it is kept.
@@ -34,7 +38,10 @@ impl Album {
         let own = screen.size();
         for size in [Size::Phone, own] {
             screen.resize(size)?;
-            let told = screen.faults()?;
+            let mut told = screen.faults()?;
+            if let Some(axe) = &self.axe {
+                told.extend(screen.strangers_faults(axe)?);
+            }
             let told = told.into_iter().map(|fault| format!("{name} on a {}: {fault}", size.as_str()));
             self.faults.borrow_mut().extend(told);
         }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -48,13 +49,16 @@ pub struct Screen {
     tab: String,
     size: Size,
     downloads: PathBuf,
+    /// As somebody sees it who has turned them off.
+    scriptless: AtomicBool,
 }
 
 impl Screen {
     /// A window of its own: what lies behind another is not painted.
     pub fn open(protocol: Arc<Protocol>, size: Size, downloads: &Path) -> Told<Self> {
         let downloads = downloads.to_owned();
-        let mut screen = Self { protocol, tab: String::new(), size, downloads };
+        let mut screen =
+            Self { protocol, tab: String::new(), size, downloads, scriptless: AtomicBool::new(false) };
         let made = screen.ask("Target.createTarget", json!({"url": "about:blank", "newWindow": true}))?;
         let held =
             screen.ask("Target.attachToTarget", json!({"targetId": made["targetId"], "flatten": true}))?;
@@ -246,6 +250,29 @@ impl Screen {
     pub fn faults(&self) -> Told<Vec<String>> {
         let faults = self.run("h.faults()")?;
         Ok(faults.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// From the next page on.
+    pub fn turn_scripts(&self, on: bool) -> Told<()> {
+        self.ask("Emulation.setScriptExecutionDisabled", json!({"value": !on}))?;
+        self.scriptless.store(!on, Relaxed);
+        Ok(())
+    }
+
+    /// The same by axe-core's rules for WCAG 2.2 AA. The script is not the page's, so the page's policy does not bind it.
+    /// It is a script itself: without any, it finds nothing.
+    pub fn strangers_faults(&self, axe: &str) -> Told<Vec<String>> {
+        if self.scriptless.load(Relaxed) {
+            return Ok(vec![]);
+        }
+        self.ask("Runtime.evaluate", json!({"expression": format!("{axe};null"), "returnByValue": true}))?;
+        let tags = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);
+        let found = self.run(&format!(
+            "axe.run(document, {{runOnly: {{type: 'tag', values: {tags}}}, resultTypes: ['violations']}}).then((told) => \
+             told.violations.flatMap((rule) => rule.nodes.map((node) => \
+             `${{rule.id}}: ${{node.html.slice(0, 120)}} (${{node.any.concat(node.all, node.none).map((one) => one.message).join('; ').slice(0, 200)}})`)))"
+        ))?;
+        Ok(found.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
     /// What the console complained about: scripts that broke, content that the policy blocked.

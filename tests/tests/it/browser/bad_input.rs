@@ -78,12 +78,12 @@ fn refused(page: &Screen, words: &str) -> Told<()> {
 
 /// Ruling 12: a browser without JavaScript is told what to do, and no field looks as if it worked.
 fn without_script(hands: &Hands, page: &Screen, album: &Album) -> Told<()> {
-    page.ask("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}))?;
+    page.turn_scripts(false)?;
     page.go(&hands.device.url("claim", "/"))?;
     page.sees("このページは JavaScript を使います")?;
     page.sees_not("証明書取得用No")?;
     album.page(page, "claim-no-script")?;
-    page.ask("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": false}))?;
+    page.turn_scripts(true)?;
     page.go(&hands.device.url("claim", "/"))?;
     hands::ready(page)
 }
