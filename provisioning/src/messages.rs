@@ -340,7 +340,7 @@ catalogue! {
     }
     IssuerNumberMissing => "MM-5353" Conflict {
         "適格請求書発行事業者の登録番号がないので、請求書を発行できません。", "Without the issuer's registration number no invoice can be issued.",
-        "mimamori fee set issuer-number T… で登録してください（確かめるだけなら --dry-run）。", "Set it with `mimamori fee set issuer-number T…`, or only look with --dry-run."
+        "「料金表と設定」で登録番号（T…）を入れてください（mimamori fee set issuer-number T…）。", "Set it with `mimamori fee set issuer-number T…`, or only look with --dry-run."
     }
     InvoiceUnknown { invoice: String } => "MM-5354" NotFound {
         "請求書{invoice}はありません。", "There is no invoice {invoice}.",
@@ -352,7 +352,7 @@ catalogue! {
     }
     SettingForm { name: String, given: String } => "MM-5356" Usage {
         "設定「{name}」に「{given}」は使えません。", "The setting \"{name}\" cannot be \"{given}\".",
-        "mimamori fee settings で名前と選べる値を確かめてください。", "Look at `mimamori fee settings` for names and values."
+        "「料金表と設定」で名前と選べる値を確かめてください（mimamori fee settings）。", "Look at `mimamori fee settings` for names and values."
     }
     HolderForm { given: String } => "MM-5357" Usage {
         "口座名義「{given}」に、銀行で使えない文字があります。", "The account holder \"{given}\" holds a letter that banks do not have.",
@@ -381,7 +381,7 @@ catalogue! {
     }
     CaseMissing { missing: String } => "MM-5363" Conflict {
         "受理に足りないものがあります: {missing}。", "Missing before acceptance: {missing}.",
-        "書類は flow form、質問は flow answer で記録してください。足りないことは flow incomplete で知らせられます。",
+        "届いた書類と質問の答えを先に記録してください（flow form、flow answer）。足りないことは「書類不備」で知らせられます（flow incomplete）。",
         "Note papers with `flow form`, answers with `flow answer`; `flow incomplete` tells the applicant."
     }
     CaseOver { case: String } => "MM-5364" Conflict {

@@ -5,7 +5,7 @@ use pki::identity::Role;
 
 use crate::door::{LetterRow, Trouble};
 use crate::incident::IncidentKind;
-use crate::reply::WRITTEN;
+use crate::reply::{self, WRITTEN};
 use crate::training::TrainingKind;
 use crate::yearly::Stage;
 
@@ -261,7 +261,17 @@ pub fn letter_tone(state: &str) -> &'static str {
 
 /// What the mail server itself said; a folder says nothing.
 pub fn server_words(letter: &LetterRow) -> Option<&str> {
-    letter.answer.as_deref().filter(|answer| *answer != WRITTEN)
+    own_words(letter.answer.as_deref())
+}
+
+/// The same of any answer.
+pub fn own_words(answer: Option<&str>) -> Option<&str> {
+    answer.filter(|answer| *answer != WRITTEN)
+}
+
+/// What an answer means for a clerk; nothing while there is none.
+pub fn answer_meant(state: &str, answer: Option<&str>) -> &'static str {
+    answer.and_then(|answer| reply::explain(state, answer)).map_or("", |meaning| meaning.ja)
 }
 
 pub fn enrolment_state(state: &str) -> &str {
