@@ -161,7 +161,7 @@ impl Shapes {
                 return Err(misshapen(name, "stands twice"));
             }
         }
-        for name in self.switches(shape) {
+        for name in self.switches(operation.method, shape) {
             fields.entry(name).or_insert(Value::Bool(false));
         }
         let fields = Value::Object(fields);
@@ -191,10 +191,11 @@ impl Shapes {
         }
     }
 
-    /// Fields that are no unless somebody says yes.
-    pub fn switches(&self, shape: &Value) -> Vec<String> {
+    /// Fields that are no unless somebody says yes: a list's filters, and a rehearsal. A decision is never left out.
+    pub fn switches(&self, method: Method, shape: &Value) -> Vec<String> {
         let all = shape.get("properties").and_then(Value::as_object);
-        let all = all.into_iter().flatten().filter(|(_, of)| self.kind(of) == "boolean");
+        let free = |name: &str| method == Method::Get || name == "dry_run";
+        let all = all.into_iter().flatten().filter(|(name, of)| free(name) && self.kind(of) == "boolean");
         all.map(|(name, _)| name.clone()).collect()
     }
 

@@ -68,7 +68,7 @@ fn put(paths: &mut Map<String, Value>, path: &str, method: Method, described: Va
 fn described(shapes: &Shapes, operation: &Operation) -> Value {
     let nothing = json!({});
     let shape = shapes.question(operation.question).unwrap_or(&nothing);
-    let switches = shapes.switches(shape);
+    let switches = shapes.switches(operation.method, shape);
     let needed: Vec<&str> =
         strings(shape.get("required")).filter(|name| !switches.iter().any(|one| one == name)).collect();
     let empty = Map::new();

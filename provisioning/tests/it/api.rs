@@ -302,6 +302,7 @@ async fn what_is_mistyped_does_nothing_and_is_named() {
             "act.Step.force",
         ),
         ("/api/cases/accept", json!({ "case": { "All": {} } }), "case.All"),
+        ("/api/device-requests/m-aaaaaaaaaaaaaaaa", json!({}), "approved"),
     ] {
         let answer = town.call(&office, "POST", path, Some(body.clone())).await;
         assert_eq!(
