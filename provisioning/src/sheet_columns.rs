@@ -13,13 +13,13 @@ use crate::sheet_file::{Habit, Row, Table, letters};
 const TITLE_ROWS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct Column<C = Cell> {
     pub heading: &'static str,
-    pub cell: Cell,
+    pub cell: C,
     pub must: bool,
 }
 
-pub const fn column(heading: &'static str, cell: Cell, must: bool) -> Column {
+pub const fn column<C: Copy>(heading: &'static str, cell: C, must: bool) -> Column<C> {
     Column { heading, cell, must }
 }
 
@@ -63,7 +63,7 @@ pub fn read(table: &Table, columns: &[Column], today: Date) -> (Vec<Line>, Vec<R
 }
 
 /// Says where a fault stands; also for what the registry contradicts later.
-pub fn locate(table: &Table, columns: &[Column], fault: &mut RowFault) {
+pub fn locate<C>(table: &Table, columns: &[Column<C>], fault: &mut RowFault) {
     fault.sheet.clone_from(&table.sheet);
     let Some((_, head)) = headings(table, columns) else { return };
     let column = columns.iter().find(|column| column.heading == fault.column);
@@ -74,7 +74,7 @@ pub fn locate(table: &Table, columns: &[Column], fault: &mut RowFault) {
 }
 
 /// The row with the most known headings.
-fn headings<'a>(table: &'a Table, columns: &[Column]) -> Option<(usize, &'a Row)> {
+pub fn headings<'a, C>(table: &'a Table, columns: &[Column<C>]) -> Option<(usize, &'a Row)> {
     let known = |row: &Row| columns.iter().filter(|column| find(row, column).is_some()).count();
     let first = |best: (usize, &'a Row), next: (usize, &'a Row)| {
         // The first of several: data rarely repeats the headings.
@@ -83,7 +83,7 @@ fn headings<'a>(table: &'a Table, columns: &[Column]) -> Option<(usize, &'a Row)
     table.rows.iter().take(TITLE_ROWS).enumerate().reduce(first)
 }
 
-fn find(head: &Row, column: &Column) -> Option<usize> {
+pub fn find<C>(head: &Row, column: &Column<C>) -> Option<usize> {
     let word = fold_word(column.heading);
     head.cells.iter().position(|text| fold_word(text) == word)
 }

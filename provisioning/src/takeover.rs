@@ -14,8 +14,9 @@ use crate::form1::{self, Application};
 use crate::login;
 use crate::messages::{Message, shown};
 use crate::messages_intake::IntakeMessage;
+use crate::sheet_columns::{Line, column, locate};
 use crate::sheet_file::{self, Table};
-use crate::takeover_sheet::{self, Cell, Column, Found, Line, column};
+use crate::takeover_sheet::{self, Cell, Column, Found};
 use crate::training::TrainingKind;
 
 /// The workbook's sheets.
@@ -142,8 +143,8 @@ impl Sheets {
     /// Says where a fault stands that was found in a sheet of this name.
     pub fn locate(&self, sheet: &str, fault: &mut RowFault) {
         match (sheet, &self.staff, &self.slots) {
-            (STAFF, Some(table), _) => takeover_sheet::locate(table, &STAFF_COLUMNS, fault),
-            (SLOTS, _, Some(table)) => takeover_sheet::locate(table, &SLOT_COLUMNS, fault),
+            (STAFF, Some(table), _) => locate(table, &STAFF_COLUMNS, fault),
+            (SLOTS, _, Some(table)) => locate(table, &SLOT_COLUMNS, fault),
             _ => form1::locate(&self.facilities, fault),
         }
     }
@@ -229,7 +230,7 @@ fn each(
         };
         if let Err((place, message)) = outcome {
             let mut fault = message.at(line.row, columns.get(place).map_or("", |column| column.heading));
-            takeover_sheet::locate(table, columns, &mut fault);
+            locate(table, columns, &mut fault);
             reading.faults.push(fault);
         }
     }

@@ -2,14 +2,12 @@
 //! Columns that nobody knows are passed over, because registers have many. Pure.
 
 use crate::door::RowFault;
-use crate::facility::{self, FacilityKind, MailAddress, fold_word};
+use crate::facility::{self, FacilityKind, MailAddress};
 use crate::form1_cell;
 use crate::form1_column::Column as Alike;
-use crate::messages::{Message, shown};
-use crate::sheet_file::{Habit, Row, Table, letters};
-
-/// Above its headings a table has a title and a few lines, no more.
-const TITLE_ROWS: usize = 10;
+use crate::messages::Message;
+use crate::sheet_columns::{self, Line, find, headings, locate};
+use crate::sheet_file::{Habit, Row, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
@@ -21,29 +19,8 @@ pub enum Cell {
     Date,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    pub heading: &'static str,
-    pub cell: Cell,
-    pub must: bool,
-}
-
-pub const fn column(heading: &'static str, cell: Cell, must: bool) -> Column {
-    Column { heading, cell, must }
-}
-
-/// A row with its cells in the order of the columns; blank ones are empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub row: u32,
-    cells: Vec<String>,
-}
-
-impl Line {
-    pub fn cell(&self, place: usize) -> &str {
-        self.cells.get(place).map_or("", String::as_str)
-    }
-}
+/// A column of a register.
+pub type Column = sheet_columns::Column<Cell>;
 
 /// Lines that are right, what is wrong with the others, and what somebody should look at.
 #[derive(Default)]
@@ -83,31 +60,6 @@ pub fn read(table: &Table, columns: &[Column]) -> Found {
     Found { lines, faults, warnings }
 }
 
-/// Says where a fault stands; also for what the registry contradicts later.
-pub fn locate(table: &Table, columns: &[Column], fault: &mut RowFault) {
-    fault.sheet.clone_from(&table.sheet);
-    let Some((_, head)) = headings(table, columns) else { return };
-    let column = columns.iter().find(|column| column.heading == fault.column);
-    let Some(place) = column.and_then(|column| find(head, column)) else { return };
-    fault.cell = Some(format!("{}{}", letters(place), fault.row));
-    let row = table.rows.iter().find(|row| row.number == fault.row);
-    fault.given = row.map_or_else(String::new, |row| shown(row.cell(place).trim()));
-}
-
-/// The row with the most known headings, the first of several: data rarely repeats them.
-fn headings<'a>(table: &'a Table, columns: &[Column]) -> Option<(usize, &'a Row)> {
-    let known = |row: &Row| columns.iter().filter(|column| find(row, column).is_some()).count();
-    let first = |best: (usize, &'a Row), next: (usize, &'a Row)| {
-        if known(best.1) >= known(next.1) { best } else { next }
-    };
-    table.rows.iter().take(TITLE_ROWS).enumerate().reduce(first)
-}
-
-fn find(head: &Row, column: &Column) -> Option<usize> {
-    let word = fold_word(column.heading);
-    head.cells.iter().position(|text| fold_word(text) == word)
-}
-
 fn cell(column: &Column, row: &Row, place: Option<usize>, faults: &mut Vec<RowFault>) -> Option<String> {
     let text = place.map_or("", |place| row.cell(place)).trim();
     let habit = place.and_then(|place| row.habit(place));
@@ -145,6 +97,7 @@ fn parsed(cell: Cell, text: &str) -> Result<String, Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sheet_columns::column;
     use crate::sheet_file;
 
     const COLUMNS: [Column; 2] = [column("氏名", Cell::Line, true), column("誓約日", Cell::Date, false)];
