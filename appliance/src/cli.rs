@@ -13,6 +13,7 @@ pub mod args_more;
 pub mod args_paper;
 pub mod args_facility;
 pub mod args_person;
+pub mod args_post;
 pub mod pki_args;
 pub mod args_token;
 pub mod args_takeover;
@@ -35,6 +36,7 @@ pub mod facility; // edge: files that the operator names
 pub mod takeover; // edge: files that the operator names
 pub mod dns_wire;
 pub mod mail;
+pub mod outgoing;
 pub mod case;
 pub mod slot;
 pub mod more;

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::audit::{self, Event};
 use crate::case::{CaseEvent, CaseState};
 use crate::case_rows::{self, Case};
+use crate::channel_work;
 use crate::door::{AcceptReport, AcceptedCase, CaseChoice, Operator};
 use crate::facility::{FacilityKind, MailAddress};
 use crate::form1::Application;
@@ -127,6 +128,13 @@ async fn accept_one(
     }
     let Acceptance { prepared, facility, admin, membership } = acceptance;
     insert_facility(conn, now_ms, facility, &application).await?;
+    // Before the first letter: what goes on paper never waits to be mailed (D-00).
+    let delivery = channel_work::of_case(conn, case).await?;
+    sqlx::query("UPDATE facility SET delivery = $2 WHERE facility = $1")
+        .bind(facility.as_str())
+        .bind(delivery.as_str())
+        .execute(&mut *conn)
+        .await?;
     insert_admin(conn, now_ms, &application, facility, admin, membership).await?;
     let (slots, meetings) = (application.slots(), application.vpn_requested);
     let slots = slot_rows::allot(conn, now_ms, config.series, facility, slots, meetings).await?;
@@ -154,6 +162,7 @@ async fn accept_one(
         facility_name: application.name.clone(),
         slots,
         bundle_slot,
+        delivery,
     };
     note(conn, now_ms, operator, &accepted).await?;
     Ok((accepted, version))
@@ -206,7 +215,7 @@ async fn insert_admin(
     admin: &PersonId,
     membership: &MembershipId,
 ) -> Result<(), OfficeFault> {
-    let address = MailAddress::parse(&application.admin_address)?;
+    let address = MailAddress::of_admin(&application.admin_address)?;
     insert_person(conn, now_ms, &address, "admin", &application.admin_name, admin).await?;
     insert_membership(conn, membership, admin, facility, Role::FacilityAdmin).await
 }
@@ -295,6 +304,7 @@ async fn note(
 ) -> Result<(), OfficeFault> {
     let detail = json!({
         "facility": accepted.facility, "slots": accepted.slots, "bundle_slot": accepted.bundle_slot,
+        "delivery": accepted.delivery,
     });
     let event = Event {
         actor: &operator.name,

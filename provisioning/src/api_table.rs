@@ -79,6 +79,8 @@ pub const OPERATIONS: &[Operation] = &[
     post("/api/facilities/import", "FacilityImport", "Import", AcceptCase, "様式1の取り込み"),
     post("/api/facilities/{facility}/admin-address", "FacilityAdminAddress", "AddressChanged", ChangeAdmin,
         "施設内管理者のメールアドレスの変更（様式3）"),
+    post("/api/facilities/{facility}/delivery", "Post.FacilityDelivery", "Post.Delivery", SendPost,
+        "届け方：メール、二通の封筒、手渡し"),
     get("/api/facilities/{facility}/ledger", "Paper.Ledger", "File", SeeRegister, "管理台帳"),
     post("/api/facilities/{facility}/account", "Fee.Account", "Fee.Account", ManageFees, "口座振替の口座"),
 
@@ -91,6 +93,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/cases", "CaseList", "Cases", ListCases, "受付の一覧"),
     get("/api/cases/{case}", "CaseShow", "Case", ListCases, "受付1件"),
     post("/api/cases/accept", "CaseAccept", "Accepted", AcceptCase, "受理：VPN番号の割り当てと接続ファイルの送付"),
+    post("/api/cases/{case}/delivery", "Post.CaseDelivery", "Post.Delivery", SendPost, "届け方：メール、二通の封筒、手渡し"),
 
     get("/api/slots", "SlotList", "Slots", ListSlots, "VPN番号の一覧"),
     get("/api/slots/{slot}", "SlotShow", "Slot", ListSlots, "VPN番号1つと、その履歴"),

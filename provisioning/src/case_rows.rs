@@ -5,6 +5,7 @@ use pki::identity::FacilityId;
 
 use crate::case::{self, CaseEvent, CaseState, FLOW, Step};
 use crate::dates;
+use crate::door_post::Channel;
 use crate::form1::Application;
 use crate::jst;
 use crate::messages::Message;
@@ -36,8 +37,9 @@ pub async fn receive(
     let row = serde_json::to_string(application).map_err(|error| OfficeFault::Row(error.to_string()))?;
     sqlx::query(
         "INSERT INTO office_case
-            (case_id, flow, state, facility_code, facility_kind, facility_name, fingerprint, application, received_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            (case_id, flow, state, facility_code, facility_kind, facility_name, fingerprint, application, received_at,
+             delivery)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&case)
     .bind(FLOW)
@@ -48,6 +50,8 @@ pub async fn receive(
     .bind(fingerprint)
     .bind(row)
     .bind(received_ms)
+    // Who has no mail address gets everything on paper (D-00).
+    .bind(if application.admin_address.contains('@') { Channel::Mail } else { Channel::TwoEnvelopes }.as_str())
     .execute(&mut *conn)
     .await?;
     close_steps(conn, now_ms, &case, &[Step::Receive], operator).await?;

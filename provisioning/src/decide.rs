@@ -58,10 +58,11 @@ pub enum Action {
     SeeApi,
     TakeOver,
     RegisterFamily,
+    SendPost,
 }
 
 impl Action {
-    pub const ALL: [Action; 49] = [
+    pub const ALL: [Action; 50] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -111,6 +112,7 @@ impl Action {
         SeeApi,
         TakeOver,
         RegisterFamily,
+        SendPost,
     ];
 }
 
@@ -196,6 +198,7 @@ const RULES: &[Rule] = &[
     rule("G-07", DecideDevices, Secretariat, ANY),
     rule("B-07", SeeLetters, Secretariat, ANY),
     rule("B-07", SendLetter, Secretariat, ANY),
+    rule("D-00", SendPost, Secretariat, ANY),
     rule("B-02", ChangeAdmin, Secretariat, ANY),
     rule("B-03", RenewBundle, Secretariat, ANY),
     rule("A-02", ListFlows, Secretariat, ANY),
@@ -287,7 +290,7 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport | DecideDevices | TakeOver | RegisterFamily => "S",
+            | SeeReport | DecideDevices | TakeOver | RegisterFamily | SendPost => "S",
             EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge

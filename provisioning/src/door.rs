@@ -14,6 +14,7 @@ use crate::door_incident::{IncidentAnswer, IncidentQuestion};
 use crate::door_more::{MoreAnswer, MoreQuestion};
 use crate::door_paper::PaperQuestion;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
+use crate::door_post::{Channel, PostAnswer, PostQuestion};
 pub use crate::door_receipt::{Receipt, ReceiptPoint, ReceiptSignature, RevokeReason};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
@@ -117,6 +118,8 @@ pub enum ProvisioningQuestion {
     Report(ReportQuestion),
     Paper(PaperQuestion),
     Takeover(TakeoverQuestion),
+    /// 発送.
+    Post(PostQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -168,6 +171,7 @@ pub enum ProvisioningAnswer {
     Incident(IncidentAnswer),
     Report(YearReport),
     Takeovers(Vec<TakeoverLine>),
+    Post(PostAnswer),
     Audit {
         entries: Vec<AuditRow>,
         next: u64,
@@ -288,6 +292,8 @@ pub struct CaseRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseDetail {
     pub row: CaseRow,
+    /// D-00.
+    pub delivery: Channel,
     pub steps: Vec<CaseStep>,
     /// What was sent to this facility, and what the mail server said (D-01).
     #[serde(default)]
@@ -317,6 +323,8 @@ pub struct AcceptedCase {
     pub slots: Vec<SlotNumber>,
     /// The first of them; its bundle goes to the admin.
     pub bundle_slot: SlotNumber,
+    /// By which way (D-00).
+    pub delivery: Channel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -410,7 +418,7 @@ pub struct LetterRow {
     pub slot: Option<SlotNumber>,
     pub facility: Option<FacilityId>,
     pub facility_name: Option<String>,
-    /// `waiting`, `sent`, `failed`, `cancelled`.
+    /// `waiting`, `post` (for a print run), `sent`, `failed`, `bounced`, `returned` (by post), `cancelled`.
     pub state: String,
     pub attempts: u32,
     pub next_at: Option<String>,

@@ -15,6 +15,9 @@ pub const OFFICE_CODE: &str = "9900000001";
 
 /// What an address line on an envelope holds, doubled.
 const LINE_MAX: usize = 100;
+/// Octets of an issued id.
+pub const ISSUED_MIN: usize = 3;
+pub const ISSUED_MAX: usize = 64;
 /// RFC 5321 4.5.3.1.
 const ADDRESS_MAX: usize = 254;
 const LOCAL_MAX: usize = 64;
@@ -197,6 +200,19 @@ impl MailAddress {
         Ok(Self { written, folded })
     }
 
+    /// The admin's: an address, or the id that the secretariat issues to whoever has none (D-00).
+    pub fn of_admin(text: &str) -> Result<Self, Message> {
+        let written: String = text.nfkc().collect::<String>().trim().to_owned();
+        let issued = (ISSUED_MIN..=ISSUED_MAX).contains(&written.len())
+            // No dot: an address without its @ is a mistake, not an id.
+            && written.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !issued {
+            return MailAddress::parse(text);
+        }
+        let folded = written.to_lowercase();
+        Ok(Self { written, folded })
+    }
+
     pub fn written(&self) -> &str {
         &self.written
     }
@@ -352,6 +368,16 @@ mod tests {
             "a@b.jp\r\nBcc: c@d.jp",
         ] {
             assert!(MailAddress::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn d_00_who_has_no_address_signs_in_with_an_issued_id() {
+        let issued = MailAddress::of_admin(" Ｔａｎａｋａ-01 ").unwrap();
+        assert_eq!((issued.written(), issued.folded()), ("Tanaka-01", "tanaka-01"));
+        assert!(MailAddress::of_admin("kanri@sakura.example.jp").is_ok());
+        for wrong in ["", "ab", "田中", "tanaka 01", "kanri@", "kanri＠jp", "kanri.sakura.jp"] {
+            assert!(MailAddress::of_admin(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::messages::Message;
 use crate::messages_intake::IntakeMessage;
 use crate::messages_paper::PaperMessage;
 use crate::messages_people::{PeopleMessage, Refusal};
+use crate::messages_post::PostMessage;
 use crate::office_fault::OfficeFault;
 use crate::store::Transactional;
 use crate::world::NoRandomness;
@@ -63,6 +64,7 @@ impl Fault {
     pub fn told(self) -> Told {
         match self {
             Fault::Office(OfficeFault::Refused(message)) => return message.trouble().into(),
+            Fault::Office(OfficeFault::Post(message)) => return message.trouble().into(),
             Fault::Intake(message) => return message.trouble().into(),
             Fault::Paper(message) => return message.trouble().into(),
             _ => {}
@@ -85,6 +87,12 @@ impl Fault {
                 PeopleMessage::Internal.into()
             }
         }
+    }
+}
+
+impl From<PostMessage> for Fault {
+    fn from(message: PostMessage) -> Self {
+        Fault::Office(message.into())
     }
 }
 

@@ -169,7 +169,7 @@ impl Cells<'_> {
         let kind = self.take(Column::Kind, faults, FacilityKind::parse_applicant);
         let name = self.take(Column::Name, faults, facility::line);
         let admin_name = self.take(Column::AdminName, faults, facility::line);
-        let admin_address = self.take(Column::AdminAddress, faults, MailAddress::parse);
+        let admin_address = self.take(Column::AdminAddress, faults, MailAddress::of_admin);
         let postal_address = self.may(Column::PostalAddress, faults, form1_cell::postal_address);
         let telephone = self.may(Column::Telephone, faults, form1_cell::telephone);
         let representative = self.may(Column::Representative, faults, facility::line);

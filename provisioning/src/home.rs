@@ -14,10 +14,11 @@ use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
 use crate::shared::Shared;
 use crate::{
-    acme_http, api_http, apple_http, claim_http, confirm_pages, console, device_pages, est_http,
-    facility_pages, family_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages, incident_pages,
-    ledger_pages, letter_pages, map_pages, more_pages, office_pages, paper_pages, patient_pages,
-    person_pages, register_pages, renewal_pages, report_pages, search_pages, takeover_pages, yearly_pages,
+    acme_http, api_http, apple_http, claim_http, confirm_pages, console, delivery_pages, device_pages,
+    est_http, facility_pages, family_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages,
+    incident_pages, ledger_pages, letter_pages, map_pages, more_pages, office_pages, paper_pages,
+    patient_pages, person_pages, register_pages, renewal_pages, report_pages, search_pages, takeover_pages,
+    yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -40,6 +41,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(device_pages::router())
         .merge(more_pages::router())
         .merge(letter_pages::router())
+        .merge(delivery_pages::router())
         .merge(renewal_pages::router())
         .merge(flow_pages::router())
         .merge(flow_new_pages::router())

@@ -11,6 +11,7 @@ use crate::case_rows;
 use crate::door::{LetterRow, Operator};
 use crate::jst;
 use crate::messages::{Message, shown};
+use crate::messages_post::PostMessage;
 use crate::office_fault::{OfficeFault, parse};
 use crate::outbox::{self, Letter};
 use crate::reply;
@@ -182,6 +183,7 @@ pub async fn retry(
         let found = found.ok_or_else(|| Message::LetterUnknown { letter: shown(message) })?;
         match found.6.as_str() {
             "waiting" | "failed" => {}
+            "post" | "returned" => return Err(PostMessage::LetterOnPaper.into()),
             "sent" | "bounced" => return Err(Message::LetterSent { letter: shown(message) }.into()),
             _ => return Err(Message::LetterCancelled { letter: shown(message) }.into()),
         }

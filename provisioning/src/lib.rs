@@ -18,6 +18,7 @@ pub mod door_report; // border
 pub mod door_more; // border
 pub mod door_paper; // border
 pub mod door_yearly; // border
+pub mod door_post; // border
 pub mod door_takeover; // border
 pub mod door; // border
 
@@ -26,6 +27,7 @@ pub mod messages;
 pub mod messages_paper;
 pub mod messages_people;
 pub mod messages_intake;
+pub mod messages_post;
 pub mod jst;
 pub mod facility;
 pub mod login;
@@ -116,6 +118,7 @@ pub mod takeover_known;
 pub mod takeover_book;
 pub mod yearly;
 pub mod holidays;
+pub mod channel;
 pub mod incident;
 pub mod receipt;
 
@@ -137,6 +140,7 @@ pub mod slot_rows; // edge: SQL
 pub mod case_rows; // edge: SQL
 pub mod outbox; // edge, border: SQL, stored letters
 pub mod letters; // edge: SQL
+pub mod channel_work; // edge: SQL
 pub mod dkim_key; // edge: files, randomness
 pub mod smtp; // edge: network, clock
 pub mod imap; // edge: network, clock
@@ -214,10 +218,12 @@ mod upload;
 mod ledger_rows; // edge: SQL, tokio
 mod map_rows; // edge: SQL
 mod paper_office; // edge: SQL, tokio
+mod post_office; // edge: SQL
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod flow_pages; // edge, border: HTTP, forms
 mod office_pages; // edge, border: HTTP, forms
+mod delivery_pages; // edge, border: HTTP, forms
 mod letter_pages; // edge, border: HTTP, forms
 mod renewal_pages; // edge: HTTP
 mod patient_pages; // edge, border: HTTP, forms

@@ -3,11 +3,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::facility::MailAddress;
+use crate::facility::{ISSUED_MAX, ISSUED_MIN, MailAddress};
 use crate::messages_people::{PeopleMessage, Refusal};
-
-const ISSUED_MIN: usize = 3;
-const ISSUED_MAX: usize = 64;
 
 /// Mail domains of mobile carriers: private by nature, and they refuse attachments (H-03).
 const CARRIERS: &[&str] = &[

@@ -6,6 +6,7 @@ use crate::door::Trouble;
 use crate::engine::disk_full;
 use crate::hashing::HashingError;
 use crate::messages::Message;
+use crate::messages_post::PostMessage;
 use crate::store::Transactional;
 use crate::world::NoRandomness;
 
@@ -13,6 +14,8 @@ use crate::world::NoRandomness;
 pub enum OfficeFault {
     #[error("{}", .0.text().en)]
     Refused(Message),
+    #[error("{}", .0.text().en)]
+    Post(PostMessage),
     #[error("the registry: {0}")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -30,6 +33,7 @@ impl OfficeFault {
     pub fn trouble(self) -> Trouble {
         match self {
             OfficeFault::Refused(message) => message.trouble(),
+            OfficeFault::Post(message) => message.trouble(),
             OfficeFault::Database(error) if disk_full(&error) => {
                 log::error!(CODE = "MM-5013"; "the registry: {error}");
                 Message::DiskFull.trouble()
@@ -40,7 +44,7 @@ impl OfficeFault {
                     OfficeFault::Database(_) => "registry",
                     OfficeFault::Hashing(_) | OfficeFault::Random(_) => "randomness or memory",
                     OfficeFault::Row(_) => "registry row",
-                    OfficeFault::Refused(_) | OfficeFault::Task(_) => "task",
+                    OfficeFault::Refused(_) | OfficeFault::Post(_) | OfficeFault::Task(_) => "task",
                 };
                 Message::Internal { what: what.to_owned() }.trouble()
             }
@@ -51,6 +55,12 @@ impl OfficeFault {
 impl From<Message> for OfficeFault {
     fn from(message: Message) -> Self {
         OfficeFault::Refused(message)
+    }
+}
+
+impl From<PostMessage> for OfficeFault {
+    fn from(message: PostMessage) -> Self {
+        OfficeFault::Post(message)
     }
 }
 

@@ -13,6 +13,7 @@ use vpn::slot::SlotNumber;
 
 use crate::acceptance;
 use crate::case_rows;
+use crate::channel_work;
 use crate::console::{facility, permit};
 use crate::decide::{Action, Object};
 use crate::desk::{self, DeviceLine, HeldLetter, OpenEnrolment, PendingReceipt};
@@ -22,6 +23,7 @@ use crate::door::{
 use crate::door_flow::FlowRow;
 use crate::door_incident::IncidentLine;
 use crate::door_more::MoreLine;
+use crate::door_post::Channel;
 use crate::door_yearly::YearlyProgress;
 use crate::end_notices::{self, EndingLine};
 use crate::facility::FacilityKind;
@@ -86,6 +88,8 @@ struct CasesPage {
 struct CasePage {
     frame: Frame,
     case: CaseDetail,
+    delivery: Channel,
+    delivery_at: String,
     admin_name: String,
     admin_address: String,
     /// What accepting it would do, while it waits.
@@ -118,6 +122,8 @@ struct FacilityPage {
     facility: FacilityRow,
     /// 患者・家族事業所: its people are registered by the secretariat (B-08).
     family: bool,
+    delivery: Channel,
+    delivery_at: String,
     slots: Vec<SlotRow>,
     devices: Vec<DeviceLine>,
 }
@@ -241,6 +247,8 @@ async fn case(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Re
         }
         Ok(CasePage {
             frame: frame(&shared, &caller, "/cases").await?,
+            delivery: case.delivery,
+            delivery_at: format!("/cases/{}", case.row.case),
             case,
             admin_name: found.application.admin_name.clone(),
             admin_address,
@@ -338,6 +346,9 @@ async fn facility_page(State(shared): Room, caller: Caller, Path(id): Path<Strin
             slots: slots.into_iter().filter(|slot| slot.facility.as_ref() == Some(&id)).collect(),
             devices: desk::devices(&shared, Some(&id), "").await?,
             family: facility.kind == FacilityKind::Family.as_str(),
+            delivery: channel_work::of_facility(&mut *shared.store.pool().acquire().await?, id.as_str())
+                .await?,
+            delivery_at: format!("/facilities/{id}"),
             facility,
         })
     };

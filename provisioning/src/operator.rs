@@ -22,8 +22,8 @@ use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
-    jst, letters, more_work, register, registry, renewal, report, standing_work, suspension, takeover_work,
-    template, world, yearly_work,
+    jst, letters, more_work, post_office, register, registry, renewal, report, standing_work, suspension,
+    takeover_work, template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -98,6 +98,7 @@ async fn decide(
         | Question::Incident(_)
         | Question::Report(_)
         | Question::Takeover(_)
+        | Question::Post(_)
         | Question::MailFetch { .. }
         | Question::Paper(_)) => about_people(shared, &operator, question).await.map_err(told),
         Question::AuditList { after, limit, trace } => {
@@ -143,6 +144,7 @@ async fn about_people(
                 takeover_work::Told::File { name, bytes } => Answer::File { name, bytes },
             })
         }
+        Question::Post(question) => post_office::answer(shared, operator, question).await.map(Answer::Post),
         Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
         Question::Paper(question) => {

@@ -64,6 +64,9 @@ impl LetterKind {
 /// as long as a sheet is good (ruling 5).
 const FAILED_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
+/// For the post: its days, and one 延長.
+const POST_KEPT_MS: i64 = 2 * FAILED_KEPT_MS;
+
 /// Which letters somebody takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -115,7 +118,8 @@ struct StoredFile {
     text: String,
 }
 
-/// One letter per kind, slot and `nth`: what is asked for twice leaves once. Returns its name.
+/// One letter per kind, slot and `nth`: what is asked for twice leaves once. For a facility on paper (D-00) it waits for a
+/// print run and nothing of it is mailed. Returns its name.
 pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<String, OfficeFault> {
     let message = format!("o-{}-{}-{}", letter.kind.as_str(), letter.slot, letter.nth);
     let files: Vec<StoredFile> =
@@ -124,7 +128,9 @@ pub async fn put(conn: &mut Conn, now_ms: i64, letter: NewLetter<'_>) -> Result<
         Zeroizing::new(serde_json::to_string(&files).map_err(|error| OfficeFault::Row(error.to_string()))?);
     sqlx::query(
         "INSERT INTO outbox (message, kind, recipient, slot, facility, payload, state, next_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $7)",
+         VALUES ($1, $2, $3, $4, $5, $6,
+             COALESCE((SELECT CASE WHEN delivery = 'mail' THEN 'waiting' ELSE 'post' END
+                       FROM facility WHERE facility = $5), 'waiting'), $7, $7)",
     )
     .bind(&message)
     .bind(letter.kind.as_str())
@@ -164,7 +170,7 @@ pub async fn redirect(
 pub async fn withdraw_bundles(conn: &mut Conn, slot: SlotNumber) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE outbox SET state = 'cancelled', payload = ''
-         WHERE slot = $1 AND kind IN ($2, $3) AND state IN ('waiting', 'failed')",
+         WHERE slot = $1 AND kind IN ($2, $3) AND state IN ('waiting', 'failed', 'post')",
     )
     .bind(slot.to_string())
     .bind(LetterKind::Bundle.as_str())
@@ -202,11 +208,12 @@ pub async fn next_due(conn: &mut Conn, under_way: &[String]) -> Result<Option<i6
     Ok(soonest.into_iter().find(|(message, _)| !under_way.contains(message)).map(|(_, at)| at))
 }
 
-/// It has left: the payload is wiped in the same statement. False when it was cancelled or redirected meanwhile.
+/// It has left: the payload is wiped in the same statement. False when it was cancelled or redirected meanwhile. What was
+/// to go on paper from now on and was under way as a mail has left, too.
 pub async fn sent(conn: &mut Conn, now_ms: i64, letter: &Letter, answer: &str) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE outbox SET state = 'sent', payload = '', sent_at = $1, last_answer = $2, attempts = attempts + 1
-         WHERE message = $3 AND recipient = $4 AND state = 'waiting'",
+         WHERE message = $3 AND recipient = $4 AND state IN ('waiting', 'post')",
     )
     .bind(now_ms)
     .bind(answer)
@@ -252,12 +259,15 @@ pub async fn failed(conn: &mut Conn, letter: &Letter, answer: &str) -> Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// Failed letters do not keep their secrets for ever. True when something was wiped.
+/// Neither failed letters nor those that nobody prints keep their secrets for ever. True when something was wiped.
 pub async fn wipe_stale(conn: &mut Conn, now_ms: i64) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
-        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state = 'failed' AND created_at <= $1",
+        "UPDATE outbox SET state = 'cancelled', payload = ''
+         WHERE (state = 'failed' AND created_at <= $1)
+            OR (state = 'post' AND kind <> 'notice' AND kind <> 'extension' AND payload <> '' AND created_at <= $2)",
     )
     .bind(now_ms - FAILED_KEPT_MS)
+    .bind(now_ms - POST_KEPT_MS)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)

@@ -9,6 +9,7 @@ use vpn::slot::{Series, SlotNumber};
 use crate::audit;
 use crate::case::Step;
 use crate::case_rows;
+use crate::channel_work;
 use crate::door::{
     CaseDetail, CaseRow, CaseStep, DeviceRow, FacilityRow, ProvisioningStatus, SlotDetail, SlotHistory,
     SlotRow,
@@ -124,7 +125,11 @@ pub async fn case(pool: &store::Pool, case: &str) -> Result<CaseDetail, OfficeFa
         Some(facility) => letters::of_facility(&mut conn, facility).await?,
         None => Vec::new(),
     };
-    Ok(CaseDetail { row: case_row(row), steps: steps.to_vec(), letters })
+    let delivery = match &found.facility {
+        Some(facility) => channel_work::of_facility(&mut conn, facility).await?,
+        None => channel_work::of_case(&mut conn, &found.case).await?,
+    };
+    Ok(CaseDetail { row: case_row(row), delivery, steps: steps.to_vec(), letters })
 }
 
 pub async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<Vec<SlotRow>, OfficeFault> {

@@ -73,11 +73,12 @@ pub async fn rehearse(shared: &Shared, order: Order) -> Result<Receipt, Fault> {
         let receipt = known.ok_or_else(|| PeopleMessage::DeviceUnknown.about(order.slot.to_string()))?;
         return Ok(Receipt { dry_run: true, ..receipt_rows::show(&mut conn, &receipt).await? });
     }
-    let waiting: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE slot = $1 AND state IN ('waiting', 'failed')")
-            .bind(order.slot.to_string())
-            .fetch_one(&mut *conn)
-            .await?;
+    let waiting: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM outbox WHERE slot = $1 AND state IN ('waiting', 'failed', 'post')",
+    )
+    .bind(order.slot.to_string())
+    .fetch_one(&mut *conn)
+    .await?;
     let would = |point: PointName| match point {
         PointName::Vpn => "would end the tunnel and empty both seats".to_owned(),
         PointName::Firewall => "would drop the slot's addresses".to_owned(),
@@ -223,7 +224,7 @@ async fn end_enrolments(conn: &mut Conn, device: &str, now: i64) -> Result<(), F
             .await?;
     }
     sqlx::query(
-        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state IN ('waiting', 'failed')
+        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state IN ('waiting', 'failed', 'post')
          AND slot = (SELECT slot FROM device WHERE device = $1)",
     )
     .bind(device)

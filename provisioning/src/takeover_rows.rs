@@ -97,7 +97,7 @@ pub async fn take(
     .execute(&mut *conn)
     .await?;
     let admin = PersonId::from_random(*world::random()?);
-    let address = MailAddress::parse(&application.admin_address)?;
+    let address = MailAddress::of_admin(&application.admin_address)?;
     insert_person(conn, now, &address, "admin", &application.admin_name, &admin).await?;
     member(conn, batch, &facility, &admin, Role::FacilityAdmin, true).await?;
     for person in &taken.staff {

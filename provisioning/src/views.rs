@@ -4,6 +4,7 @@
 use pki::identity::Role;
 
 use crate::door::{LetterRow, Trouble};
+use crate::door_post::Channel;
 use crate::incident::IncidentKind;
 use crate::reply::{self, WRITTEN};
 use crate::training::TrainingKind;
@@ -243,11 +244,22 @@ pub fn letter(kind: &str) -> &str {
     }
 }
 
+/// D-00, as a clerk says it.
+pub fn channel(channel: &Channel) -> &'static str {
+    match channel {
+        Channel::Mail => "メール（用紙は郵送）",
+        Channel::TwoEnvelopes => "郵送（二通の封筒）",
+        Channel::ByHand => "手渡し（二通の封筒）",
+    }
+}
+
 pub fn letter_state(state: &str) -> &str {
     match state {
         "waiting" => "送信待ち",
         "sent" => "送付済み",
+        "post" => "発送待ち",
         "failed" => "送れません",
+        "returned" => "郵便で戻りました",
         "bounced" => "戻ってきました",
         "cancelled" => "取り消し",
         other => other,
@@ -291,8 +303,8 @@ pub fn tone(state: &str) -> &'static str {
         "active" | "done" | "paid" | "fine" | "met" | "approved" => "good",
         "incomplete" | "revoked" | "suspended" | "returned" | "ended" | "failed" | "bounced" | "locked"
         | "void" | "late" => "bad",
-        "received" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting" | "open"
-        | "soon" | "begun" | "near" => "waits",
+        "received" | "post" | "issued" | "enrolling" | "claimed" | "accepted" | "sent" | "waiting"
+        | "open" | "soon" | "begun" | "near" => "waits",
         _ => "plain",
     }
 }
@@ -326,8 +338,10 @@ mod tests {
         let words = words.chain(RevokeReason::ALL.map(|r| reason(r.as_str()).to_owned()));
         let words = words.chain(LetterKind::ALL.map(|k| letter(k.as_str()).to_owned()));
         let words = words.chain(EnrolmentState::ALL.map(|s| enrolment_state(s.as_str()).to_owned()));
-        let words = words
-            .chain(["waiting", "sent", "failed", "bounced", "cancelled"].map(|s| letter_state(s).to_owned()));
+        let words = words.chain(
+            ["waiting", "post", "sent", "failed", "bounced", "returned", "cancelled"]
+                .map(|s| letter_state(s).to_owned()),
+        );
         let words = words.chain(
             Flow::ALL
                 .map(|f| phase(crate::flow::open(f, Default::default(), "", 0).phase.as_str()).to_owned()),

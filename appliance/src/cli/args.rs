@@ -19,6 +19,7 @@ use super::args_machine::{MachineCommand, ShellArgs};
 use super::args_more::MoreCommand;
 use super::args_paper::FormCommand;
 use super::args_person::PersonCommand;
+use super::args_post::{PostCommand, Way};
 use super::args_takeover::TakeoverCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
@@ -109,6 +110,9 @@ pub enum Command {
     /// メール / the outbox
     #[command(subcommand)]
     Mail(MailCommand),
+    /// 発送: 届け方、窓あき封筒、返戻 / the office's outgoing post
+    #[command(subcommand)]
+    Post(PostCommand),
     /// 利用者: 一時停止、再開、パスワード / people
     #[command(subcommand)]
     Person(PersonCommand),
@@ -258,6 +262,9 @@ pub enum CaseCommand {
         /// 不足のない申請をすべて / every case that misses nothing
         #[arg(long)]
         all: bool,
+        /// 届け方（選ばなければ今のまま） / the way by which it goes out
+        #[arg(long, value_enum, requires = "id")]
+        delivery: Option<Way>,
         /// 確かめるだけ / write nothing
         #[arg(long)]
         dry_run: bool,

@@ -8,6 +8,7 @@ use super::ask::{Door, odd_kind};
 use super::failure::Failure;
 use super::mail;
 use super::out::Out;
+use super::outgoing;
 use super::said::{at, minute};
 use super::table::Table;
 use crate::exit::Exit;
@@ -16,7 +17,10 @@ pub fn case(door: &Door, command: CaseCommand, out: &Out) -> Result<Exit, Failur
     match command {
         CaseCommand::List => list(door, out),
         CaseCommand::Show { id } => show(door, id, out),
-        CaseCommand::Accept { id, dry_run, .. } => {
+        CaseCommand::Accept { id, delivery, dry_run, .. } => {
+            if let (Some(case), Some(way)) = (&id, delivery) {
+                outgoing::choose(door, case, way, dry_run)?;
+            }
             // clap has made sure that it is one or the other.
             let case = id.map_or(CaseChoice::AllComplete, CaseChoice::One);
             accept(door, case, dry_run, out)

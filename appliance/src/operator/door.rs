@@ -243,6 +243,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Report(_) => "report",
             ProvisioningQuestion::Paper(_) => "form",
             ProvisioningQuestion::Takeover(_) => "takeover",
+            ProvisioningQuestion::Post(_) => "post",
             ProvisioningQuestion::AuditList { .. } => "audit list",
             ProvisioningQuestion::AuditVerify => "audit verify",
         },

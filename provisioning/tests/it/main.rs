@@ -53,6 +53,7 @@ mod sqlite {
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
+    mod channels; // mail, two envelopes, by hand (D-00)
     mod takeover; // registers that were kept elsewhere (issue 7)
     mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages
@@ -103,6 +104,7 @@ mod postgres {
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
+    mod channels; // mail, two envelopes, by hand (D-00)
     mod takeover; // registers that were kept elsewhere (issue 7)
     mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages

@@ -65,6 +65,8 @@ const ROUTES: &[Route] = &[
     ("POST", "/letters/{letter}/retry", SendLetter, false),
     ("GET", "/facilities/{facility}/admin-address", ChangeAdmin, false),
     ("POST", "/facilities/{facility}/admin-address", ChangeAdmin, false),
+    ("POST", "/cases/{case}/delivery", SendPost, false),
+    ("POST", "/facilities/{facility}/delivery", SendPost, false),
     ("GET", "/cases", ListCases, false),
     ("GET", "/cases/accept", AcceptCase, false),
     ("POST", "/cases/accept", AcceptCase, false),
