@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use pki::mail_certificate::MailCertificateFault;
 use provisioning::post::{BounceBox, MailConfig, MailLogin, MailTls, Patience};
+use provisioning::smime_key::SmimeKey;
 use vpn::{PublicKey, TunnelKey};
 use zeroize::Zeroizing;
 
-use crate::config::{Config, SecretPlace};
+use crate::config::{Config, Mail, SecretPlace};
 use crate::database;
 use crate::files;
 use crate::messages::Message;
@@ -180,8 +182,28 @@ pub fn mailing(
         }),
         None => None,
     };
-    let mail = MailConfig { host, port, tls, login, from, roots_pem, patience: Patience::RFC_5321 };
+    let smime = smime(mail, credentials)?;
+    let mail = MailConfig { host, port, tls, login, from, roots_pem, smime, patience: Patience::RFC_5321 };
     Ok(provisioning::Config { mail: Some(mail), bounces, ..room })
+}
+
+/// What signs letters, read and looked at whole. One that has ended, or not begun, is no reason to stand still: letters leave
+/// unsigned and the status says so.
+fn smime(mail: &Mail, credentials: Option<&Path>) -> Result<Option<SmimeKey>, Message> {
+    let Some(secret) = secrets::open_smime(mail, credentials)? else { return Ok(None) };
+    SmimeKey::read(secret.expose(), &mail.from).map(Some).map_err(|fault| certificate_fault(&secret, &fault))
+}
+
+/// For whoever looks before something is started: good today, too.
+pub fn check_smime(mail: &Mail, credentials: Option<&Path>) -> Result<(), Message> {
+    let Some(secret) = secrets::open_smime(mail, credentials)? else { return Ok(()) };
+    let now = provisioning::world::now_ms() / 1_000;
+    let key = SmimeKey::read(secret.expose(), &mail.from);
+    key.and_then(|key| key.good_at(now)).map_err(|fault| certificate_fault(&secret, &fault))
+}
+
+fn certificate_fault(secret: &Secret, fault: &MailCertificateFault) -> Message {
+    Message::MailCertificate { place: secret.place().to_owned(), why_ja: fault.ja(), why_en: fault.en() }
 }
 
 /// What provisioning prints into every bundle is public, but lies in rooms whose folders it cannot enter:

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use provisioning::mail_doctor::{self, Verdict};
 use serde::Serialize;
 
 use crate::backup::manifest::{Copied, Remembered};
@@ -166,7 +167,7 @@ fn rooms(facts: &Facts, found: &mut Found) {
     };
     for degraded in &status.degraded {
         // Those have findings of their own, with more to say.
-        if degraded.en.contains("mail list") || degraded.en.contains(" ends in ") {
+        if ["mail list", "mail doctor", " ends in "].iter().any(|part| degraded.en.contains(part)) {
             continue;
         }
         let (room, ja, en) = (&degraded.room, &degraded.ja, &degraded.en);
@@ -304,6 +305,10 @@ fn mail(facts: &Facts, found: &mut Found) {
             format!("{waiting} mails wait to be sent"),
         );
         found.say("mail-waiting", Severity::Warn, text, "mimamori mail list");
+    }
+    let signature = office.mail_signature.as_ref().map(|seen| mail_doctor::signature(seen, facts.now_s));
+    if let Some(finding) = signature.filter(|finding| finding.verdict != Verdict::Good) {
+        found.say("mail-signature", Severity::Warn, (finding.ja, finding.en), "mimamori mail doctor");
     }
 }
 

@@ -85,6 +85,10 @@ catalogue! {
     ConfigTooLong { path, limit } "MM-6011", BadConfig,
         "設定ファイル {path} が {limit} バイトを超えています", "the configuration {path} is longer than {limit} bytes",
         "正しいファイルか確かめてください", "check that this is the right file";
+    MailCertificate { place, why_ja, why_en } "MM-6012", BadConfig,
+        "メールの電子署名のファイル（{place}）が使えません: {why_ja}", "the mail certificate in {place} cannot be used: {why_en}",
+        "mail.from のアドレスに出されたS/MIMEの証明書・発行者・秘密鍵を、一つのPEMにして置いてください。mail.smime の行を消せば署名なしで動きます",
+        "put the S/MIME certificate of mail.from with its issuers and its key there, as one PEM; without the line mail.smime mails leave unsigned";
     // Secrets.
     SecretMissing { key, place, why } "MM-6020", BadConfig,
         "秘密 `{key}` を {place} から読めません: {why}", "the secret `{key}` cannot be read from {place}: {why}",

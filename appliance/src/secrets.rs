@@ -13,10 +13,12 @@ use crate::config::{Bounces, Mail, SecretPlace, Secrets, Token};
 use crate::messages::Message;
 use crate::process::{Process, TABLE};
 
-/// The longest is a TLS key in PEM.
-const SECRET_MAX: u64 = 16 << 10;
+/// The longest is a mail certificate with its issuers and an RSA key in PEM.
+const SECRET_MAX: u64 = 32 << 10;
 /// The one secret of a row's token.
 pub const PIN: &str = "token.pin";
+/// The mail's certificate and key.
+pub const SMIME: &str = "mail.smime";
 /// An X25519 or AES key.
 pub const KEY_LEN: usize = 32;
 
@@ -87,6 +89,11 @@ pub fn open_database(secrets: &Secrets, credentials: Option<&Path>) -> Result<Op
 /// The password of the smarthost, where the configuration names one.
 pub fn open_mail(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
     mail.login.as_ref().map(|login| read("mail.password", &login.password, credentials)).transpose()
+}
+
+/// The mail certificate with its key, where the configuration names one.
+pub fn open_smime(mail: &Mail, credentials: Option<&Path>) -> Result<Option<Secret>, Message> {
+    mail.smime.as_ref().map(|place| read(SMIME, place, credentials)).transpose()
 }
 
 /// The password of the bounce mailbox.
@@ -178,7 +185,7 @@ fn guarded(name: &str, shown: &str, file: &File, credential: bool) -> Result<(),
     }
     let holds = |row: &&Process| {
         row.secrets.contains(&name)
-            || row.calls.iter().any(|call| call.secret() == name)
+            || row.calls.iter().any(|call| call.secrets().contains(&name))
             || row.token && name == PIN
     };
     // `check` is also run by root, for processes that have users of their own.

@@ -88,6 +88,7 @@ impl Places<'_> {
         moves.extend(gateway.into_iter().filter(|from| from.exists()).map(|from| (from, "gateway_key")));
         let restored = [
             ("mail-password", "mail_password"),
+            ("mail-smime", "mail_smime"),
             ("bounces-password", "bounces_password"),
             ("token-pin", "token_pin"),
         ];

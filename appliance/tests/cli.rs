@@ -175,6 +175,44 @@ fn every_fault_of_a_configuration_is_named_at_once() {
     assert!(!format!("{}{}", stdout(&output), stderr(&output)).contains("s3cret"));
 }
 
+/// Issue 7, mail: what signs letters is looked at before a room starts with it, and never repeated.
+#[test]
+fn a_mail_certificate_that_cannot_sign_our_letters_is_named_by_check() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let realm = dir.path().join("realm");
+    assert_eq!(code(&init(&realm, &[])), 0);
+    let config = realm.join("mimamori.toml");
+    let pem = dir.path().join("smime.pem");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    let mail = format!(
+        "[mail]\nsmarthost = \"localhost\"\ntls = \"none\"\nfrom = \"jimu@care.example.jp\"\nsmime_file = {pem:?}\n"
+    );
+    std::fs::write(&config, text.replacen("[mail]\n", &mail, 1)).expect("written");
+    let checked = |address: &str| {
+        let request = format!(
+            "[req]\ndistinguished_name=d\nx509_extensions=v\nprompt=no\n[d]\nCN=a\n[v]\n\
+             subjectAltName=email:{address}\nextendedKeyUsage=emailProtection\n"
+        );
+        std::fs::write(dir.path().join("openssl.cnf"), request).expect("written");
+        let words = "req -x509 -newkey rsa:2048 -nodes -days 30 -config openssl.cnf -keyout key -out crt";
+        let made = Command::new("openssl").current_dir(dir.path()).args(words.split(' ')).output();
+        assert!(made.expect("openssl").status.success());
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("PEM");
+        std::fs::write(&pem, read("key") + &read("crt")).expect("written");
+        std::fs::set_permissions(&pem, std::fs::Permissions::from_mode(0o600)).expect("0600");
+        mimamori(&["-o", "json", "--config", config.to_str().expect("UTF-8"), "check"])
+    };
+    let good = checked("jimu@care.example.jp");
+    assert_eq!(code(&good), 0, "{}", stdout(&good));
+    let other = checked("info@care.example.jp");
+    assert_eq!(code(&other), 64);
+    assert!(stdout(&other).contains("MM-6012") && stdout(&other).contains("info@care.example.jp"));
+    assert!(!stdout(&other).contains("PRIVATE KEY-") && !stderr(&other).contains("PRIVATE KEY-"));
+    std::fs::remove_file(&pem).expect("removed");
+    let gone = mimamori(&["-o", "json", "--config", config.to_str().expect("UTF-8"), "check"]);
+    assert!(code(&gone) == 64 && stdout(&gone).contains("MM-6020"), "{}", stdout(&gone));
+}
+
 fn url_file(path: &Path, url: &str) -> String {
     std::fs::write(path, url).expect("write");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("chmod");

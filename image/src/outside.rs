@@ -1,4 +1,4 @@
-//! What a unit needs beyond its row because of the configuration: the passwords of the smarthost and the bounce mailbox, the URL of
+//! What a unit needs beyond its row because of the configuration: the mail's passwords and certificate, the URL of
 //! the database and the way to both, the PIN of the authorities' token and its store. One drop-in per unit that needs anything. Pure text.
 
 use std::fmt::Write;
@@ -28,7 +28,7 @@ pub struct OneReader;
 pub fn drop_in(row: &Process, outside: &Outside<'_>) -> Result<Option<String>, OneReader> {
     let mut lines = String::new();
     for call in row.calls {
-        if let Some(name) = credential(*call, outside.config)? {
+        for name in credentials(*call, outside.config)? {
             let _ = writeln!(lines, "LoadCredential={name}:{SECRETS}/{name}");
         }
     }
@@ -55,20 +55,26 @@ pub fn drop_in(row: &Process, outside: &Outside<'_>) -> Result<Option<String>, O
     Ok((!lines.is_empty()).then(|| format!("{head}{lines}")))
 }
 
-/// The name of the credential by which the secret of a call reaches the process; none where a file does.
-fn credential(call: Call, config: &Config) -> Result<Option<&str>, OneReader> {
-    let place = match call {
+/// The names of the credentials by which the secrets of a call reach the process; none where a file does.
+fn credentials(call: Call, config: &Config) -> Result<Vec<&str>, OneReader> {
+    let mail = config.mail.as_ref();
+    let places = match call {
         Call::Smarthost => {
-            config.mail.as_ref().and_then(|mail| mail.login.as_ref()).map(|login| &login.password)
+            let password = mail.and_then(|mail| mail.login.as_ref()).map(|login| &login.password);
+            [password, mail.and_then(|mail| mail.smime.as_ref())]
         }
-        Call::Mailbox => config.bounces.as_ref().map(|place| &place.password),
-        Call::Database => config.secrets.database.as_ref(),
+        Call::Mailbox => [config.bounces.as_ref().map(|place| &place.password), None],
+        Call::Database => [config.secrets.database.as_ref(), None],
     };
-    match (place, call) {
-        (Some(SecretPlace::Credential(name)), _) => Ok(Some(name)),
-        (Some(SecretPlace::File(_)), Call::Database) => Err(OneReader),
-        (Some(SecretPlace::File(_)), Call::Smarthost | Call::Mailbox) | (None, _) => Ok(None),
+    let mut names = Vec::new();
+    for place in places.into_iter().flatten() {
+        match (place, call) {
+            (SecretPlace::Credential(name), _) => names.push(name.as_str()),
+            (SecretPlace::File(_), Call::Database) => return Err(OneReader),
+            (SecretPlace::File(_), Call::Smarthost | Call::Mailbox) => {}
+        }
     }
+    Ok(names)
 }
 
 /// Addresses, where they are written; a name has those that the DNS gives it today, and then the jail alone
@@ -124,6 +130,20 @@ mod tests {
         );
         assert!(text.contains("RestrictAddressFamilies=AF_INET AF_INET6\n"), "{text}");
         assert!(text.contains("IPAddressAllow=any\n"), "a name has no address yet: {text}");
+    }
+
+    /// Issue 7, mail: what signs letters reaches the room that sends them, and no other.
+    #[test]
+    fn the_mail_certificate_goes_to_the_same_unit() {
+        let found = rendered(&format!("{MAIL}smime_credential = \"mail_smime\"\n"), None);
+        assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [Name::Provisioning]);
+        let text = &found[0].1;
+        for name in ["mail_password", "mail_smime"] {
+            assert!(
+                text.contains(&format!("LoadCredential={name}:/etc/mimamori/secrets/{name}\n")),
+                "{text}"
+            );
+        }
     }
 
     /// Issue 7, mail: the mailbox is called by the room that sends, and its password is that room's alone.

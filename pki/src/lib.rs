@@ -27,6 +27,7 @@ pub mod profile;
 
 // bytes: to be signed, to be recorded, sealed
 pub mod stencil;
+pub mod mail_certificate;
 pub mod cms;
 pub mod draft;
 pub mod ocsp;

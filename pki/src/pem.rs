@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 /// Characters per line (RFC 7468).
 const LINE: usize = 64;
+const BEGIN: &str = "-----BEGIN ";
 
 pub fn certificate(der: &[u8]) -> String {
     encode("CERTIFICATE", der).as_str().to_owned()
@@ -17,11 +18,16 @@ pub fn private_key(pkcs8: &[u8]) -> Zeroizing<String> {
 
 /// The first block of a PEM text, with its label; `None` if there is none.
 pub fn decode(text: &str) -> Option<(&str, Vec<u8>)> {
-    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (_, rest) = text.split_once(BEGIN)?;
     let (label, rest) = rest.split_once("-----")?;
     let (body, _) = rest.split_once("-----END ")?;
     let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
     BASE64.decode(body.as_bytes()).ok().map(|der| (label, der))
+}
+
+/// Every block of a PEM text, with its label; what cannot be read is left out.
+pub fn blocks(text: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    text.match_indices(BEGIN).filter_map(|(at, _)| decode(&text[at..]))
 }
 
 /// DER as it is, or out of PEM.

@@ -11,6 +11,7 @@ use crate::door_call::{CallQuestion, SlotChange};
 use crate::door_fee::{FeeAnswer, FeeQuestion};
 use crate::door_flow::{FlowAnswer, FlowQuestion};
 use crate::door_incident::{IncidentAnswer, IncidentQuestion};
+use crate::door_mail::MailSignature;
 use crate::door_more::{MoreAnswer, MoreQuestion};
 use crate::door_paper::PaperQuestion;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
@@ -223,6 +224,9 @@ pub struct ProvisioningStatus {
     /// The last round of the bounce mailbox; none where there is no mailbox, or no round yet.
     #[serde(default)]
     pub bounces: Option<BounceRound>,
+    /// What signs letters as S/MIME; none where nothing does.
+    #[serde(default)]
+    pub mail_signature: Option<MailSignature>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

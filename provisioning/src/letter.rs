@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use askama::Template;
 use lettre::Address;
+use lettre::Message as Mime;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Body, Mailbox, Message as Mime, MultiPart, SinglePart};
+use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use vpn::slot::SlotNumber;
 
 use crate::bundle::{GUIDE_FILE, PrivateFile, ROOT_FILE, profile_file};
@@ -17,6 +18,10 @@ use crate::messages::Message;
 /// Asked of receivers that answer by machine.
 const AUTOMATIC: [(&str, &str); 3] =
     [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"), ("Content-Language", "ja")];
+
+const SIGNATURE_KIND: &str = "application/pkcs7-signature";
+/// Mail programs know it by this name (RFC 8551 3.2.1).
+const SIGNATURE_FILE: &str = "smime.p7s";
 
 /// What every letter has outside: who writes, to whom, about which slot.
 pub struct Cover<'a> {
@@ -43,14 +48,22 @@ pub struct BundleMail<'a> {
     pub files: &'a [PrivateFile],
 }
 
-/// Ready to be signed and handed over.
+/// Whole but for the signatures.
+pub struct Draft {
+    envelope: Envelope,
+    message: MessageBuilder,
+    whole: MultiPart,
+    boundary: String,
+}
+
+/// Ready for DKIM and to be handed over.
 pub struct Composed {
     /// A bounce comes back to an address that names the letter (VERP).
     pub envelope: Envelope,
     pub octets: Vec<u8>,
 }
 
-pub fn compose(mail: &BundleMail<'_>) -> Result<Composed, Message> {
+pub fn compose(mail: &BundleMail<'_>) -> Result<Draft, Message> {
     let page = LetterPage::of(mail);
     let html = page.render().map_err(|error| internal(&error))?;
     let bodies = bodies(&mail.cover, &page.text(), &html)?;
@@ -67,7 +80,7 @@ pub fn compose(mail: &BundleMail<'_>) -> Result<Composed, Message> {
 }
 
 /// 延長: `files` are its text and its page, as `notice.rs` makes them.
-pub fn compose_extension(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Composed, Message> {
+pub fn compose_extension(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Draft, Message> {
     let [text, html] = files else {
         return Err(Message::Internal { what: format!("{} has {} files", cover.message, files.len()) });
     };
@@ -75,7 +88,7 @@ pub fn compose_extension(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Com
 }
 
 /// A notice of a case: what stands before `_` in its file's name is the subject.
-pub fn compose_notice(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Composed, Message> {
+pub fn compose_notice(cover: &Cover<'_>, files: &[PrivateFile]) -> Result<Draft, Message> {
     let [text, html] = files else {
         return Err(Message::Internal { what: format!("{} has {} files", cover.message, files.len()) });
     };
@@ -91,7 +104,7 @@ fn bodies(cover: &Cover<'_>, text: &str, html: &str) -> Result<MultiPart, Messag
 }
 
 /// Into its envelope, with every header.
-fn enclose(cover: &Cover<'_>, subject: &str, whole: MultiPart) -> Result<Composed, Message> {
+fn enclose(cover: &Cover<'_>, subject: &str, whole: MultiPart) -> Result<Draft, Message> {
     let from: Address = cover.from.parse().map_err(|error| internal(&error))?;
     let to = address(cover.recipient)?;
     let bounce =
@@ -108,8 +121,36 @@ fn enclose(cover: &Cover<'_>, subject: &str, whole: MultiPart) -> Result<Compose
         message =
             message.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
     }
-    let message = message.multipart(whole).map_err(|error| internal(&error))?;
-    Ok(Composed { envelope, octets: message.formatted() })
+    Ok(Draft { envelope, message, whole, boundary: boundary(cover, "signed") })
+}
+
+impl Draft {
+    /// What S/MIME signs (RFC 8551 3.1): the body as an entity of its own, every line ended by CR LF. The last line end
+    /// belongs to the boundary after it (RFC 2046 5.1.1).
+    pub fn content(&self) -> Vec<u8> {
+        let mut octets = self.whole.formatted();
+        if octets.ends_with(b"\r\n") {
+            octets.truncate(octets.len() - 2);
+        }
+        octets
+    }
+
+    pub fn unsigned(self) -> Result<Composed, Message> {
+        let message = self.message.multipart(self.whole).map_err(|error| internal(&error))?;
+        Ok(Composed { envelope: self.envelope, octets: message.formatted() })
+    }
+
+    /// `signature`: detached CMS of `content` (RFC 1847, RFC 8551 3.5.3).
+    pub fn signed(self, signature: Vec<u8>) -> Result<Composed, Message> {
+        let kind = format!("{SIGNATURE_KIND}; name=\"{SIGNATURE_FILE}\"");
+        let kind = ContentType::parse(&kind).map_err(|error| internal(&error))?;
+        let part = Attachment::new(SIGNATURE_FILE.to_owned()).body(base64(signature)?, kind);
+        let both = MultiPart::signed(SIGNATURE_KIND.to_owned(), "sha-256".to_owned())
+            .boundary(self.boundary.clone())
+            .multipart(self.whole.clone())
+            .singlepart(part);
+        Draft { whole: both, ..self }.unsigned()
+    }
 }
 
 fn internal(error: &dyn std::error::Error) -> Message {

@@ -10,6 +10,7 @@ pub mod door_fee; // border
 pub mod door_flow; // border
 pub mod door_call; // border
 pub mod door_bounce; // border
+pub mod door_mail; // border
 pub mod door_person; // border
 pub mod door_receipt; // border
 pub mod door_register; // border
@@ -84,6 +85,7 @@ pub mod zengin;
 
 // the bundle as a mail
 pub mod flow_letter;
+pub mod smime_key; // edge: randomness
 pub mod post;
 pub mod reply;
 pub mod bounce;

@@ -1,11 +1,14 @@
-//! Will receivers believe our mail? From, SPF, DKIM, DMARC and the smarthost's name, judged from what the DNS answered;
-//! asking is somebody else's work. A From of a free-mail domain, or of any other than ours, is refused first of all.
+//! Will receivers believe our mail? From, SPF, DKIM, DMARC and the smarthost's name, judged from what the DNS answered, and
+//! how long the certificate of S/MIME is still good; asking is somebody else's work. A From of a free-mail domain, or of any other than ours, is refused first of all.
 //! Border: findings. Pure.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::door_mail::MailSignature;
+use crate::jst;
 
 /// An answer of the DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub enum Verdict {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// `from`, `address`, `ptr`, `spf`, `dkim`, `dmarc`.
+    /// `from`, `address`, `ptr`, `spf`, `dkim`, `dmarc`, `smime`.
     pub check: String,
     pub verdict: Verdict,
     pub ja: String,
@@ -65,6 +68,10 @@ pub struct Finding {
     /// What was read, shortened.
     pub seen: String,
 }
+
+/// Days before the end of a mail certificate: a public authority wants papers and weeks for the next one.
+pub const CERTIFICATE_DAYS: [i64; 3] = [90, 30, 7];
+const DAY_S: i64 = 86_400;
 
 /// As much of a stranger's record as is shown.
 const SEEN_MAX: usize = 300;
@@ -79,6 +86,39 @@ pub fn judge(expected: &Expected, seen: &Seen) -> Vec<Finding> {
         dkim(expected, seen),
         dmarc(expected, seen),
     ]
+}
+
+/// The certificate of S/MIME: good, to be ordered anew, or urgent.
+pub fn signature(seen: &MailSignature, now_s: i64) -> Finding {
+    let [early, soon, urgent] = CERTIFICATE_DAYS;
+    let days = (seen.not_after - now_s).div_euclid(DAY_S);
+    let shown = format!("{} {} {}", seen.address, jst::date(seen.not_after * 1_000), seen.issuer);
+    let say = |verdict, ja: String, en: String| finding("smime", verdict, &ja, &en, &shown);
+    if days < 0 {
+        let ja = "証明書の期限が切れたので、署名せずに送っています。新しい証明書に替えてください。";
+        let en = "the certificate has ended and mails leave unsigned: put a new one in its place";
+        return say(Verdict::Bad, ja.to_owned(), en.to_owned());
+    }
+    if days <= soon {
+        let (now_ja, now_en) = if days <= urgent { ("今すぐ", "at once") } else { ("早めに", "soon") };
+        return say(
+            Verdict::Bad,
+            format!("署名の証明書の期限まで{days}日です。{now_ja}替えてください。"),
+            format!("the signing certificate ends in {days} days: replace it {now_en}"),
+        );
+    }
+    if days <= early {
+        return say(
+            Verdict::Unknown,
+            format!("署名の証明書の期限まで{days}日です。更新を申し込んでください。"),
+            format!("the signing certificate ends in {days} days: order the next one"),
+        );
+    }
+    say(
+        Verdict::Good,
+        format!("メールに電子署名（S/MIME）が付きます。期限まで{days}日です。"),
+        format!("mails are signed (S/MIME); the certificate ends in {days} days"),
+    )
 }
 
 fn finding(check: &str, verdict: Verdict, ja: &str, en: &str, seen: &str) -> Finding {

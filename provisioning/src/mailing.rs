@@ -10,16 +10,19 @@ use tokio::task::{Id, JoinSet};
 
 use crate::dkim;
 use crate::dkim_key::{DkimKey, DkimKeyError};
+use crate::door_mail::MailSignature;
 use crate::facility::FacilityKind;
 use crate::jst;
-use crate::letter::{self, BundleMail, Composed, Cover};
+use crate::letter::{self, BundleMail, Composed, Cover, Draft};
 use crate::letters;
+use crate::messages::Message;
 use crate::office_fault::OfficeFault;
 use crate::outbox::{self, Lane, Letter, LetterKind};
 use crate::post::{self, Handed, MailConfig, SELECTOR, TxtRecord};
 use crate::shared::Config;
+use crate::smime_key::{SmimeError, SmimeKey};
 use crate::smtp;
-use crate::store::Store;
+use crate::store::{Store, transaction};
 use crate::world;
 
 /// Mails at once: a smarthost takes a handful of connections from one host without a grudge.
@@ -57,7 +60,11 @@ impl Postman {
     }
 
     async fn hand_over(&self, store: &Store, letter: &Letter) -> Result<Handed, OfficeFault> {
-        let composed = match self.compose(store, letter).await? {
+        let drafted = match self.compose(store, letter).await? {
+            Ok(draft) => self.signed(store, letter, draft).await?,
+            Err(message) => Err(message),
+        };
+        let composed = match drafted {
             Ok(composed) => composed,
             Err(message) => return Ok(Handed::Refused(message.text().en)),
         };
@@ -69,11 +76,41 @@ impl Postman {
         Ok(smtp::hand_over(&self.mail, &self.zone, &composed, &signed).await)
     }
 
-    async fn compose(
+    /// S/MIME, where the association has a certificate for it. One that has ended signs nothing: a letter that a mail
+    /// program warns of is worse than one that DKIM alone vouches for.
+    async fn signed(
         &self,
         store: &Store,
         letter: &Letter,
-    ) -> Result<Result<Composed, crate::messages::Message>, OfficeFault> {
+        draft: Draft,
+    ) -> Result<Result<Composed, Message>, OfficeFault> {
+        let valid = self.mail.smime.as_ref().filter(|key| key.good_at(world::now_ms() / 1_000).is_ok());
+        let Some(key) = valid else { return Ok(draft.unsigned()) };
+        let internal = |error: SmimeError| Message::Internal { what: error.to_string() };
+        let Some(what) = key.to_sign(&draft.content(), letter.created_at / 1_000) else {
+            return Ok(Err(internal(SmimeError)));
+        };
+        let remembered = outbox::signature(&mut *store.pool().acquire().await?, letter).await?;
+        if let Some(signature) = remembered.and_then(|remembered| key.detached(&what, &remembered)) {
+            return Ok(draft.signed(signature));
+        }
+        let made = match key.sign(&what) {
+            Ok(made) => made,
+            Err(error) => return Ok(Err(internal(error))),
+        };
+        transaction!(store, conn => outbox::remember_signature(conn, letter, &made).await)?;
+        Ok(match key.detached(&what, &made) {
+            Some(signature) => draft.signed(signature),
+            None => Err(internal(SmimeError)),
+        })
+    }
+
+    /// The certificate of its letters, where it has one.
+    pub fn signature(&self) -> Option<MailSignature> {
+        self.mail.smime.as_ref().map(SmimeKey::shown)
+    }
+
+    async fn compose(&self, store: &Store, letter: &Letter) -> Result<Result<Draft, Message>, OfficeFault> {
         let mut conn = store.pool().acquire().await?;
         let (facility_name, office_name, office_telephone): (String, String, String) = sqlx::query_as(
             "SELECT f.name, o.name, COALESCE(o.telephone, '') FROM facility f, facility o

@@ -51,7 +51,7 @@ async fn decide(
     let read = OfficeFault::trouble;
     let told = |fault: Fault| fault.told().trouble;
     match question {
-        Question::Status => status(shared).await.map_err(read),
+        Question::Status => status(shared, postman).await.map_err(read),
         Question::FacilityImport { file_name: _, bytes, dry_run } => {
             let imported = intake::import(&shared.store, world::now_ms(), &operator, bytes, dry_run).await;
             imported.map(Answer::Import).map_err(read)
@@ -231,9 +231,11 @@ async fn receipt_of(shared: &Shared, receipt: &str) -> Result<ProvisioningAnswer
     revocation::show(shared, receipt).await.map(ProvisioningAnswer::Receipt)
 }
 
-async fn status(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {
+async fn status(shared: &Shared, postman: Option<&Postman>) -> Result<ProvisioningAnswer, OfficeFault> {
     let status = registry::status(shared.store.pool()).await?;
-    Ok(ProvisioningAnswer::Status(ProvisioningStatus { bounces: bounce_box::last(shared), ..status }))
+    let mail_signature = postman.and_then(Postman::signature);
+    let bounces = bounce_box::last(shared);
+    Ok(ProvisioningAnswer::Status(ProvisioningStatus { bounces, mail_signature, ..status }))
 }
 
 async fn show_slot(shared: &Shared, slot: SlotNumber) -> Result<ProvisioningAnswer, Fault> {

@@ -208,6 +208,28 @@ pub async fn next_due(conn: &mut Conn, under_way: &[String]) -> Result<Option<i6
     Ok(soonest.into_iter().find(|(message, _)| !under_way.contains(message)).map(|(_, at)| at))
 }
 
+/// The S/MIME signature that an earlier attempt made.
+pub async fn signature(conn: &mut Conn, letter: &Letter) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT smime FROM outbox WHERE message = $1")
+        .bind(&letter.message)
+        .fetch_one(conn)
+        .await
+}
+
+/// Before the letter leaves: whoever tries again sends the same octets.
+pub async fn remember_signature(
+    conn: &mut Conn,
+    letter: &Letter,
+    signature: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE outbox SET smime = $1 WHERE message = $2")
+        .bind(signature)
+        .bind(&letter.message)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// It has left: the payload is wiped in the same statement. False when it was cancelled or redirected meanwhile. What was
 /// to go on paper from now on and was under way as a mail has left, too.
 pub async fn sent(conn: &mut Conn, now_ms: i64, letter: &Letter, answer: &str) -> Result<bool, sqlx::Error> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::smime_key::SmimeKey;
+
 /// Names the key's DNS record; a new key gets a new name.
 pub const SELECTOR: &str = "mimamori";
 /// A TXT record is made of strings of at most this many octets (RFC 1035 3.3).
@@ -29,6 +31,8 @@ pub struct MailConfig {
     pub from: String,
     /// Certificates (PEM) by which the smarthost is known. Unused without TLS.
     pub roots_pem: Vec<u8>,
+    /// What signs letters as S/MIME; without it they are signed by DKIM alone.
+    pub smime: Option<SmimeKey>,
     pub patience: Patience,
 }
 

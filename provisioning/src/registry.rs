@@ -48,6 +48,7 @@ pub async fn status(pool: &store::Pool) -> Result<ProvisioningStatus, OfficeFaul
         audit_head: head.hash.to_string(),
         grants_version: store::current(&mut conn, GRANTS_VERSION).await?.unsigned_abs(),
         bounces: None,
+        mail_signature: None,
     })
 }
 

@@ -341,7 +341,11 @@ fn own_config(row: &Process, home: &Path, text: &str) -> Told<PathBuf> {
         }
         let found = line.split_once('=').and_then(|(key, place)| {
             let full = format!("{section}.{}", key.trim());
-            let shared = row.calls.iter().any(|call| full == format!("{}_file", call.secret()));
+            let shared = row
+                .calls
+                .iter()
+                .flat_map(|call| call.secrets())
+                .any(|secret| full == format!("{secret}_file"));
             shared.then(|| (key.trim(), PathBuf::from(place.trim().trim_matches('"'))))
         });
         match found {

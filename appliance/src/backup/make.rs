@@ -13,7 +13,7 @@ use super::age::{self, AgeError, Chance, Identity, KEY_LEN, Recipient};
 use super::copies::{self, CopyError};
 use super::manifest::{FORMAT, Manifest};
 use super::parts::{self, CONFIG, Fate, MANIFEST, Part, SECRET, SECRETS, STATE};
-use super::relocate::{BOUNCES_PASSWORD, MAIL_PASSWORD, MAIL_ROOTS, TOKEN_PIN, own_roots};
+use super::relocate::{BOUNCES_PASSWORD, MAIL_PASSWORD, MAIL_ROOTS, MAIL_SMIME, TOKEN_PIN, own_roots};
 use super::tar;
 use crate::config::Config;
 use crate::files;
@@ -49,6 +49,7 @@ pub struct Source<'a> {
     pub text: &'a str,
     pub secrets: &'a Opened,
     pub mail: Option<&'a Secret>,
+    pub smime: Option<&'a Secret>,
     pub bounces: Option<&'a Secret>,
     /// Of the token that keeps the authority's keys, where there is one; the keys stay in it.
     pub pin: Option<&'a Secret>,
@@ -194,6 +195,7 @@ fn secrets<'a>(source: &Source<'a>, part: Part) -> Vec<(&'static str, &'a Secret
         "gateway_key" => Some(&secrets.gateway_key),
         "sns_epoch" => Some(&secrets.sns_epoch),
         MAIL_PASSWORD => source.mail,
+        MAIL_SMIME => source.smime,
         BOUNCES_PASSWORD => source.bounces,
         TOKEN_PIN => source.pin,
         _ => None,

@@ -36,11 +36,12 @@ pub enum Fate {
 }
 
 /// The secrets, by their names in the process table, and which file brings each.
-pub const SECRETS: [(&str, Part); 8] = [
+pub const SECRETS: [(&str, Part); 9] = [
     ("pki_passphrase", Part::Records),
     ("vpn_key", Part::Records),
     ("gateway_key", Part::Records),
     ("mail_password", Part::Records),
+    ("mail_smime", Part::Records),
     ("bounces_password", Part::Records),
     ("token_pin", Part::Records),
     // No secret, but lost with the machine like one: whose certificates the smarthost may show.

@@ -25,6 +25,8 @@ pub const FILES: [(&str, &str); 4] = [
 ];
 pub const MAIL_PASSWORD: &str = "mail_password";
 const MAIL_FILE: &str = "mail-password";
+pub const MAIL_SMIME: &str = "mail_smime";
+const SMIME_FILE: &str = "mail-smime";
 pub const BOUNCES_PASSWORD: &str = "bounces_password";
 const BOUNCES_FILE: &str = "bounces-password";
 pub const TOKEN_PIN: &str = "token_pin";
@@ -39,6 +41,7 @@ pub fn file_of(secret: &str) -> &str {
     match FILES.iter().find(|(name, _)| *name == secret) {
         Some((_, file)) => file,
         None if secret == MAIL_PASSWORD => MAIL_FILE,
+        None if secret == MAIL_SMIME => SMIME_FILE,
         None if secret == BOUNCES_PASSWORD => BOUNCES_FILE,
         None if secret == TOKEN_PIN => PIN_FILE,
         None if secret == MAIL_ROOTS => machine::MAIL_ROOTS,
@@ -61,7 +64,9 @@ pub fn relocated(text: &str, home: Home<'_>) -> Result<String, String> {
     for (secret, _) in FILES {
         secret_place(&mut table, "secrets", secret, home)?;
     }
-    for (section, name) in [("mail", "password"), ("bounces", "password"), ("token", "pin")] {
+    for (section, name) in
+        [("mail", "password"), ("mail", "smime"), ("bounces", "password"), ("token", "pin")]
+    {
         let written = ["file", "credential"].map(|kind| format!("{name}_{kind}"));
         let there = table.get(section).and_then(Value::as_table);
         if there.is_some_and(|there| written.iter().any(|key| there.contains_key(key))) {
@@ -108,6 +113,7 @@ fn secret_place(table: &mut Table, section: &str, name: &str, home: Home<'_>) ->
     let (file, credential) = (format!("{name}_file"), format!("{name}_credential"));
     let full = match (section, name) {
         ("mail", "password") => MAIL_PASSWORD,
+        ("mail", "smime") => MAIL_SMIME,
         ("bounces", "password") => BOUNCES_PASSWORD,
         (_, "pin") => TOKEN_PIN,
         (_, name) => name,
@@ -149,7 +155,7 @@ mod tests {
         [secrets]\npki_passphrase_file = \"/s/secrets/pki-passphrase\"\nvpn_key_file = \"/s/secrets/vpn-key\"\n\
         sns_epoch_file = \"/s/secrets/sns-epoch\"\ngateway_key_file = \"/s/secrets/gateway-key\"\n";
     const MAIL: &str = "[mail]\nsmarthost = \"smtp.example.jp\"\nfrom = \"a@care.example.jp\"\n\
-        username = \"a\"\npassword_credential = \"smtp\"\nca_file = \"/s/roots.pem\"\n\
+        username = \"a\"\npassword_credential = \"smtp\"\nsmime_file = \"/s/smime\"\nca_file = \"/s/roots.pem\"\n\
         [bounces]\nserver = \"imap.example.jp\"\nusername = \"b\"\npassword_file = \"/s/bounces\"\n";
 
     #[test]
@@ -163,8 +169,8 @@ mod tests {
         let machine = relocated(&given, Home::Machine).unwrap();
         let read = crate::config::read(&machine).unwrap_or_else(|faults| panic!("{faults:?}\n{machine}"));
         assert_eq!(read.paths.state, Path::new(machine::STATE));
-        for credential in ["mail_password", "bounces_password"] {
-            assert!(machine.contains(&format!("password_credential = \"{credential}\"")), "{machine}");
+        for credential in ["mail_password", "mail_smime", "bounces_password"] {
+            assert!(machine.contains(&format!("_credential = \"{credential}\"")), "{machine}");
         }
         assert!(machine.contains("ca_file = \"/etc/mimamori/mail-roots.pem\""), "{machine}");
         assert!(!own_roots(Path::new("/etc/ssl/certs/ca-certificates.crt")));
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!(read.paths.state, Path::new("/t/state"));
         assert!(
             folder.contains("password_file = \"/t/secrets/mail-password\"")
+                && folder.contains("smime_file = \"/t/secrets/mail-smime\"")
                 && folder.contains("password_file = \"/t/secrets/bounces-password\"")
                 && !folder.contains("_credential")
         );

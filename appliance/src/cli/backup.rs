@@ -71,6 +71,7 @@ struct Realm {
     text: String,
     secrets: Opened,
     mail: Option<Secret>,
+    smime: Option<Secret>,
     bounces: Option<Secret>,
     pin: Option<Secret>,
 }
@@ -87,15 +88,17 @@ impl Realm {
         let secrets = secrets::open(&config.secrets, credentials);
         let secrets = secrets.map_err(|mut messages| Failure::from(messages.remove(0)))?;
         let mail = config.mail.as_ref().map(|mail| secrets::open_mail(mail, credentials)).transpose()?;
+        let smime = config.mail.as_ref().map(|mail| secrets::open_smime(mail, credentials)).transpose()?;
         let bounces = config.bounces.as_ref();
         let bounces = bounces.map(|place| secrets::open_bounces(place, credentials)).transpose()?;
         let pin = config.token.as_ref().map(|token| secrets::open_pin(token, credentials)).transpose()?;
-        Ok(Self { config, text, secrets, mail: mail.flatten(), bounces, pin })
+        Ok(Self { config, text, secrets, mail: mail.flatten(), smime: smime.flatten(), bounces, pin })
     }
 
     fn source(&self) -> Source<'_> {
-        let Self { config, text, secrets, mail, bounces, pin } = self;
-        Source { config, text, secrets, mail: mail.as_ref(), bounces: bounces.as_ref(), pin: pin.as_ref() }
+        let Self { config, text, secrets, mail, smime, bounces, pin } = self;
+        let (mail, smime, bounces) = (mail.as_ref(), smime.as_ref(), bounces.as_ref());
+        Source { config, text, secrets, mail, smime, bounces, pin: pin.as_ref() }
     }
 
     fn remember(&self, change: impl FnOnce(&mut Remembered)) -> Result<(), Failure> {

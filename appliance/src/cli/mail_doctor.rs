@@ -1,5 +1,5 @@
 //! `mail doctor`: asks the DNS what a receiver would ask (SPF, DKIM, DMARC, the smarthost's addresses and their names) and
-//! says what is wrong, and asks the room whether the bounce mailbox can be read. The deciding is `provisioning::mail_doctor`. Edge: network, files (resolv.conf), randomness.
+//! says what is wrong, and asks the room whether the bounce mailbox can be read and how long its mail certificate is good. The deciding is `provisioning::mail_doctor`. Edge: network, files (resolv.conf), randomness.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use provisioning::door::{ProvisioningAnswer, ProvisioningQuestion};
 use provisioning::door_bounce::BounceRound;
-use provisioning::mail_doctor::{Asked, Expected, Finding, Seen, Verdict, judge};
+use provisioning::mail_doctor::{self, Asked, Expected, Finding, Seen, Verdict, judge};
 use provisioning::messages::Message::MailOff;
 use provisioning::messages_intake::IntakeMessage;
 use serde_json::json;
@@ -52,6 +52,7 @@ pub fn doctor(config: &Path, door: &Door, server: Option<SocketAddr>, out: &Out)
     };
     let resolver = Resolver::new(server.unwrap_or_else(system_server), PATIENCE);
     let mut findings = judge(&expected, &resolver.look(&expected));
+    findings.extend(signature(door)?);
     findings.extend(mailbox(door)?);
     out.result(&json!({ "findings": findings }), || text(&findings, out))?;
     let any = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
@@ -60,6 +61,15 @@ pub fn doctor(config: &Path, door: &Door, server: Option<SocketAddr>, out: &Out)
         (false, true) => Exit::TryLater,
         (false, false) => Exit::Ok,
     })
+}
+
+/// What signs letters; nothing to say where nothing does.
+fn signature(door: &Door) -> Result<Option<Finding>, Failure> {
+    let ProvisioningAnswer::Status(status) = door.provisioning(ProvisioningQuestion::Status)? else {
+        return Err(odd_kind("provisioning"));
+    };
+    let now_s = provisioning::world::now_ms() / 1_000;
+    Ok(status.mail_signature.map(|seen| mail_doctor::signature(&seen, now_s)))
 }
 
 /// Can the bounce mailbox be read? Only the room has its password, and calls it; nothing is changed there.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::InitArgs;
 use super::failure::Failure;
 use super::out::Out;
+use crate::compose;
 use crate::config::{self, Config, Fault, Paths};
 use crate::database;
 use crate::exit::Exit;
@@ -124,6 +125,7 @@ pub fn check(path: &Path, credentials: Option<&Path>, out: &Out) -> Result<Exit,
     let secrets = secrets::open(&config.secrets, credentials).map_err(secret_faults)?;
     if let Some(mail) = &config.mail {
         secrets::open_mail(mail, credentials).map_err(|message| secret_faults(vec![message]))?;
+        compose::check_smime(mail, credentials).map_err(|message| secret_faults(vec![message]))?;
     }
     if let Some(bounces) = &config.bounces {
         secrets::open_bounces(bounces, credentials).map_err(|message| secret_faults(vec![message]))?;

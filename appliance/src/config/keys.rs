@@ -67,7 +67,7 @@ const fn key(
     Key { section, name, kind, need, ja, en }
 }
 
-pub const KEYS: [Key; 47] = [
+pub const KEYS: [Key; 49] = [
     key(
         "realm",
         "zone",
@@ -343,6 +343,22 @@ pub const KEYS: [Key; 47] = [
     key(
         "mail",
         "password_credential",
+        Kind::Text,
+        Need::Optional,
+        "同、systemdの資格情報の名前",
+        "the same, as the name of a systemd credential",
+    ),
+    key(
+        "mail",
+        "smime_file",
+        Kind::Text,
+        Need::Optional,
+        "メールの電子署名（S/MIME）。証明書・発行者・秘密鍵を一つにしたPEM（0600）。無ければDKIMだけ",
+        "what signs mails as S/MIME: certificate, issuers and key in one PEM file (mode 0600); without it DKIM alone",
+    ),
+    key(
+        "mail",
+        "smime_credential",
         Kind::Text,
         Need::Optional,
         "同、systemdの資格情報の名前",

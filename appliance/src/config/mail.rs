@@ -1,4 +1,4 @@
-//! `[mail]`: the smarthost and the sender, or nothing at all. Pure; the password's place, never the password.
+//! `[mail]`: the smarthost, the sender and what signs its mails, or nothing at all. Pure; the secrets' places, never the secrets.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub struct Mail {
     pub tls: MailTls,
     pub from: String,
     pub login: Option<Login>,
+    /// Certificate, issuers and key of S/MIME; without it mails are signed by DKIM alone.
+    pub smime: Option<SecretPlace>,
     pub roots: PathBuf,
 }
 
@@ -35,6 +37,8 @@ pub struct Written {
     pub username: Option<String>,
     /// The inner `None`: written, and already found wrong.
     pub password: Option<Option<SecretPlace>>,
+    /// The same.
+    pub smime: Option<Option<SecretPlace>>,
     pub ca_file: String,
 }
 
@@ -44,12 +48,13 @@ pub type Wrong = (&'static str, String, String);
 /// `None` without a smarthost; every fault otherwise.
 pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
     let mut wrong = Vec::new();
-    let Written { smarthost, port, tls, from, username, password, ca_file } = written;
+    let Written { smarthost, port, tls, from, username, password, smime, ca_file } = written;
     let Some(host) = smarthost else {
         let alone = [
             ("mail.from", from.is_some()),
             ("mail.username", username.is_some()),
             ("mail.password_file", password.is_some()),
+            ("mail.smime_file", smime.is_some()),
         ];
         if let Some((key, _)) = alone.into_iter().find(|(_, written)| *written) {
             wrong.push((
@@ -99,7 +104,7 @@ pub fn mean(written: Written, zone: &str) -> Result<Option<Mail>, Vec<Wrong>> {
     }
     match (port, roots) {
         (Some(port), Some(roots)) if wrong.is_empty() => {
-            Ok(Some(Mail { host, port, tls, from, login, roots }))
+            Ok(Some(Mail { host, port, tls, from, login, smime: smime.flatten(), roots }))
         }
         _ => Err(wrong),
     }
@@ -167,6 +172,7 @@ mod tests {
             from: Some("jimukyoku@mimamori.example.jp".into()),
             username: Some("mimamori".into()),
             password: Some(Some(SecretPlace::File("/etc/mimamori/mail".into()))),
+            smime: None,
             ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
         }
     }
@@ -215,8 +221,12 @@ mod tests {
     #[test]
     fn each_fault_is_named() {
         type Change = fn(&mut Written);
-        let table: [(&str, Change); 7] = [
+        let table: [(&str, Change); 8] = [
             ("mail.from", |w| w.smarthost = None),
+            ("mail.smime_file", |w| {
+                let smime = Some(Some(SecretPlace::File("/etc/mimamori/smime".into())));
+                *w = Written { smime, ..Written::default() };
+            }),
             ("mail.smarthost", |w| w.smarthost = Some("smtp".into())),
             ("mail.port", |w| w.port = 0),
             ("mail.tls", |w| w.tls = "none".into()),

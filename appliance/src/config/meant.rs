@@ -311,6 +311,7 @@ impl Reader {
             from: self.text("mail.from"),
             username: self.text("mail.username"),
             password: self.optional("mail.password"),
+            smime: self.optional("mail.smime"),
             ca_file: self.text("mail.ca_file").unwrap_or_default(),
         };
         match mail::mean(written, zone.as_str()) {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use gateway::door::GatewayStatus;
 use pki::door::{AuthorityEnd, PkiStatus};
 use provisioning::door::ProvisioningStatus;
+use provisioning::door_mail::MailSignature;
 
 use super::*;
 use crate::backup::manifest::{Copied, Drilled, Made};
@@ -73,6 +74,7 @@ fn status() -> Status {
             audit_head: String::new(),
             grants_version: 0,
             bounces: None,
+            mail_signature: None,
         }),
     }
 }
@@ -120,7 +122,7 @@ fn a_machine_that_is_well_has_no_finding() {
 fn each_thing_that_is_wrong_is_one_finding_with_its_severity_and_a_command() {
     use Severity::{Note, Severe, Warn};
     type Change = fn(&mut Facts);
-    let table: [(&str, Severity, Change); 25] = [
+    let table: [(&str, Severity, Change); 26] = [
         ("silent", Severe, |f| f.status = None),
         ("room", Severe, |f| {
             let silent =
@@ -143,6 +145,11 @@ fn each_thing_that_is_wrong_is_one_finding_with_its_severity_and_a_command() {
         ("certificate", Warn, |f| authority(f, 100)),
         ("certificate", Severe, |f| authority(f, 29)),
         ("certificate", Severe, |f| authority(f, -1)),
+        ("mail-signature", Warn, |f| {
+            let (address, issuer) = ("a@care.example.jp".into(), "CN=CA".into());
+            let seen = MailSignature { address, issuer, not_after: NOW + 90 * DAY_S };
+            f.status.as_mut().unwrap().provisioning.as_mut().unwrap().mail_signature = Some(seen);
+        }),
         ("mail-failed", Warn, |f| {
             f.status.as_mut().unwrap().provisioning.as_mut().unwrap().outbox_failed = 1
         }),

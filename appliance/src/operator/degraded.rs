@@ -2,6 +2,7 @@
 //! a list out.
 
 use provisioning::door::ProvisioningStatus;
+use provisioning::mail_doctor::{self, Verdict};
 
 use super::question::{Degraded, Status};
 
@@ -62,7 +63,7 @@ pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
         );
     }
     if let Some(office) = &status.provisioning {
-        judge_office(office, &mut say);
+        judge_office(office, now_s, &mut say);
     }
     if !status.jail.whole {
         say("appliance", "閉じ込めが完全ではありません".into(), "the jail is not whole".into());
@@ -70,7 +71,7 @@ pub fn judge(status: &Status, now_s: i64) -> Vec<Degraded> {
     found
 }
 
-fn judge_office(office: &ProvisioningStatus, say: &mut impl FnMut(&str, String, String)) {
+fn judge_office(office: &ProvisioningStatus, now_s: i64, say: &mut impl FnMut(&str, String, String)) {
     let (receipts, mails) = (office.receipts_pending, office.outbox_failed);
     if receipts > 0 {
         say(
@@ -81,6 +82,16 @@ fn judge_office(office: &ProvisioningStatus, say: &mut impl FnMut(&str, String, 
     }
     if let Some(fault) = office.bounces.as_ref().and_then(|round| round.fault.as_ref()) {
         say("provisioning", format!("{} {}", fault.code, fault.ja), format!("{} {}", fault.code, fault.en));
+    }
+    if let Some(seen) = &office.mail_signature {
+        let finding = mail_doctor::signature(seen, now_s);
+        if finding.verdict == Verdict::Bad {
+            say(
+                "provisioning",
+                format!("{}（mail doctor）", finding.ja),
+                format!("{} (mail doctor)", finding.en),
+            );
+        }
     }
     if mails > 0 {
         say(
@@ -94,6 +105,7 @@ fn judge_office(office: &ProvisioningStatus, say: &mut impl FnMut(&str, String, 
 #[cfg(test)]
 mod tests {
     use gateway::door::GatewayStatus;
+    use provisioning::door_mail::MailSignature;
 
     use super::*;
     use crate::operator::question::{JailStatus, SnsStatus};
@@ -148,6 +160,7 @@ mod tests {
                 audit_head: String::new(),
                 grants_version: 0,
                 bounces: None,
+                mail_signature: None,
             }),
         }
     }
@@ -160,6 +173,14 @@ mod tests {
     #[test]
     fn each_thing_that_is_wrong_is_named_with_its_room() {
         type Change = fn(&mut Status);
+        let ends = |not_after| {
+            Some(MailSignature { address: "a@care.example.jp".into(), issuer: "CN=CA".into(), not_after })
+        };
+        let mut good = well();
+        good.provisioning.as_mut().unwrap().mail_signature = ends(31 * DAY_S);
+        assert_eq!(judge(&good, 0), [], "a month is enough");
+        good.provisioning.as_mut().unwrap().mail_signature = ends(30 * DAY_S);
+        assert_eq!(judge(&good, 0).len(), 1);
         let table: [(&str, Change); 6] = [
             ("gateway", |s| s.gateway = None),
             ("gateway", |s| s.gateway.as_mut().unwrap().stale = true),

@@ -134,7 +134,7 @@ mod tests {
             let holders = TABLE.iter().filter(|row| row.secrets.contains(&secret)).count();
             assert_eq!(holders, 1, "{secret}");
         }
-        for secret in TABLE.iter().flat_map(|row| row.calls).map(|call| call.secret()) {
+        for secret in TABLE.iter().flat_map(|row| row.calls).flat_map(|call| call.secrets()) {
             for place in ["file", "credential"] {
                 assert!(keys::find(&format!("{secret}_{place}")).is_some(), "{secret}_{place}");
             }

@@ -97,13 +97,13 @@ pub enum Call {
 }
 
 impl Call {
-    /// The secret that goes with it, by its key of the configuration without `_file` or `_credential`.
-    /// Several processes may need it: each has a copy of its own.
-    pub fn secret(self) -> &'static str {
+    /// The secrets that go with it, by their keys of the configuration without `_file` or `_credential`.
+    /// Several processes may need one: each has a copy of its own.
+    pub fn secrets(self) -> &'static [&'static str] {
         match self {
-            Call::Smarthost => "mail.password",
-            Call::Mailbox => "bounces.password",
-            Call::Database => "database.url",
+            Call::Smarthost => &["mail.password", "mail.smime"],
+            Call::Mailbox => &["bounces.password"],
+            Call::Database => &["database.url"],
         }
     }
 }

@@ -43,6 +43,8 @@ fn written(recipient: &str, files: &[PrivateFile], reissued: bool) -> Composed {
         files,
     })
     .unwrap()
+    .unsigned()
+    .unwrap()
 }
 
 /// Parts without their boundaries: headers and decoded octets.
@@ -172,7 +174,7 @@ fn an_extension_is_a_word_without_files() {
         office_telephone: "0776-00-0000",
     })
     .unwrap();
-    let mail = compose_extension(&cover("kanri@sakura.example.jp"), &files).unwrap();
+    let mail = compose_extension(&cover("kanri@sakura.example.jp"), &files).unwrap().unsigned().unwrap();
     let parts = parts(&mail.octets);
     assert_eq!(parts.len(), 2);
     for (head, octets) in &parts {

@@ -2,6 +2,31 @@
 
 use super::*;
 
+/// Issue 7: told 90, 30 and 7 days ahead, to the day.
+#[test]
+fn a_mail_certificate_is_replaced_before_it_ends() {
+    let seen = MailSignature {
+        address: "a@care.example.jp".into(),
+        issuer: "CN=CA".into(),
+        not_after: 1_800_000_000,
+    };
+    let at = |days: i64| signature(&seen, seen.not_after - days * DAY_S);
+    for (days, verdict, word) in [
+        (91, Verdict::Good, "期限まで91日"),
+        (90, Verdict::Unknown, "申し込んで"),
+        (31, Verdict::Unknown, "期限まで31日"),
+        (30, Verdict::Bad, "早めに"),
+        (8, Verdict::Bad, "期限まで8日"),
+        (7, Verdict::Bad, "今すぐ"),
+        (0, Verdict::Bad, "期限まで0日"),
+        (-1, Verdict::Bad, "署名せずに"),
+    ] {
+        let finding = at(days);
+        assert!(finding.verdict == verdict && finding.ja.contains(word), "{days}: {finding:?}");
+        assert!(finding.seen.contains("2027年1月15日"), "{finding:?}");
+    }
+}
+
 fn expected() -> Expected {
     Expected {
         zone: "mimamori.example.jp".into(),

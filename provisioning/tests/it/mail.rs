@@ -14,6 +14,7 @@ use provisioning::door::{
     CaseChoice, LetterRow, ProvisioningAnswer, ProvisioningQuestion, RevokeReason, Trouble,
 };
 use provisioning::post::{MailConfig, MailLogin, MailTls, Patience};
+use provisioning::smime_key::SmimeKey;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ pub fn smarthost(port: u16) -> MailConfig {
         login: None,
         from: "jimukyoku@mimamori.example.jp".into(),
         roots_pem: Vec::new(),
+        smime: None,
         patience: Patience { greeting: Duration::from_secs(20), mail: Duration::from_secs(20) },
     }
 }
@@ -101,14 +103,14 @@ async fn letters(room: &Room) -> Vec<LetterRow> {
 }
 
 /// Exim on a loopback port, everything it writes below one folder; ended by its pid.
-struct Exim {
+pub struct Exim {
     child: Child,
-    dir: tempfile::TempDir,
-    port: u16,
+    pub dir: tempfile::TempDir,
+    pub port: u16,
 }
 
 impl Exim {
-    async fn start(prepare: impl FnOnce(&Path)) -> Self {
+    pub async fn start(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         // Free a moment ago; a second run of the test picks another.
@@ -135,7 +137,7 @@ impl Exim {
         mails
     }
 
-    async fn mail(&self) -> PathBuf {
+    pub async fn mail(&self) -> PathBuf {
         for _ in 0..3_000 {
             if let [mail] = self.mails().as_slice() {
                 return mail.clone();
@@ -154,17 +156,18 @@ impl Drop for Exim {
 }
 
 /// Python's own mail library takes the message apart: a JSON of headers, both bodies and all attachments.
-fn taken_apart(mail: &Path) -> serde_json::Value {
+pub fn taken_apart(mail: &Path) -> serde_json::Value {
     const PROGRAM: &str = r#"
 import email, email.policy, json, sys
 m = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
 assert not list(m.defects), m.defects
-files = {p.get_filename(): p.get_payload(decode=True).decode() for p in m.iter_attachments()}
+parts = [p for p in m.iter_attachments() if not p.is_multipart()]
+files = {p.get_filename(): p.get_payload(decode=True).decode(errors="replace") for p in parts}
 print(json.dumps({
   "headers": {k.lower(): str(v) for k, v in m.items()},
   "text": m.get_body(("plain",)).get_content(),
   "html": m.get_body(("html",)).get_content(),
-  "files": files, "names": [p.get_filename() for p in m.iter_attachments()],
+  "files": files, "names": [p.get_filename() for p in parts],
   "encodings": sorted({p["content-transfer-encoding"] for p in m.walk() if not p.is_multipart()}),
 }))
 "#;
@@ -173,7 +176,7 @@ print(json.dumps({
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-async fn dkim_record(office: &Office) -> (String, String) {
+pub async fn dkim_record(office: &Office) -> (String, String) {
     match office.world.ask(ProvisioningQuestion::MailDns).await {
         ProvisioningAnswer::MailDns(records) => {
             assert_eq!(records.len(), 3);
@@ -183,7 +186,7 @@ async fn dkim_record(office: &Office) -> (String, String) {
     }
 }
 
-fn verified(mail: &Path, record: &(String, String)) -> bool {
+pub fn verified(mail: &Path, record: &(String, String)) -> bool {
     let checked = script().arg("verify").arg(mail).args([&record.0, &record.1]).output().unwrap();
     assert!(checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
     checked.status.success()
@@ -431,14 +434,25 @@ async fn serve(
 /// At least once, and every copy is the same octets: a receiver can tell. Nothing is lost meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_server_does_the_mail_waits_and_arrives_the_same() {
+    waits_and_arrives_the_same(None).await;
+}
+
+/// ECDSA signs otherwise each time, so that the signature is made once (RFC 8551).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_with_a_signature_of_its_own_arrives_the_same() {
+    waits_and_arrives_the_same(Some(super::smime::ecdsa_key())).await;
+}
+
+async fn waits_and_arrives_the_same(smime: Option<SmimeKey>) {
+    let is_signed = smime.is_some();
     let (manner, seen) = tokio::sync::watch::channel(Manner::ClosesBeforeTheAnswer);
     let (port, mut got) = server(seen).await;
     let patience = Patience { greeting: Duration::from_millis(300), mail: Duration::from_secs(20) };
-    let office = Office::new(MailConfig { patience, ..smarthost(port) }).await;
+    let office = Office::new(MailConfig { patience, smime, ..smarthost(port) }).await;
     office.accept(0).await;
     let row = office.letter("18-0001", |row| row.attempts == 1).await;
     let first = got.recv().await.unwrap();
-    assert!(first.contains("DKIM-Signature: v=1;"));
+    assert!(first.contains("DKIM-Signature: v=1;") && first.contains("multipart/signed") == is_signed);
     for next in [Manner::ClosesInTheData, Manner::NeverGreets, Manner::Busy, Manner::Babbles] {
         manner.send(next).unwrap();
         office.retry(&row.message).await.unwrap();

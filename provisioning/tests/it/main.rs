@@ -17,6 +17,7 @@ mod sqlite {
     mod acceptance; // cases become facilities, slots and letters
     mod letters; // what leaves, and what must not stay behind
     mod mail; // bundles through a mail server
+    mod smime; // and their own signature (issue 7)
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod neighbour_sns; // one of them
     mod town; // a room among them, which can be killed and started again
@@ -69,6 +70,7 @@ mod postgres {
     mod acceptance; // cases become facilities, slots and letters
     mod letters; // what leaves, and what must not stay behind
     mod mail; // bundles through a mail server
+    mod smime; // and their own signature (issue 7)
     mod neighbours; // the neighbours in memory: they work, fail, hang, die
     mod neighbour_sns; // one of them
     mod town; // a room among them, which can be killed and started again
