@@ -13,6 +13,11 @@ pub fn date(at_ms: i64) -> String {
     format(at_ms, "%Y年%-m月%-d日")
 }
 
+/// `2026年11月20日 21:57`.
+pub fn moment(at_ms: i64) -> String {
+    format(at_ms, "%Y年%-m月%-d日 %H:%M")
+}
+
 /// The calendar year, for case numbers.
 pub fn year(at_ms: i64) -> String {
     format(at_ms, "%Y")
@@ -33,6 +38,7 @@ mod tests {
         let last_second = 1_798_729_199_000;
         assert_eq!(rfc3339(last_second), "2026-12-31T23:59:59+09:00");
         assert_eq!(date(last_second), "2026年12月31日");
+        assert_eq!(moment(last_second), "2026年12月31日 23:59");
         assert_eq!(year(last_second + 1_000), "2027");
     }
 }

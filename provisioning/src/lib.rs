@@ -92,6 +92,7 @@ pub mod bounce;
 pub mod imap_talk;
 pub mod notice;
 pub mod certificate_end;
+pub mod alarm_letter;
 pub mod letter;
 pub mod dkim;
 pub mod mail_doctor; // border
@@ -171,6 +172,7 @@ pub mod devices; // edge: SQL
 pub mod second_device; // edge: SQL, randomness
 mod more_work; // edge: SQL, randomness
 pub mod end_notices; // edge: SQL, tokio
+mod alarms; // edge: SQL
 
 // claims and revocations
 mod enrolments; // edge: SQL

@@ -186,7 +186,7 @@ async fn letters(shared: &Shared, pending: &Pending) -> Result<String, String> {
     let cancelled: Result<i64, Fault> = transaction!(shared.store, conn => {
         sqlx::query(
             "UPDATE outbox SET state = 'cancelled', payload = ''
-             WHERE slot = $1 AND state IN ('waiting', 'failed', 'post') AND created_at <= $2",
+             WHERE slot = $1 AND state IN ('waiting', 'failed', 'post') AND kind <> 'notice' AND created_at <= $2",
         )
         .bind(pending.slot.to_string())
         .bind(pending.committed_at)

@@ -10,6 +10,8 @@ use pki::identity::{PersonId, TraceId};
 use serde_json::json;
 use vpn::slot::SlotNumber;
 
+use crate::alarm_letter::Alarm;
+use crate::alarms::{self, Told};
 use crate::audit::{self, Event as AuditEvent};
 use crate::claim::{Event, step};
 use crate::devices::{self, Holder};
@@ -19,7 +21,7 @@ use crate::jst;
 use crate::messages_people::PeopleMessage;
 use crate::receipt::PointName;
 use crate::receipt_rows::{self, NewReceipt};
-use crate::shared::Shared;
+use crate::shared::{Config, Shared};
 use crate::slots::SlotState;
 use crate::store::{self, Conn, transaction};
 use crate::{enrolments, points, slot_rows, world};
@@ -53,9 +55,11 @@ struct Committed {
 pub async fn revoke(shared: &Arc<Shared>, order: Order) -> Result<Receipt, Fault> {
     let now = world::now_ms();
     let fresh = format!("r-{}", BASE32_NOPAD.encode(world::random::<10>()?.as_slice()).to_ascii_lowercase());
-    let committed = transaction!(shared.store, conn => commit(conn, &order, &fresh, now).await)?;
+    let committed =
+        transaction!(shared.store, conn => commit(conn, &shared.config, &order, &fresh, now).await)?;
     if committed.fresh {
         shared.grants_changed(committed.grants);
+        shared.bells.outbox.notify_one();
         log::info!(SLOT = order.slot.to_string().as_str(), RECEIPT = committed.receipt.as_str(); "device revoked");
         // A task of its own: an asker who goes away does not stop it.
         let (room, receipt) = (shared.clone(), committed.receipt.clone());
@@ -74,7 +78,7 @@ pub async fn rehearse(shared: &Shared, order: Order) -> Result<Receipt, Fault> {
         return Ok(Receipt { dry_run: true, ..receipt_rows::show(&mut conn, &receipt).await? });
     }
     let waiting: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM outbox WHERE slot = $1 AND state IN ('waiting', 'failed', 'post')",
+        "SELECT count(*) FROM outbox WHERE slot = $1 AND state IN ('waiting', 'failed', 'post') AND kind <> 'notice'",
     )
     .bind(order.slot.to_string())
     .fetch_one(&mut *conn)
@@ -157,7 +161,13 @@ async fn holder(conn: &mut Conn, slot: SlotNumber) -> Result<Holder, Fault> {
 }
 
 /// The one transaction.
-async fn commit(conn: &mut Conn, order: &Order, fresh: &str, now: i64) -> Result<Committed, Fault> {
+async fn commit(
+    conn: &mut Conn,
+    config: &Config,
+    order: &Order,
+    fresh: &str,
+    now: i64,
+) -> Result<Committed, Fault> {
     let holder = holder(conn, order.slot).await?;
     if !holder.living {
         let known = receipt_rows::of_device(conn, order.slot, &holder.device).await?;
@@ -205,10 +215,15 @@ async fn commit(conn: &mut Conn, order: &Order, fresh: &str, now: i64) -> Result
         }),
     };
     audit::append(conn, now, event).await?;
+    if let Some(alarm) = Alarm::device(order.slot, holder.label, order.reason) {
+        let told = Told { alarm: &alarm, facilities: &[holder.facility], by: &order.by };
+        alarms::tell(conn, config, now, told).await?;
+    }
     Ok(Committed { receipt: fresh.to_owned(), fresh: true, grants })
 }
 
-/// The sheet is void, a claim under way has nothing to end in, and no letter leaves any more.
+/// The sheet is void, a claim under way has nothing to end in, and no letter of the device leaves any more. A notice is
+/// about its facility and only lies under this number: it leaves.
 async fn end_enrolments(conn: &mut Conn, device: &str, now: i64) -> Result<(), Fault> {
     let numbers: Vec<String> = sqlx::query_scalar("SELECT number FROM enrolment WHERE device = $1")
         .bind(device)
@@ -224,7 +239,7 @@ async fn end_enrolments(conn: &mut Conn, device: &str, now: i64) -> Result<(), F
             .await?;
     }
     sqlx::query(
-        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state IN ('waiting', 'failed', 'post')
+        "UPDATE outbox SET state = 'cancelled', payload = '' WHERE state IN ('waiting', 'failed', 'post') AND kind <> 'notice'
          AND slot = (SELECT slot FROM device WHERE device = $1)",
     )
     .bind(device)

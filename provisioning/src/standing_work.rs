@@ -2,12 +2,14 @@
 //! (B-14, B-16), by the secretariat for the whole account (B-24, H-12). The registry commits first; then the gateway
 //! is told, and whoever was signed in is out. Edge: SQL, tokio.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::alarm_letter::Alarm;
 use crate::audit;
 use crate::door::Operator;
 use crate::door_person::{FirstPassword, PersonChange, PersonLine, PersonQuestion};
@@ -17,10 +19,10 @@ use crate::leaving::Leaving;
 use crate::leavings;
 use crate::messages_people::PeopleMessage;
 use crate::need::Cut;
-use crate::shared::Shared;
+use crate::shared::{Config, Shared};
 use crate::standing::{NotNow, Standing, Turn, turned};
 use crate::store::{Conn, bump_grants, transaction};
-use crate::{accounts, world};
+use crate::{accounts, alarms, world};
 
 /// A neighbour that hangs does not hold up the answer: the grants feed tells it too.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -207,10 +209,17 @@ pub async fn turn_membership(
     turn: Turn,
 ) -> Result<(), Fault> {
     let now = world::now_ms();
-    let grants =
-        transaction!(shared.store, conn => turn_membership_in(conn, now, operator, membership, turn).await)?;
+    let grants = transaction!(shared.store, conn => {
+        let grants = turn_membership_in(conn, now, operator, membership, turn).await?;
+        if grants.is_some() && turn == Turn::Suspend {
+            let member = find(conn, membership).await?;
+            alarm(conn, &shared.config, now, operator, (member.name, &[member.facility], false)).await?;
+        }
+        Ok::<_, Fault>(grants)
+    })?;
     if let Some(grants) = grants {
         shared.grants_changed(grants);
+        shared.bells.outbox.notify_one();
         shared.bells.leavings.notify_one();
         if turn != Turn::Resume {
             out(shared, Cut::Membership(membership.clone())).await;
@@ -263,15 +272,38 @@ pub async fn turn_person(
     let (change, grants) = if dry_run {
         turn_person_in(&mut *shared.store.begin().await?, now, operator, person, turn).await?
     } else {
-        transaction!(shared.store, conn => turn_person_in(conn, now, operator, person, turn).await)?
+        transaction!(shared.store, conn => {
+            let (change, grants) = turn_person_in(conn, now, operator, person, turn).await?;
+            if grants.is_some() && turn == Turn::Suspend {
+                let mut places = of_person(conn, person).await?;
+                places.retain(|member| member.state != Standing::Ended);
+                let places: BTreeSet<FacilityId> = places.into_iter().map(|member| member.facility).collect();
+                let places: Vec<FacilityId> = places.into_iter().collect();
+                alarm(conn, &shared.config, now, operator, (change.name.clone(), &places, true)).await?;
+            }
+            Ok::<_, Fault>((change, grants))
+        })?
     };
     if let Some(grants) = grants.filter(|_| !dry_run) {
         shared.grants_changed(grants);
+        shared.bells.outbox.notify_one();
         if turn == Turn::Suspend {
             out(shared, Cut::Person(person.clone())).await;
         }
     }
     Ok(PersonChange { dry_run, ..change })
+}
+
+/// Whoever is suspended, the facility's admins and the secretariat hear of it (M-16).
+async fn alarm(
+    conn: &mut Conn,
+    config: &Config,
+    now: i64,
+    operator: &Operator,
+    (name, facilities, everywhere): (String, &[FacilityId], bool),
+) -> Result<(), Fault> {
+    let alarm = Alarm::Person { name, everywhere };
+    alarms::tell(conn, config, now, alarms::Told { alarm: &alarm, facilities, by: &operator.name }).await
 }
 
 async fn turn_person_in(

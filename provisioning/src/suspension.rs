@@ -8,6 +8,8 @@ use pki::identity::FacilityId;
 use serde_json::json;
 use vpn::slot::SlotNumber;
 
+use crate::alarm_letter::Alarm;
+use crate::alarms::{self, Told};
 use crate::audit;
 use crate::claim;
 use crate::door::Operator;
@@ -17,10 +19,10 @@ use crate::fault::{Fault, parse};
 use crate::messages::Message;
 use crate::messages_people::PeopleMessage;
 use crate::need::Cut;
-use crate::shared::Shared;
+use crate::shared::{Config, Shared};
 use crate::slots::SlotState;
 use crate::store::{Conn, bump_grants, transaction};
-use crate::{seats, slot_rows, world};
+use crate::{devices, seats, slot_rows, world};
 
 /// A neighbour that hangs does not hold up the answer: the grants feed and the reconciliation tell it too.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -47,14 +49,15 @@ async fn turn(
 ) -> Result<SlotChange, Fault> {
     let now = world::now_ms();
     let turned = if dry_run {
-        turn_in(&mut *shared.store.begin().await?, now, operator, slot, resume).await?
+        turn_in(&mut *shared.store.begin().await?, &shared.config, now, operator, slot, resume).await?
     } else {
-        transaction!(shared.store, conn => turn_in(conn, now, operator, slot, resume).await)?
+        transaction!(shared.store, conn => turn_in(conn, &shared.config, now, operator, slot, resume).await)?
     };
     let state = if resume { SlotState::Active } else { SlotState::Suspended };
     let change = SlotChange { slot, state: state.as_str().to_owned(), changed: turned.is_some(), dry_run };
     let Some((generation, grants)) = turned.filter(|_| !dry_run) else { return Ok(change) };
     shared.grants_changed(grants);
+    shared.bells.outbox.notify_one();
     let hurry = async {
         if let Err(fault) = seats::reconcile(shared).await {
             log::warn!(SLOT = slot.to_string().as_str(); "the tunnel follows when the vpn room answers: {fault}");
@@ -75,6 +78,7 @@ async fn turn(
 /// The new generation and version of the grants; `None` when it stands so already.
 async fn turn_in(
     conn: &mut Conn,
+    config: &Config,
     now: i64,
     operator: &Operator,
     slot: SlotNumber,
@@ -124,6 +128,11 @@ async fn turn_in(
         json!({ "generation": generation, "rule": rule }),
     )
     .await?;
+    if let (Some(facility), false) = (&facility, resume) {
+        let label = devices::holder(conn, slot).await?.map(|holder| holder.label).unwrap_or_default();
+        let (alarm, facilities) = (Alarm::Number { slot, label }, std::slice::from_ref(facility));
+        alarms::tell(conn, config, now, Told { alarm: &alarm, facilities, by: &operator.name }).await?;
+    }
     Ok(Some((generation.unsigned_abs(), grants)))
 }
 

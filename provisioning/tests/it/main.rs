@@ -27,6 +27,7 @@ mod sqlite {
     mod acme_client; // the other half of ACME, and what a forger makes of it
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
+    mod alarms; // who is told of a stop (M-16)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's
@@ -80,6 +81,7 @@ mod postgres {
     mod acme_client; // the other half of ACME, and what a forger makes of it
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
+    mod alarms; // who is told of a stop (M-16)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's
