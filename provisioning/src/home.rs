@@ -7,8 +7,11 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http::header::CONTENT_TYPE;
 use pki::identity::Role;
 
+use crate::console::permit;
+use crate::decide::{Action, Object};
 use crate::messages_people::PeopleMessage;
 use crate::page::refuse;
 use crate::problem::{Caller, Guest, Problem};
@@ -23,11 +26,14 @@ use crate::{
 
 /// Largest body of any request: a name, an address, a certificate request.
 const BODY_MAX: usize = 64 * 1024;
+/// Exchanges the parts of a page that go on while somebody looks; a page is whole without it.
+const LIVE_SCRIPT: &str = include_str!("../assets/live.js");
 
 /// Everything this room answers over HTTP; only the gateway connects to it.
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(first_page))
+        .route("/live.js", get(live_script))
         .merge(claim_http::router())
         .merge(est_http::router())
         .merge(apple_http::router())
@@ -83,6 +89,18 @@ async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
         return office_pages::home(shared, caller).await;
     }
     facility_pages::home(shared, caller).await
+}
+
+/// For whoever has a console.
+async fn live_script(State(shared): State<Arc<Shared>>, caller: Caller) -> Response {
+    let object = match caller.identity.role {
+        Role::Secretariat => Object::Association,
+        _ => Object::Facility(caller.identity.facility.clone()),
+    };
+    match permit(&caller, Action::SeeHome, &object) {
+        Ok(_) => ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], LIVE_SCRIPT).into_response(),
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
 }
 
 async fn nothing(State(shared): State<Arc<Shared>>, caller: Result<Caller, Problem>) -> Response {

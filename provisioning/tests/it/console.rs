@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use vpn::slot::SlotNumber;
 
 use super::neighbours::Mode;
+use super::pages::LIVE;
 use super::town::Town;
 
 type Place = (FacilityId, SlotNumber);
@@ -24,6 +25,7 @@ fn as_role(who: &Identity, role: Role) -> Identity {
     Identity { role, ..who.clone() }
 }
 
+/// Requirements A-09, H-02, H-03, H-17.
 #[tokio::test]
 async fn a_person_needs_a_pledge_and_an_address_of_its_own() {
     let town = Town::new().await;
@@ -86,6 +88,7 @@ async fn a_repeated_request_makes_one_person_and_a_usable_password() {
     assert_eq!(town.number("SELECT count(*) FROM person WHERE login LIKE '%@a.example'").await, 1);
 }
 
+/// Requirements B-09, B-15.
 #[tokio::test]
 async fn a_patient_is_registered_linked_and_joined_and_the_name_stays_nowhere() {
     let town = Town::new().await;
@@ -256,10 +259,12 @@ async fn each_role_has_a_first_page() {
     assert!(
         admin.status == StatusCode::OK && admin.text.contains("18-0001") && !admin.text.contains("18-0000")
     );
+    let script = town.call(&town.secretariat().await, "GET", "/live.js", None).await;
+    assert!(script.headers["content-type"].to_str().unwrap().starts_with("text/javascript"));
     for page in [office, admin] {
         assert!(
             page.text.contains("/assets/mimamori.css")
-                && !page.text.contains("<script")
+                && !page.text.replace(LIVE, "").contains("<script")
                 && !page.text.contains("style=")
         );
     }

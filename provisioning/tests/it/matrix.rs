@@ -19,6 +19,7 @@ use Action::*;
 
 const ROUTES: &[Route] = &[
     ("GET", "/", SeeHome, true),
+    ("GET", "/live.js", SeeHome, true),
     ("GET", "/api/openapi.json", SeeApi, true),
     ("GET", "/api/people", ListPeople, true),
     ("POST", "/api/people", RegisterPerson, true),
@@ -276,6 +277,7 @@ async fn scene(town: &Town) -> (Vec<(FacilityId, Ids)>, Vec<Identity>) {
 }
 
 /// B-01 … B-29: what no rule allows is refused under the rule's name, whatever ids stand in it, and changes nothing.
+/// Requirements G-12, B-12, B-25.
 #[tokio::test]
 async fn b_what_no_rule_allows_is_refused_before_anything_is_done() {
     let town = Town::new().await;
@@ -374,6 +376,7 @@ async fn b_another_facilitys_things_answer_as_nobodys() {
 }
 
 /// What a rule allows is not refused: every route is tried by whoever may, and none of them fails inside.
+/// Requirements A-02, B-03, B-05, B-06, B-07, B-09, B-12, B-15.
 #[tokio::test]
 async fn b_what_a_rule_allows_is_answered() {
     let town = Town::new().await;

@@ -30,11 +30,21 @@ pub async fn get(town: &Town, who: &Identity, path: &str, name: &str) -> Answer 
     kept(name, answer)
 }
 
-/// Whole, quiet and ours: no script, no style of its own, nothing of another host, never kept.
+/// The one script of the consoles: it exchanges parts that go on while somebody looks, each of them named.
+pub const LIVE: &str = "<script src=\"/live.js\" defer></script>";
+
+/// Whole, quiet and ours: no script in it, no style of its own, nothing of another host, never kept.
 pub fn kept(name: &str, answer: Answer) -> Answer {
     assert_eq!(answer.headers["cache-control"], "no-store");
+    let (live, all) =
+        (answer.text.matches("\" data-live>").count(), answer.text.matches("data-live").count());
+    assert!(
+        live == all && (live == 0 || answer.text.contains(LIVE)),
+        "{name}: parts without a name or the script"
+    );
+    let text = answer.text.replace(LIVE, "");
     for no in ["<script", "style=", "onclick", "src=\"http", "href=\"http"] {
-        assert!(!answer.text.contains(no), "{name}: {no}");
+        assert!(!text.contains(no), "{name}: {no}");
     }
     assert!(answer.text.contains("<html lang=\"ja\">") && answer.text.contains("/assets/mimamori.css"));
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
@@ -99,6 +109,7 @@ async fn a_clerk_accepts_a_case_and_stops_a_device() {
     get(&town, &office, &format!("/slots/{place}"), "office-slot-revoked").await;
 }
 
+/// Requirements B-04, B-06, B-14, H-11.
 #[tokio::test]
 async fn an_admin_registers_adds_and_reports_lost_in_two_taps() {
     let town = Town::new().await;

@@ -378,8 +378,9 @@ fn c_4(cast: &mut Cast, world: &mut World, clerk: &Clerk<'_>, case: &str, step: 
             world.mail.knows(&others)
         }
         "C-4.5 sent" => {
-            shell::until("the refusal in the case", PATIENCE, || {
-                clerk.go(&format!("/flows/{case}"))?;
+            // The open page goes on by itself; nobody loads it anew.
+            clerk.screen.sees("自動で新しくする")?;
+            shell::until("the refusal in the open case", PATIENCE, || {
                 Ok(clerk.screen.text()?.contains("550 ").then_some(()))
             })?;
             clerk.screen.sees("送れません")?;
