@@ -319,6 +319,7 @@ mod tests {
         [PEOPLE_SHEET, DEVICES_SHEET].map(|name| sheet_file::read_sheet(bytes, &[name]).unwrap())
     }
 
+    /// Requirements H-05.
     #[test]
     fn e_09_what_is_exported_comes_back_without_a_change_in_every_form() {
         let ledger = ledger();

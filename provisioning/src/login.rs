@@ -76,6 +76,7 @@ mod tests {
         }
     }
 
+    /// Requirements H-03.
     #[test]
     fn carriers_are_named_with_their_subdomains() {
         assert_eq!(carrier("a@docomo.ne.jp"), Some("docomo.ne.jp"));

@@ -140,6 +140,7 @@ mod tests {
     }
 
     /// J-20: purpose, no cost, protected information, stop at any time through the 連携元; J-21: the rest of the consent.
+    /// Requirements E-05, J-09.
     #[test]
     fn j_20_j_21_the_explanation_says_what_it_must() {
         let words = words(Form::Consent).unwrap();

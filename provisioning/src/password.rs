@@ -190,6 +190,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Requirements H-10.
     #[test]
     fn the_rule_of_p_09_as_a_table() {
         use PeopleMessage::*;

@@ -140,7 +140,7 @@ impl Clerk<'_> {
             let step = other.map_or(&seen["next"]["step"], |row| &row["step"]);
             let Some(step) = step.as_str().map(str::to_owned) else {
                 holds!(seen["phase"] == plan.ends, "it stands at {}: {}", seen["phase"], self.screen.text()?);
-                return Ok(());
+                return shows(&seen);
             };
             if told.insert(step.clone()) {
                 others.act(world, self, case, &step).map_err(|fault| at(&step, &fault))?;
@@ -237,6 +237,14 @@ impl Clerk<'_> {
             Ok(seen["letters"].as_array().into_iter().flatten().all(left).then_some(()))
         })
     }
+}
+
+/// Every step that stands closed on the case's page was done by somebody in this story.
+fn shows(seen: &Value) -> Told<()> {
+    let rows = seen["closed"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // 申込（M-01） 施設・C-4.2 11月21日 …
+    let mut steps = rows.filter_map(|row| row.split('・').nth(1)?.split(' ').next());
+    steps.try_for_each(crate::shown::shows)
 }
 
 /// In the letterbox, believed, and fit to be read by anybody.

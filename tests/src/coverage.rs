@@ -80,6 +80,12 @@ pub fn cited(path: &str, source: &str, known: &Requirements) -> Vec<(TestName, B
     found
 }
 
+/// What a test's own file says that it has shown: its path in the runner's words, with points, and an id a line.
+pub fn shown(path: &str, text: &str, known: &Requirements) -> (TestName, BTreeSet<String>) {
+    let ids = text.lines().map(str::trim).filter(|id| known.contains_key(*id)).map(str::to_owned);
+    (test_name(&path.replace('.', "::")), ids.collect())
+}
+
 /// `provisioning/src/form1/tests.rs` and `provisioning/src/form1.rs` are both `form1`; a crate's root has no name.
 fn module_of(path: &str) -> String {
     let mut parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
@@ -184,6 +190,13 @@ mod tests {
         let proved = proved(&[name("a", "ran")].into(), &cites);
         assert_eq!(proved.keys().collect::<Vec<_>>(), ["C-1"]);
         assert_eq!(lost("# kept\nC-1\nC-4\n", &proved), ["C-4"]);
+    }
+
+    #[test]
+    fn what_a_run_has_shown_counts_for_its_test_alone() {
+        let said = shown("browser.procedure.every_flow", "C-4\nC-4.6\nC-4.66\n\n", &known());
+        assert_eq!(said, (name("procedure", "every_flow"), BTreeSet::from(["C-4".into(), "C-4.6".into()])));
+        assert!(proved(&[name("a", "ran")].into(), std::slice::from_ref(&said)).is_empty());
     }
 
     #[test]

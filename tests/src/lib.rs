@@ -26,6 +26,7 @@ pub mod browser; // edge, border: Chromium on a device, driven over its pipe
 pub mod forms; // edge: thirty facilities as 様式1
 pub mod world; // edge: all of it together, and its end
 pub mod hands; // edge: a device with a person at its browser
+pub mod shown; // edge: which requirements a playing test has met
 pub mod clerk; // edge: a case of a flow, driven over its own page
 pub mod people; // edge: those who click, with a session each
 pub mod refusals; // edge: the attackers of s4 and s7

@@ -7,6 +7,7 @@ use provisioning::door::{CaseChoice, ProvisioningAnswer, ProvisioningQuestion};
 use super::world::{SAMPLE, World, operator};
 
 /// The place that the story uses: こしひかり, the 28th of the sample, with VPN申請数 2.
+/// Requirements B-05, P-04, C-1.5.
 #[tokio::test]
 async fn the_sample_is_accepted_in_order_and_18_0042_begins_a_facility() {
     let world = World::new().await;

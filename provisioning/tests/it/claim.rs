@@ -17,6 +17,7 @@ fn with(mut body: Value, field: &str, value: &str) -> Value {
     body
 }
 
+/// Requirements B-18, G-05, G-06.
 #[tokio::test]
 async fn a_claim_gives_the_final_key_and_the_first_handshake_kills_the_bootstrap() {
     let town = Town::new().await;

@@ -41,6 +41,7 @@ async fn registered(town: &Town, office: &Identity, family: &FacilityId, login: 
 }
 
 /// B-08, C-2.14, C-8.6: registered with a slip, put into the team that the family is linked with and into no other.
+/// Requirements H-01, J-11.
 #[tokio::test]
 async fn b_08_the_secretariat_registers_a_family_and_puts_it_into_its_team() {
     let town = Town::new().await;

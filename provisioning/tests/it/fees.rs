@@ -78,6 +78,7 @@ async fn f_12_the_quick_table_is_what_the_registry_holds() {
 }
 
 /// F-06, F-11: one run, one invoice each, none over nothing, the same again changes nothing.
+/// Requirements F-01.
 #[tokio::test]
 async fn f_11_the_yearly_run_issues_each_invoice_once() {
     let world = World::new().await;

@@ -179,6 +179,7 @@ async fn c_10_all_facilities_are_told_and_nothing_is_erased_early() {
 }
 
 /// C-9, P-16, J-12: a family of one leaves; the call is recorded, its words stay out of the trail.
+/// Requirements M-10.
 #[tokio::test]
 async fn c_9_a_member_of_a_family_leaves_by_telephone() {
     let town = Town::new().await;

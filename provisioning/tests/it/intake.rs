@@ -5,6 +5,7 @@ use provisioning::{sheet_file, template};
 
 use super::world::{SAMPLE, World, sample_with};
 
+/// Requirements M-01, P-21.
 #[tokio::test]
 async fn the_sample_becomes_thirty_cases_once_in_every_form_of_file() {
     let world = World::new().await;

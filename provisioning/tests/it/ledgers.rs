@@ -10,6 +10,7 @@ use super::town::Town;
 
 /// E-09, H-17: out and back without a change; a pledge's day and a device's name come back; the rest is refused at its cell
 /// and nothing of the file is taken.
+/// Requirements H-05.
 #[tokio::test]
 async fn e_09_a_ledger_leaves_and_comes_back() {
     let town = Town::new().await;

@@ -193,6 +193,7 @@ pub fn verified(mail: &Path, record: &(String, String)) -> bool {
 }
 
 /// M-02, C-12.1, D-01, P-05: the bundle arrives as it was issued, believed by a stranger, and without its sheet.
+/// Requirements D-02, G-02, M-02a.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_arrives_through_a_real_server_signed_and_whole() {
     let exim = Exim::start(|_| {}).await;

@@ -112,6 +112,7 @@ pub async fn upload_to(town: &Town, who: &Identity, path: &str, file: &[u8], reh
 
 /// E-02 … E-08, E-13: strangers see the words, the case's number and the code; a name is printed as it is written, and
 /// one that no font has is refused by its character.
+/// Requirements E-05, E-06, E-07.
 #[tokio::test]
 async fn e_13_every_form_is_printed_and_machines_read_it() {
     let town = Town::new().await;

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tests::coverage::{Requirements, cited, lost, passed, proved, requirements};
+use tests::coverage::{Requirements, cited, lost, passed, proved, requirements, shown};
 use tests::fault::While;
 use tests::{Fault, Told};
 
@@ -32,6 +32,10 @@ fn report(log: Option<&Path>, keep: bool) -> Told<bool> {
     let mut cites = Vec::new();
     for file in ROOMS.iter().map(Path::new).flat_map(rust_files) {
         cites.extend(cited(&file.to_string_lossy(), &read(&file)?, &known));
+    }
+    for file in std::fs::read_dir(tests::shown::folder()).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        cites.push(shown(&name.to_string_lossy(), &read(&file.path())?, &known));
     }
     let passed = passed(&read(log)?);
     let proved = proved(&passed, &cites);

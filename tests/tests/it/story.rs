@@ -5,6 +5,7 @@ use tests::server::{Engine, Form};
 use tests::world::Tools;
 
 /// From a facility's form to a post, and to a revoked device (issue 2, s1–s8).
+/// Requirements B-18, I-04, H-11, H-15.
 #[test]
 fn from_a_form_to_a_post_and_to_a_revoked_device() {
     played(Form::Together, Engine::Sqlite);

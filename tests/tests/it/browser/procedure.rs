@@ -20,6 +20,7 @@ use super::town::{self, OWN_PASSWORD};
 use people::{Cast, FAMILY};
 
 /// C-1 … C-12, P-16, P-22, P-24, P-27, D-01, B-08, J-12, J-13, J-14: one realm, every flow, every role at a browser.
+/// Requirements B-12, B-22, H-16.
 #[test]
 fn every_flow_of_the_procedure_on_screens_with_real_mails() {
     let applicants = [forms::CLINIC_A, forms::NURSES_B, forms::DENTIST_C, FAMILY];
