@@ -36,9 +36,9 @@ pub mod facility; // edge: files that the operator names
 pub mod takeover; // edge: files that the operator names
 pub mod dns_wire;
 pub mod mail;
-pub mod outgoing;
-pub mod case;
 pub mod slot;
+pub mod outgoing; // edge: files that the operator names
+pub mod case;
 pub mod more;
 pub mod device;
 pub mod person;

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::audit::{self, Event};
 use crate::case::{CaseEvent, CaseState};
 use crate::case_rows::{self, Case};
+use crate::channel;
 use crate::channel_work;
 use crate::door::{AcceptReport, AcceptedCase, CaseChoice, Operator};
 use crate::facility::{FacilityKind, MailAddress};
@@ -185,8 +186,8 @@ pub(crate) async fn insert_facility(
     }
     sqlx::query(
         "INSERT INTO facility (facility, code, kind, name, postal_address, telephone, representative, admin_name,
-            medical_net, device_quota, vpn_requested, state, created_at, kana)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'active', $12, $13)",
+            medical_net, device_quota, vpn_requested, state, created_at, kana, delivery)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'active', $12, $13, $14)",
     )
     .bind(facility.as_str())
     .bind(&application.code)
@@ -201,6 +202,7 @@ pub(crate) async fn insert_facility(
     .bind(i64::from(application.vpn_requested))
     .bind(now_ms)
     .bind(application.kana.as_deref().unwrap_or_default())
+    .bind(channel::by_itself(&application.admin_address).as_str())
     .execute(conn)
     .await?;
     Ok(())

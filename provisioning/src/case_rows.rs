@@ -4,8 +4,8 @@
 use pki::identity::FacilityId;
 
 use crate::case::{self, CaseEvent, CaseState, FLOW, Step};
+use crate::channel;
 use crate::dates;
-use crate::door_post::Channel;
 use crate::form1::Application;
 use crate::jst;
 use crate::messages::Message;
@@ -50,8 +50,7 @@ pub async fn receive(
     .bind(fingerprint)
     .bind(row)
     .bind(received_ms)
-    // Who has no mail address gets everything on paper (D-00).
-    .bind(if application.admin_address.contains('@') { Channel::Mail } else { Channel::TwoEnvelopes }.as_str())
+    .bind(channel::by_itself(&application.admin_address).as_str())
     .execute(&mut *conn)
     .await?;
     close_steps(conn, now_ms, &case, &[Step::Receive], operator).await?;

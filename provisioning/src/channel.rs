@@ -18,6 +18,11 @@ pub struct Gone {
     pub printing: bool,
 }
 
+/// Until a clerk chooses: who has no mail address gets everything on paper (D-00).
+pub fn by_itself(address: &str) -> Channel {
+    if address.contains('@') { Channel::Mail } else { Channel::TwoEnvelopes }
+}
+
 /// May the way still be changed? `address`: where a mail would go.
 pub fn may_change(from: Channel, to: Channel, gone: Gone, address: &str) -> Result<(), PostMessage> {
     if from == to {

@@ -58,11 +58,12 @@ pub enum Action {
     SeeApi,
     TakeOver,
     RegisterFamily,
+    SeePost,
     SendPost,
 }
 
 impl Action {
-    pub const ALL: [Action; 50] = [
+    pub const ALL: [Action; 51] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -112,6 +113,7 @@ impl Action {
         SeeApi,
         TakeOver,
         RegisterFamily,
+        SeePost,
         SendPost,
     ];
 }
@@ -198,6 +200,7 @@ const RULES: &[Rule] = &[
     rule("G-07", DecideDevices, Secretariat, ANY),
     rule("B-07", SeeLetters, Secretariat, ANY),
     rule("B-07", SendLetter, Secretariat, ANY),
+    rule("D-00", SeePost, Secretariat, ANY),
     rule("D-00", SendPost, Secretariat, ANY),
     rule("B-02", ChangeAdmin, Secretariat, ANY),
     rule("B-03", RenewBundle, Secretariat, ANY),
@@ -290,7 +293,7 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport | DecideDevices | TakeOver | RegisterFamily | SendPost => "S",
+            | SeeReport | DecideDevices | TakeOver | RegisterFamily | SeePost | SendPost => "S",
             EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge

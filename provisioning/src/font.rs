@@ -117,6 +117,18 @@ impl Fonts {
         &self.0
     }
 
+    /// What is typed letter by letter: in the last font, whose I, l, 1, O and 0 are five signs.
+    pub fn typed(&self, text: &str) -> Result<Vec<Glyph>, PaperMessage> {
+        let Some(last) = self.0.len().checked_sub(1) else { return self.glyphs(text) };
+        let face = self.0.get(last).map(Font::face).transpose()?;
+        let glyph = |character: char| {
+            let (id, width) = face.as_ref()?.glyph(character, None)?;
+            Some(Glyph { font: last, id, width, text: character.to_string() })
+        };
+        let given = |character: char| PaperMessage::FontLacks { given: character.to_string() };
+        text.chars().map(|character| glyph(character).ok_or_else(|| given(character))).collect()
+    }
+
     /// A text as glyphs; the first character that every font lacks is refused.
     pub fn glyphs(&self, text: &str) -> Result<Vec<Glyph>, PaperMessage> {
         let faces: Vec<Face<'_>> = self.0.iter().map(Font::face).collect::<Result<_, _>>()?;

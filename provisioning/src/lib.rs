@@ -72,6 +72,8 @@ pub mod paper_read;
 pub mod font;
 pub mod pdf;
 pub mod paper_sheet;
+pub mod envelope;
+pub mod label;
 pub mod paper_page;
 pub mod sheet_columns;
 
@@ -79,6 +81,9 @@ pub mod sheet_columns;
 pub mod fee_kind;
 pub mod fee_words;
 pub mod fee_paper;
+pub mod post_connection;
+pub mod post_sheet;
+pub mod post_paper;
 pub mod ledger;
 pub mod zengin_text;
 pub mod zengin;
@@ -222,7 +227,12 @@ mod upload;
 mod ledger_rows; // edge: SQL, tokio
 mod map_rows; // edge: SQL
 mod paper_office; // edge: SQL, tokio
-mod post_office; // edge: SQL
+mod post_rows; // edge: SQL
+mod post_pieces; // edge: SQL
+mod post_run; // edge: SQL, tokio
+mod new_sheet; // edge: SQL, randomness
+mod post_back; // edge: SQL, tokio
+mod post_office; // edge: SQL, tokio
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod flow_pages; // edge, border: HTTP, forms
@@ -244,6 +254,7 @@ mod register_pages; // edge, border: HTTP, forms
 mod yearly_pages; // edge, border: HTTP, forms
 mod incident_pages; // edge, border: HTTP, forms
 mod report_pages; // edge, border: HTTP, forms
+mod post_pages; // edge, border: HTTP, forms
 mod paper_pages; // edge, border: HTTP, forms
 mod ledger_pages; // edge, border: HTTP, forms
 mod map_pages; // edge, border: HTTP, forms

@@ -23,7 +23,7 @@ use crate::door::{
 use crate::door_flow::FlowRow;
 use crate::door_incident::IncidentLine;
 use crate::door_more::MoreLine;
-use crate::door_post::Channel;
+use crate::door_post::{Channel, ItemLine};
 use crate::door_yearly::YearlyProgress;
 use crate::end_notices::{self, EndingLine};
 use crate::facility::FacilityKind;
@@ -32,11 +32,12 @@ use crate::find;
 use crate::flow_pages;
 use crate::messages_people::PeopleMessage;
 use crate::page::{frame, operator, refuse, show};
+use crate::post_rows::PostToday;
 use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::views::{self, Frame};
-use crate::{incident_work, more_work, registry, renewal, world, yearly_work};
+use crate::{dates, incident_work, more_work, post_rows, registry, renewal, world, yearly_work};
 
 type Room = State<Arc<Shared>>;
 
@@ -69,6 +70,10 @@ struct HomePage {
     incidents: Vec<IncidentLine>,
     /// Devices above a quota that wait for a word (G-07).
     requests: Vec<MoreLine>,
+    /// Post that came back and waits for somebody.
+    back: Vec<ItemLine>,
+    /// Envelopes that may leave today, and runs that were begun.
+    post: PostToday,
     /// The yearly round, when somebody should be called.
     yearly: Option<YearlyProgress>,
     facilities: u32,
@@ -90,6 +95,8 @@ struct CasePage {
     case: CaseDetail,
     delivery: Channel,
     delivery_at: String,
+    /// What went by post, and what came back of it.
+    posted: Vec<ItemLine>,
     admin_name: String,
     admin_address: String,
     /// What accepting it would do, while it waits.
@@ -207,6 +214,8 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
             flows,
             incidents,
             requests: more_work::list(shared, None, true).await?,
+            back: post_rows::back(&mut *pool.acquire().await?).await?,
+            post: post_rows::today(&mut *pool.acquire().await?, dates::day(world::now_ms())).await?,
             yearly: yearly.filter(|progress| progress.silent > 0),
             facilities: status.facilities,
             slots_active: status.slots_active,
@@ -249,6 +258,11 @@ async fn case(State(shared): Room, caller: Caller, Path(id): Path<String>) -> Re
             frame: frame(&shared, &caller, "/cases").await?,
             delivery: case.delivery,
             delivery_at: format!("/cases/{}", case.row.case),
+            posted: post_rows::of_facility(
+                &mut *shared.store.pool().acquire().await?,
+                found.facility.as_deref().unwrap_or_default(),
+            )
+            .await?,
             case,
             admin_name: found.application.admin_name.clone(),
             admin_address,

@@ -144,7 +144,13 @@ async fn about_people(
                 takeover_work::Told::File { name, bytes } => Answer::File { name, bytes },
             })
         }
-        Question::Post(question) => post_office::answer(shared, operator, question).await.map(Answer::Post),
+        Question::Post(question) => {
+            post_office::answer(shared, operator, question).await.map(|told| match told {
+                post_office::Told::Answer(answer) => Answer::Post(answer),
+                post_office::Told::File { name, bytes } => Answer::File { name, bytes },
+                post_office::Told::Renewed(renewal) => Answer::Renewed(renewal),
+            })
+        }
         Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
         Question::Paper(question) => {

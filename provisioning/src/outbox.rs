@@ -166,6 +166,20 @@ pub async fn redirect(
     .await
 }
 
+/// What a letter for the post holds; nothing once it was wiped.
+pub async fn files(conn: &mut Conn, message: &str) -> Result<Vec<PrivateFile>, OfficeFault> {
+    let payload: Option<String> =
+        sqlx::query_scalar("SELECT payload FROM outbox WHERE message = $1 AND state = 'post'")
+            .bind(message)
+            .fetch_optional(conn)
+            .await?;
+    let payload = Zeroizing::new(payload.unwrap_or_default());
+    if payload.is_empty() {
+        return Ok(Vec::new());
+    }
+    private(&payload, message)
+}
+
 /// Bundles of a slot that have not left are worth nothing any more: their key is dead.
 pub async fn withdraw_bundles(conn: &mut Conn, slot: SlotNumber) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -305,18 +319,22 @@ type Row = (String, String, String, String, String, i64, i64, String);
 fn read(row: Row) -> Result<Letter, OfficeFault> {
     let (message, kind, recipient, slot, facility, attempts, created_at, payload) = row;
     let payload = Zeroizing::new(payload);
-    let files: Vec<StoredFile> =
-        serde_json::from_str(&payload).map_err(|_| OfficeFault::Row(format!("payload of {message}")))?;
     Ok(Letter {
+        files: private(&payload, &message)?,
         kind: LetterKind::parse(&kind).ok_or(OfficeFault::Row(kind))?,
         slot: parse(&slot)?,
         facility: parse(&facility)?,
         recipient,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         created_at,
-        files: files.iter().map(|f| PrivateFile { name: f.name.clone(), text: f.text.clone() }).collect(),
         message,
     })
+}
+
+fn private(payload: &str, message: &str) -> Result<Vec<PrivateFile>, OfficeFault> {
+    let files: Vec<StoredFile> =
+        serde_json::from_str(payload).map_err(|_| OfficeFault::Row(format!("payload of {message}")))?;
+    Ok(files.iter().map(|f| PrivateFile { name: f.name.clone(), text: f.text.clone() }).collect())
 }
 
 #[cfg(test)]

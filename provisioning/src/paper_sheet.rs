@@ -4,11 +4,12 @@
 use qrcode::{Color, EcLevel, QrCode};
 
 use crate::font::{Fonts, Glyph};
-use crate::messages::Message;
+use crate::messages::{Message, Text};
 use crate::messages_paper::PaperMessage;
+use crate::messages_post::PostMessage;
 use crate::pdf::{self, Mark};
 
-const MARGIN: f32 = 48.0;
+pub const MARGIN: f32 = 48.0;
 /// Room for the code at the foot.
 const FOOT: f32 = 86.0;
 const QR_SIDE: f32 = 62.0;
@@ -33,6 +34,25 @@ pub enum Unprinted {
     Paper(PaperMessage),
     #[error("{}", .0.text().en)]
     Message(Message),
+    #[error("{}", .0.text().en)]
+    Post(PostMessage),
+}
+
+impl Unprinted {
+    /// What is said of it.
+    pub fn text(&self) -> Text {
+        match self {
+            Unprinted::Paper(message) => message.text(),
+            Unprinted::Message(message) => message.text(),
+            Unprinted::Post(message) => message.text(),
+        }
+    }
+}
+
+impl From<PostMessage> for Unprinted {
+    fn from(message: PostMessage) -> Self {
+        Unprinted::Post(message)
+    }
 }
 
 impl From<PaperMessage> for Unprinted {
@@ -69,6 +89,77 @@ impl<'a> Sheet<'a> {
 
     pub fn down(&mut self, by: f32) {
         self.y += by;
+    }
+
+    /// Goes on at this height.
+    pub fn at(&mut self, y: f32) {
+        self.y = y;
+    }
+
+    /// Where it goes on.
+    pub fn height(&self) -> f32 {
+        self.y
+    }
+
+    /// Goes on with a new page.
+    pub fn turn(&mut self) {
+        self.pages.push(Vec::new());
+        self.y = MARGIN;
+    }
+
+    /// What stands where it stands.
+    pub fn place(&mut self, marks: Vec<Mark>) {
+        marks.into_iter().for_each(|mark| self.mark(mark));
+    }
+
+    /// A few words over a thin line.
+    pub fn heading(&mut self, text: &str) -> Result<(), PaperMessage> {
+        const SIZE: f32 = 11.5;
+        self.room(SIZE * 3.0);
+        self.y += SIZE * 1.7;
+        let (y, right) = (self.y, self.width() - MARGIN);
+        let glyphs = self.fonts.glyphs(text)?;
+        self.put(MARGIN, y, SIZE, glyphs);
+        self.mark(Mark::Line { from: (MARGIN, y + 4.0), to: (right, y + 4.0), width: 0.4 });
+        self.y += 6.0;
+        Ok(())
+    }
+
+    /// What is read letter by letter: its heading in a box, itself beside it, large.
+    pub fn large(&mut self, heading: &str, shown: &[String], size: f32) -> Result<(), PaperMessage> {
+        let lines = shown.iter().map(|line| self.fonts.glyphs(line)).collect::<Result<_, _>>()?;
+        self.boxed(heading, lines, size)
+    }
+
+    /// The same of what somebody types.
+    pub fn typed(&mut self, heading: &str, shown: &[String], size: f32) -> Result<(), PaperMessage> {
+        let lines = shown.iter().map(|line| self.fonts.typed(line)).collect::<Result<_, _>>()?;
+        self.boxed(heading, lines, size)
+    }
+
+    fn boxed(&mut self, heading: &str, shown: Vec<Vec<Glyph>>, size: f32) -> Result<(), PaperMessage> {
+        let (left, right) = (MARGIN, self.width() - MARGIN);
+        let height = shown.len().max(1) as f32 * size * 1.5 + 10.0;
+        self.room(height);
+        let top = self.y;
+        self.frame(&[left, left + LABEL, right], top, height);
+        let heading = self.fonts.glyphs(heading)?;
+        self.put(left + 6.0, top + height / 2.0 + 3.7, TEXT, heading);
+        for (place, glyphs) in shown.into_iter().enumerate() {
+            let y = top + 5.0 + size * 1.1 + place as f32 * size * 1.5;
+            self.put(left + LABEL + 8.0, y, size, glyphs);
+        }
+        self.y += height;
+        Ok(())
+    }
+
+    /// A code in the middle of the page, as wide as `side`.
+    pub fn code(&mut self, text: &str, side: f32) -> Result<(), Unprinted> {
+        self.room(side + 8.0);
+        let (x, y) = ((self.width() - side) / 2.0, self.y + 4.0);
+        self.place(drawn(text, x, y, side)?);
+        self.y += side + 8.0;
+        Ok(())
     }
 
     fn mark(&mut self, mark: Mark) {
@@ -256,7 +347,7 @@ impl<'a> Sheet<'a> {
             let glyphs = self.fonts.glyphs(&numbered)?;
             marks.push(Mark::Text { x: MARGIN, y: height - 26.0, size: 8.0, glyphs });
             if let Some(code) = code.filter(|_| page == 0) {
-                marks.extend(drawn(code, right - QR_SIDE, top)?);
+                marks.extend(drawn(code, right - QR_SIDE, top, QR_SIDE)?);
             }
             if let Some(page) = self.pages.get_mut(page) {
                 page.extend(marks);
@@ -267,11 +358,11 @@ impl<'a> Sheet<'a> {
 }
 
 /// A code as boxes: one for each run of dark modules in a row.
-fn drawn(text: &str, x: f32, y: f32) -> Result<Vec<Mark>, Unprinted> {
+pub fn drawn(text: &str, x: f32, y: f32, wide: f32) -> Result<Vec<Mark>, Unprinted> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)
         .map_err(|error| Unprinted::Message(Message::Internal { what: error.to_string() }))?;
     let side = code.width().max(1);
-    let module = QR_SIDE / side as f32;
+    let module = wide / side as f32;
     let mut marks = Vec::new();
     for (row, modules) in code.to_colors().chunks(side).enumerate() {
         let mut from = None;

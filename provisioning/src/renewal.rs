@@ -25,14 +25,14 @@ use crate::store::{Conn, transaction};
 use crate::{claim_void, seats, slot_rows, world};
 
 /// A slot whose device waits, and whose admin is written to.
-struct Waiting {
-    sheet: Sheet,
+pub(crate) struct Waiting {
+    pub sheet: Sheet,
     facility: FacilityId,
-    facility_name: String,
+    pub facility_name: String,
     admin: PersonId,
-    admin_name: String,
+    pub admin_name: String,
     address: String,
-    office: Office,
+    pub office: Office,
 }
 
 /// 30 days from today, and 24 hours anew. Asked for twice on one day, it is done once.
@@ -166,7 +166,7 @@ async fn write_reissue(
 }
 
 /// The slot's sheet with its admin, if the slot waits for one.
-async fn waiting(conn: &mut Conn, slot: SlotNumber) -> Result<Waiting, Fault> {
+pub(crate) async fn waiting(conn: &mut Conn, slot: SlotNumber) -> Result<Waiting, Fault> {
     let state: Option<String> = sqlx::query_scalar("SELECT state FROM slot WHERE slot = $1")
         .bind(slot.to_string())
         .fetch_optional(&mut *conn)
@@ -210,7 +210,7 @@ impl Waiting {
         }
     }
 
-    fn letter<'a>(
+    pub fn letter<'a>(
         &'a self,
         kind: LetterKind,
         nth: i64,
@@ -220,7 +220,7 @@ impl Waiting {
         NewLetter { kind, slot, nth, facility: &self.facility, recipient: &self.address, files }
     }
 
-    fn renewal(&self, valid_until: i64, letter: Option<String>) -> Renewal {
+    pub fn renewal(&self, valid_until: i64, letter: Option<String>) -> Renewal {
         Renewal {
             slot: self.sheet.slot,
             facility_name: self.facility_name.clone(),

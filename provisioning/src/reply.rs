@@ -14,10 +14,17 @@ const fn meaning(ja: &'static str, en: &'static str) -> Meaning {
 
 /// The answer of a letter that went into the folder.
 pub const WRITTEN: &str = "written";
+/// How the answer of a letter begins that went by post.
+pub const POSTED: &str = "posted";
 
 const TAKEN: Meaning = meaning("送信サーバーが受け取りました。", "The mail server has taken it.");
 const FILED: Meaning =
     meaning("印刷用のフォルダーに書き出しました。", "It was written to the folder for printing.");
+const GONE_BY_POST: Meaning = meaning("郵送しました。", "It went by post.");
+const BACK_BY_POST: Meaning = meaning(
+    "郵便で戻りました。「発送」の「戻った郵便」で、次の手続きをしてください。",
+    "It came back by post: see the page of the outgoing post.",
+);
 const NOBODY: Meaning = meaning(
     "宛先のアドレスがありません（打ち間違いが多いです）。電話で確かめ、アドレスを直してください。",
     "There is no such address, most often a typing mistake: ask by telephone and correct it.",
@@ -62,6 +69,9 @@ pub fn explain(state: &str, answer: &str) -> Option<Meaning> {
     }
     if answer == WRITTEN {
         return Some(FILED);
+    }
+    if answer.starts_with(POSTED) {
+        return Some(if state == "returned" { BACK_BY_POST } else { GONE_BY_POST });
     }
     let meant = match code(answer) {
         Some(200..300) => TAKEN,

@@ -4,9 +4,9 @@
 use pki::identity::Role;
 
 use crate::door::{LetterRow, Trouble};
-use crate::door_post::Channel;
+use crate::door_post::{Channel, Lane, Remedy, ReturnReason};
 use crate::incident::IncidentKind;
-use crate::reply::{self, WRITTEN};
+use crate::reply::{self, POSTED, WRITTEN};
 use crate::training::TrainingKind;
 use crate::yearly::Stage;
 
@@ -28,6 +28,7 @@ const OFFICE_MENU: &[(&str, &str)] = &[
     ("/facilities", "事業所"),
     ("/slots", "VPN番号"),
     ("/patients", "患者"),
+    ("/post", "発送"),
     ("/fees", "料金"),
     ("/register", "研修・誓約"),
     ("/yearly", "年次更新"),
@@ -240,6 +241,7 @@ pub fn letter(kind: &str) -> &str {
         "extension" => "延長のお知らせ",
         "notice" => "お知らせ",
         "sheet" => "番号とパスワードの用紙",
+        "invoice" => "請求書",
         other => other,
     }
 }
@@ -250,6 +252,44 @@ pub fn channel(channel: &Channel) -> &'static str {
         Channel::Mail => "メール（用紙は郵送）",
         Channel::TwoEnvelopes => "郵送（二通の封筒）",
         Channel::ByHand => "手渡し（二通の封筒）",
+    }
+}
+
+/// What a run carries.
+pub fn lane(lane: &Lane) -> &'static str {
+    match lane {
+        Lane::Connection => "1通目: 接続設定",
+        Lane::Sheet => "2通目: 番号とパスワード",
+        Lane::Letter => "お知らせ",
+        Lane::Invoice => "請求書",
+    }
+}
+
+pub fn run_state(state: &str) -> &str {
+    match state {
+        "open" => "発送前",
+        "sent" => "発送済み",
+        "undone" => "取り消し",
+        "returned" => "戻りました",
+        other => other,
+    }
+}
+
+/// As the post's stamp says it.
+pub fn return_reason(reason: &ReturnReason) -> &'static str {
+    match reason {
+        ReturnReason::Unknown => "あて所に尋ねあたりません",
+        ReturnReason::Moved => "転居",
+        ReturnReason::Refused => "受取拒絶",
+        ReturnReason::Uncollected => "保管期間経過",
+    }
+}
+
+pub fn remedy(remedy: &Remedy) -> &'static str {
+    match remedy {
+        Remedy::Again => "住所を確かめて、もう一度送る",
+        Remedy::Reissue => "再発行した",
+        Remedy::Called => "電話で済ませた",
     }
 }
 
@@ -278,7 +318,7 @@ pub fn server_words(letter: &LetterRow) -> Option<&str> {
 
 /// The same of any answer.
 pub fn own_words(answer: Option<&str>) -> Option<&str> {
-    answer.filter(|answer| *answer != WRITTEN)
+    answer.filter(|answer| *answer != WRITTEN && !answer.starts_with(POSTED))
 }
 
 /// What an answer means for a clerk; nothing while there is none.

@@ -67,7 +67,7 @@ fn turned(door: &Door, question: CallQuestion, out: &Out) -> Result<(), Failure>
     })
 }
 
-fn renewed(door: &Door, question: ProvisioningQuestion, out: &Out) -> Result<(), Failure> {
+pub fn renewed(door: &Door, question: ProvisioningQuestion, out: &Out) -> Result<(), Failure> {
     let ProvisioningAnswer::Renewed(renewal) = door.provisioning(question)? else {
         return Err(odd_kind("provisioning"));
     };

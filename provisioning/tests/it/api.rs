@@ -238,12 +238,15 @@ async fn a_program_does_the_offices_work_and_is_answered_as_described() {
             "Paper.Ledger" => "?kind=xlsx",
             "Paper.Form" => "?kind=pdf",
             "Paper.Map" => "?kind=geojson",
+            "Post.Find" => "?text=18-0001",
+            "Post.Labels" => "?grid=12&start=1",
             "Fee.List" | "Fee.Csv" => "?fiscal_year=2026",
             "Fee.Pages" => "?fiscal_year=2026&after=&limit=10",
             _ => "",
         };
         let (status, value) = ask(Get, one.path, &format!("{named}{kind}"), None).await;
-        let absent = matches!(one.question, "CaseShow" | "Incident.Show" | "ReceiptShow");
+        let absent =
+            matches!(one.question, "CaseShow" | "Incident.Show" | "ReceiptShow" | "Post.Run" | "Post.Labels");
         assert_eq!(
             status,
             if absent { StatusCode::NOT_FOUND } else { StatusCode::OK },

@@ -56,6 +56,7 @@ mod sqlite {
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
     mod channels; // mail, two envelopes, by hand (D-00)
+    mod outgoing_post; // print runs, and what comes back (D-00, P-05)
     mod takeover; // registers that were kept elsewhere (issue 7)
     mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages
@@ -109,6 +110,7 @@ mod postgres {
     mod api; // the same verbs for programs, and their description
     mod telephone; // the desk while somebody is on the line (P-16)
     mod channels; // mail, two envelopes, by hand (D-00)
+    mod outgoing_post; // print runs, and what comes back (D-00, P-05)
     mod takeover; // registers that were kept elsewhere (issue 7)
     mod takeover_foes; // hostile ones, and interruptions
     mod takeover_pages; // the same as pages

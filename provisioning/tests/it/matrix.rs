@@ -68,6 +68,17 @@ const ROUTES: &[Route] = &[
     ("POST", "/facilities/{facility}/admin-address", ChangeAdmin, false),
     ("POST", "/cases/{case}/delivery", SendPost, false),
     ("POST", "/facilities/{facility}/delivery", SendPost, false),
+    ("GET", "/post", SeePost, false),
+    ("POST", "/post/runs", SendPost, false),
+    ("GET", "/post/runs/{run}", SeePost, false),
+    ("POST", "/post/runs/{run}/print", SendPost, false),
+    ("GET", "/post/runs/{run}/labels", SeePost, false),
+    ("POST", "/post/runs/{run}/sent", SendPost, false),
+    ("POST", "/post/runs/{run}/undo", SendPost, false),
+    ("GET", "/post/back", SeePost, false),
+    ("GET", "/post/items/{item}", SeePost, false),
+    ("POST", "/post/items/{item}/returned", SendPost, false),
+    ("POST", "/post/items/{item}/settle", SendPost, false),
     ("GET", "/cases", ListCases, false),
     ("GET", "/cases/accept", AcceptCase, false),
     ("POST", "/cases/accept", AcceptCase, false),
@@ -183,6 +194,8 @@ impl Ids {
             .replace("{invoice}", "2026-00001")
             .replace("{request}", "m-aaaaaaaaaaaaaaaa")
             .replace("{batch}", "t-2026-00001")
+            .replace("{run}", "h-2026-00001")
+            .replace("{item}", "h-2026-00001-1")
             .replace("{form}", "3")
             .replace("{kind}", "xlsx")
     }
