@@ -263,7 +263,7 @@ pub enum CaseCommand {
         #[arg(long)]
         all: bool,
         /// 届け方（選ばなければ今のまま） / the way by which it goes out
-        #[arg(long, value_enum, requires = "id")]
+        #[arg(long, value_enum, conflicts_with = "all")]
         delivery: Option<Way>,
         /// 確かめるだけ / write nothing
         #[arg(long)]
