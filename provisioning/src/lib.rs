@@ -29,6 +29,7 @@ pub mod messages_paper;
 pub mod messages_people;
 pub mod messages_intake;
 pub mod messages_post;
+pub mod messages_scan;
 pub mod jst;
 pub mod facility;
 pub mod login;
@@ -71,11 +72,23 @@ pub mod paper_book;
 pub mod paper_read;
 pub mod font;
 pub mod pdf;
+pub mod form_code;
 pub mod paper_sheet;
 pub mod envelope;
 pub mod label;
 pub mod paper_page;
 pub mod sheet_columns;
+
+// a paper that comes back on paper: its picture, its code, where it goes
+pub mod picture;
+mod scan_part;
+mod scan_tiff;
+mod pdf_object;
+mod pdf_file;
+mod scan_pdf;
+pub mod scan_file;
+pub mod scan_code;
+pub mod filing;
 
 // what it costs
 pub mod fee_kind;

@@ -93,13 +93,14 @@ pub async fn file(
 async fn pdf(shared: &Arc<Shared>, form: Form, case: String, values: Vec<String>) -> Result<Vec<u8>, Fault> {
     let office = acceptance::office(&mut *shared.store.pool().acquire().await?).await?;
     let office = format!("{}　{}", office.name, office.telephone).trim().to_owned();
-    let realm_name = shared.config.realm_name.clone();
+    let (zone, realm_name) = (shared.config.zone.clone(), shared.config.realm_name.clone());
     let printed_on = dates::day(world::now_ms()).to_string();
     paper_press::drawn(shared, move |font| {
         paper_page::form(
             font,
             &Printed {
                 form,
+                zone: &zone,
                 realm_name: &realm_name,
                 office: &office,
                 case: &case,
@@ -112,7 +113,7 @@ async fn pdf(shared: &Arc<Shared>, form: Form, case: String, values: Vec<String>
 }
 
 /// What a case knows of a form's fields.
-async fn prepared(shared: &Shared, form: Form, case: &str) -> Result<Vec<String>, Fault> {
+pub async fn prepared(shared: &Shared, form: Form, case: &str) -> Result<Vec<String>, Fault> {
     let mut conn = shared.store.pool().acquire().await?;
     let found = flow_rows::find(&mut conn, case).await?;
     let facility: Option<(String, String, String, String)> =

@@ -1,10 +1,9 @@
 //! A form as a printed page: title, words, its fields in a table, lines to sign, and at the foot the case number with a
 //! QR code by which the paper finds back to its case (E-13). Also tables of many rows (管理台帳). Pure.
 
-use pki::chain::Hash;
-
 use crate::flow_forms::Form;
 use crate::font::Fonts;
+use crate::form_code::{self, FormCode};
 use crate::messages_paper::PaperMessage;
 use crate::paper_field::{self, Cell, Field};
 use crate::paper_sheet::{Pace, Sheet, Unprinted};
@@ -17,6 +16,7 @@ const PACES: [Pace; 2] = [Pace { row: 27.0, sign: 30.0 }, Pace { row: 20.0, sign
 /// A form with what is known already.
 pub struct Printed<'a> {
     pub form: Form,
+    pub zone: &'a str,
     pub realm_name: &'a str,
     /// Name and telephone of the office.
     pub office: &'a str,
@@ -30,14 +30,19 @@ pub struct Printed<'a> {
 impl Printed<'_> {
     /// What was printed, in few letters: a paper whose fields somebody changed by hand has another one than its case.
     pub fn hash(&self) -> String {
-        let text = format!("{}\0{}\0{}", self.form.name_ja(), self.case, self.values.join("\0"));
-        Hash::of(text.as_bytes()).to_string().chars().take(16).collect()
+        form_code::hash(self.form, self.case, self.values)
     }
 
     /// What the code says; no name of anybody.
-    pub fn code(&self) -> String {
-        let number = self.form.name_ja().trim_start_matches("様式");
-        format!("MIMAMORI-FORM:{number}:{}:{}", self.case, self.hash())
+    pub fn code(&self, pages: usize) -> String {
+        FormCode {
+            form: self.form,
+            case: self.case.to_owned(),
+            hash: self.hash(),
+            realm: form_code::realm(self.zone),
+            pages: u16::try_from(pages).unwrap_or(u16::MAX),
+        }
+        .text()
     }
 }
 
@@ -57,7 +62,8 @@ pub fn form(fonts: &Fonts, printed: &Printed<'_>) -> Result<Vec<u8>, Unprinted> 
         format!("照合　{}", printed.hash()),
         format!("印刷日　{}", printed.printed_on),
     ];
-    let pages = sheet.end(&foot, Some(&printed.code()))?;
+    let code = printed.code(sheet.pages());
+    let pages = sheet.end(&foot, Some(&code))?;
     let title = format!("{} {}", printed.form.name_ja(), words.title);
     Ok(pdf::written(&title, true, &pages, fonts)?)
 }
@@ -156,6 +162,7 @@ mod tests {
             for (case, values) in [("", vec![]), ("2026-00042", filled)] {
                 let printed = Printed {
                     form: form_kind,
+                    zone: "fukui.example.jp",
                     realm_name: "ふくいみまもりSNS",
                     office: "SNS事務局 0776-00-0000",
                     case,
@@ -169,7 +176,7 @@ mod tests {
                     "{form_kind:?} {}",
                     bytes.len()
                 );
-                assert!(printed.code().contains(case) && printed.code().is_ascii());
+                assert!(printed.code(1).contains(case) && printed.code(1).is_ascii());
             }
         }
     }
@@ -180,6 +187,7 @@ mod tests {
         let odd = ["\u{10fffd}".to_owned()];
         let printed = Printed {
             form: Form::Change,
+            zone: "Z",
             realm_name: "R",
             office: "O",
             case: "",

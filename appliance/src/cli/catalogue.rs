@@ -43,6 +43,11 @@ pub fn entries() -> Vec<Words> {
             .map(|it| entry(it.code, it.ja, it.en, it.remedy_ja, it.remedy_en)),
     );
     entries.extend(
+        provisioning::messages_scan::ScanMessage::ENTRIES
+            .iter()
+            .map(|it| entry(it.code, it.ja, it.en, it.remedy_ja, it.remedy_en)),
+    );
+    entries.extend(
         provisioning::messages_paper::PaperMessage::ENTRIES
             .iter()
             .map(|it| entry(it.code, it.ja, it.en, it.remedy_ja, it.remedy_en)),

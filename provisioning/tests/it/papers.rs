@@ -159,7 +159,10 @@ async fn e_13_every_form_is_printed_and_machines_read_it() {
             let read = ran("zbarimg", &["--quiet", "--raw", &format!("{picture}.png")]);
             let parts: Vec<&str> = read.trim().split(':').collect();
             assert_eq!(parts[..3], ["MIMAMORI-FORM", number, case.unwrap_or("")], "{paper}");
-            assert!(parts[3].len() == 16 && text.contains(parts[3]), "{paper}: the same for eyes: {parts:?}");
+            assert!(
+                parts.len() == 6 && parts[3].len() == 16 && text.contains(parts[3]),
+                "{paper}: the same for eyes: {parts:?}"
+            );
             if let Some(case) = case {
                 assert!(text.contains(case) && text.contains(&facility_name), "{paper}: {text}");
                 let names_patient = fields(form).iter().any(|field| field.heading == "患者氏名");
