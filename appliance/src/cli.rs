@@ -14,6 +14,7 @@ pub mod args_paper;
 pub mod args_facility;
 pub mod args_person;
 pub mod args_post;
+pub mod args_scan;
 pub mod pki_args;
 pub mod args_token;
 pub mod args_takeover;
@@ -32,6 +33,7 @@ pub mod catalogue;
 pub mod explain;
 pub mod imported; // edge: files that the operator names
 pub mod paper; // edge: files that the operator names
+pub mod scan; // edge: files that the operator names
 pub mod facility; // edge: files that the operator names
 pub mod takeover; // edge: files that the operator names
 pub mod dns_wire;

@@ -136,6 +136,13 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/forms/{form}", "Paper.Form", "File", DriveFlow, "様式2〜8（空欄、または手続きの内容入り）"),
     post("/api/forms/import", "Paper.Import", "Import", DriveFlow, "戻ってきた様式2〜8の取り込み"),
 
+    get("/api/flows/{case}/scans", "Scan.List", "Scan.Lines", SeeScans, "手続き1件のスキャン"),
+    get("/api/scans", "Scan.Tray", "Scan.Lines", SeeScans, "仕分け待ちのスキャン"),
+    post("/api/scans", "Scan.Take", "Scan.Taken", SortScans, "スキャンの取り込み（PNG・JPEG・TIFF・PDF）"),
+    get("/api/scans/{scan}", "Scan.Show", "File", SeeScans, "スキャン1ページの画像（見た人を記録）"),
+    post("/api/scans/{scan}/file", "Scan.File", "Scan.Line", SortScans, "仕分け待ちのページを手続きへ"),
+    post("/api/scans/{scan}/discard", "Scan.Discard", "Scan.Line", SortScans, "仕分け待ちのページを破棄"),
+
     get("/api/register", "Register.List", "Register.Lines", SeeRegister, "誓約書・研修の台帳"),
     post("/api/register/training", "Register.Training", "Register.Noted", NoteTraining, "研修の受講を記録"),
     get("/api/device-requests", "More.List", "More.Lines", DecideDevices, "端末追加の申請の一覧"),

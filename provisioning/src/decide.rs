@@ -60,10 +60,12 @@ pub enum Action {
     RegisterFamily,
     SeePost,
     SendPost,
+    SeeScans,
+    SortScans,
 }
 
 impl Action {
-    pub const ALL: [Action; 51] = [
+    pub const ALL: [Action; 53] = [
         SeeHome,
         ListFacilities,
         ListCases,
@@ -115,6 +117,8 @@ impl Action {
         RegisterFamily,
         SeePost,
         SendPost,
+        SeeScans,
+        SortScans,
     ];
 }
 
@@ -206,6 +210,8 @@ const RULES: &[Rule] = &[
     rule("B-03", RenewBundle, Secretariat, ANY),
     rule("A-02", ListFlows, Secretariat, ANY),
     rule("A-02", DriveFlow, Secretariat, ANY),
+    rule("E-13", SeeScans, Secretariat, ANY),
+    rule("E-12a", SortScans, Secretariat, ANY),
     rule("F-11", SeeFees, Secretariat, ANY),
     rule("F-11", ManageFees, Secretariat, ANY),
     rule("B-01", Search, Secretariat, ANY),
@@ -293,7 +299,8 @@ mod tests {
             ListFacilities | ListCases | ListSlots | RegisterPatient | LinkPatient | AcceptCase
             | RevokeDevice | SeeLetters | SendLetter | ChangeAdmin | RenewBundle | ListFlows | DriveFlow
             | SeeFees | ManageFees | Search | AnswerCall | ManageYearly | DriveIncident | StopForIncident
-            | SeeReport | DecideDevices | TakeOver | RegisterFamily | SeePost | SendPost => "S",
+            | SeeReport | DecideDevices | TakeOver | RegisterFamily | SeePost | SendPost | SeeScans
+            | SortScans => "S",
             EditMap | ListPatients | ListDevices | SeeReceipt | SeePerson | SuspendPerson | ResumePerson
             | RenewPassword | SeeRegister | NoteTraining | SeeYearly | SeeIncidents | ReportIncident => "Sa",
             AddMember | ListPeople | RegisterPerson | AddDevice | ConfirmNotice | EndPerson | NotePledge

@@ -19,7 +19,9 @@ use crate::door_post::{Channel, PostAnswer, PostQuestion};
 pub use crate::door_receipt::{Receipt, ReceiptPoint, ReceiptSignature, RevokeReason};
 use crate::door_register::{RegisterAnswer, RegisterQuestion};
 use crate::door_report::{ReportQuestion, YearReport};
+use crate::door_scan::{ScanAnswer, ScanQuestion};
 use crate::door_takeover::{TakeoverLine, TakeoverQuestion};
+pub use crate::door_trouble::{Trouble, TroubleKind};
 use crate::door_yearly::{YearlyAnswer, YearlyQuestion};
 
 /// Who asks: the Unix user or certificate key-id, for the audit.
@@ -121,6 +123,7 @@ pub enum ProvisioningQuestion {
     Takeover(TakeoverQuestion),
     /// 発送.
     Post(PostQuestion),
+    Scan(ScanQuestion),
     AuditList {
         after: u64,
         limit: u32,
@@ -173,6 +176,7 @@ pub enum ProvisioningAnswer {
     Report(YearReport),
     Takeovers(Vec<TakeoverLine>),
     Post(PostAnswer),
+    Scan(ScanAnswer),
     Audit {
         entries: Vec<AuditRow>,
         next: u64,
@@ -182,29 +186,6 @@ pub enum ProvisioningAnswer {
         head: String,
     },
     Trouble(Trouble),
-}
-
-/// Whose fault, which one, what to do; the code is stable (ruling 12).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Trouble {
-    pub code: String,
-    pub kind: TroubleKind,
-    pub ja: String,
-    pub en: String,
-    pub remedy_ja: String,
-    pub remedy_en: String,
-}
-
-/// Decides the CLI's exit code: 2 usage, 3 not found, 4 conflict or quota, 5 denied, 75 try later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TroubleKind {
-    Usage,
-    NotFound,
-    Conflict,
-    Denied,
-    TryLater,
-    Internal,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

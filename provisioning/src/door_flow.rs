@@ -50,6 +50,10 @@ pub enum FlowAct {
     Attach {
         facility: FacilityId,
     },
+    /// Who was registered meanwhile (J-10); once.
+    Patient {
+        patient: PatientId,
+    },
     Incomplete,
     Withdraw,
     Step {

@@ -9,6 +9,7 @@ use crate::messages_intake::IntakeMessage;
 use crate::messages_paper::PaperMessage;
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::messages_post::PostMessage;
+use crate::messages_scan::ScanMessage;
 use crate::office_fault::OfficeFault;
 use crate::store::Transactional;
 use crate::world::NoRandomness;
@@ -35,6 +36,9 @@ pub enum Fault {
     /// About a form, the ledger or a take-over.
     #[error("{}", .0.text().en)]
     Paper(PaperMessage),
+    /// About a scan.
+    #[error("{}", .0.text().en)]
+    Scan(ScanMessage),
     /// A neighbour does not answer, or not what was asked; its caller tries again.
     #[error("MM-5807 {0}")]
     Neighbour(String),
@@ -67,6 +71,7 @@ impl Fault {
             Fault::Office(OfficeFault::Post(message)) => return message.trouble().into(),
             Fault::Intake(message) => return message.trouble().into(),
             Fault::Paper(message) => return message.trouble().into(),
+            Fault::Scan(message) => return message.trouble().into(),
             _ => {}
         }
         let refusal = self.refusal();
@@ -105,6 +110,12 @@ impl From<IntakeMessage> for Fault {
 impl From<PaperMessage> for Fault {
     fn from(message: PaperMessage) -> Self {
         Fault::Paper(message)
+    }
+}
+
+impl From<ScanMessage> for Fault {
+    fn from(message: ScanMessage) -> Self {
+        Fault::Scan(message)
     }
 }
 

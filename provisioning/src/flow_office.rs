@@ -143,6 +143,10 @@ pub async fn act(
     if after.orders {
         shared.bells.orders.notify_one();
     }
+    if matches!(act, FlowAct::Patient { .. }) {
+        // Scans of this case have waited for a key.
+        shared.bells.scans.notify_one();
+    }
     for slot in after.revoke {
         let order = Order {
             slot,
@@ -219,6 +223,16 @@ async fn act_in(
             known(conn, Some(facility)).await?;
             flow_rows::attach(conn, case, facility).await?;
         }
+        FlowAct::Patient { patient } => {
+            if matches!(found.state.phase, Phase::Done | Phase::Withdrawn) {
+                return Err(Message::CaseOver { case: case.to_owned() }.into());
+            }
+            if found.patient.as_ref().is_some_and(|known| known != patient) {
+                return Err(Message::CaseBegun { case: case.to_owned() }.into());
+            }
+            flow_rows::attach_patient(conn, case, patient).await?;
+            audit::by(conn, now, operator, "case.patient", case, json!({})).await?;
+        }
         _ => {
             let event = event(act)?;
             let (state, effects) = flow::next(&found.state, &event, &operator.name, now)
@@ -265,7 +279,7 @@ fn event(act: &FlowAct) -> Result<Event, Message> {
         FlowAct::Confirm { step, how } => {
             Event::Confirmed(step.clone(), word(how, How::parse, || How::ALL.map(How::ja).join("、"))?)
         }
-        FlowAct::Change { .. } | FlowAct::Attach { .. } => {
+        FlowAct::Change { .. } | FlowAct::Attach { .. } | FlowAct::Patient { .. } => {
             return Err(Message::Internal { what: "not an event".to_owned() });
         }
     })
@@ -309,6 +323,7 @@ async fn remember(
         FlowAct::Call { .. } => ("case.call", json!(null)),
         FlowAct::Change { field, .. } => ("case.change", json!(field)),
         FlowAct::Attach { facility } => ("case.attach", json!(facility)),
+        FlowAct::Patient { .. } => ("case.patient", json!(null)),
         FlowAct::Incomplete => ("case.incomplete", json!(null)),
         FlowAct::Withdraw => ("case.withdraw", json!(null)),
         FlowAct::Step { step } => ("case.step", json!(step)),

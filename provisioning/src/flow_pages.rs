@@ -13,21 +13,23 @@ use axum::routing::{get, post};
 use pki::identity::FacilityId;
 use serde::Deserialize;
 
-use crate::console::permit;
+use crate::console::{patient_id, permit};
 use crate::decide::{Action, Object};
 use crate::door_flow::{FlowAct, FlowAnswer, FlowDetail, FlowQuestion, FlowRow, FlowStep};
+use crate::door_scan::ScanLine;
 use crate::fault::Fault;
 use crate::flow_effects::FIELDS;
 use crate::flow_forms;
 use crate::flow_office;
 use crate::flow_steps::Flow;
 use crate::messages_people::PeopleMessage;
+use crate::need::TeamRow;
 use crate::page::{frame, notice, operator, refuse, show};
 use crate::patients;
 use crate::problem::{Caller, html_as, read_form, see_other};
 use crate::shared::Shared;
 use crate::views::{self, Frame, Notice};
-use crate::{find, find_rows};
+use crate::{find, find_rows, scan_work};
 
 type Room = State<Arc<Shared>>;
 /// A form whose fields depend on the button.
@@ -72,6 +74,9 @@ struct FlowPage {
     papers: Vec<&'static str>,
     fields: [&'static str; 5],
     by_telephone: bool,
+    scans: Vec<ScanLine>,
+    /// Who may become the case's patient, while it has none.
+    patients: Vec<TeamRow>,
     notice: Option<Notice>,
 }
 
@@ -174,9 +179,19 @@ async fn page_of(
     let patient_name = patient_name(shared, &case).await;
     let arrived = |form: &flow_forms::Form| !case.forms.iter().any(|known| known == form.name_ja());
     let papers = flow_forms::Form::ALL.into_iter().filter(arrived).map(flow_forms::Form::name_ja).collect();
-    let by_telephone = Flow::parse(&case.row.flow).is_some_and(Flow::by_telephone);
+    let flow = Flow::parse(&case.row.flow);
+    let by_telephone = flow.is_some_and(Flow::by_telephone);
+    let scans = scan_work::of_case(shared, id).await?;
+    let asks = flow.is_some_and(Flow::has_patient) || scans.iter().any(|scan| scan.days_left.is_some());
+    let is_over = matches!(case.row.phase.as_str(), "done" | "withdrawn");
+    let patients = if case.patient.is_none() && asks && !is_over {
+        // A help here, not a need.
+        patients::list(shared, None).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let frame = frame(shared, caller, "/flows").await?;
-    Ok(FlowPage { frame, case, patient_name, papers, fields: FIELDS, by_telephone, notice })
+    Ok(FlowPage { frame, case, patient_name, papers, fields: FIELDS, by_telephone, scans, patients, notice })
 }
 
 /// A name is a help here, not a need: without the SNS the case can still be worked on.
@@ -272,6 +287,7 @@ fn wanted(fields: &Fields) -> Result<FlowAct, Fault> {
             recognised_by: value("recognised_by"),
         },
         "change" => FlowAct::Change { field: value("field"), value: value("value") },
+        "patient" => FlowAct::Patient { patient: patient_id(&value("patient"))? },
         "incomplete" => FlowAct::Incomplete,
         "withdraw" => FlowAct::Withdraw,
         "step" => FlowAct::Step { step: value("step") },

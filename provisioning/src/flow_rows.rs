@@ -131,6 +131,24 @@ pub async fn attach(conn: &mut Conn, case: &str, facility: &FacilityId) -> Resul
     Ok(())
 }
 
+/// A patient who is registered, and whose team is not closed.
+pub async fn attach_patient(conn: &mut Conn, case: &str, patient: &PatientId) -> Result<(), OfficeFault> {
+    let known: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM patient WHERE patient = $1 AND state = 'open'")
+            .bind(patient.as_str())
+            .fetch_optional(&mut *conn)
+            .await?;
+    if known.is_none() {
+        return Err(Message::CasePatientMissing { case: case.to_owned() }.into());
+    }
+    sqlx::query("UPDATE flow_case SET patient = $2 WHERE case_id = $1")
+        .bind(case)
+        .bind(patient.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 pub async fn sent(conn: &mut Conn, case: &str, step: &str, message: &str) -> Result<(), OfficeFault> {
     sqlx::query(
         "INSERT INTO flow_letter (case_id, step, message) VALUES ($1, $2, $3)

@@ -20,8 +20,8 @@ use crate::{
     acme_http, api_http, apple_http, claim_http, confirm_pages, console, delivery_pages, device_pages,
     est_http, facility_pages, family_pages, fee_account_pages, fee_pages, flow_new_pages, flow_pages,
     incident_pages, ledger_pages, letter_pages, map_pages, more_pages, office_pages, paper_pages,
-    patient_pages, person_pages, post_pages, register_pages, renewal_pages, report_pages, search_pages,
-    takeover_pages, yearly_pages,
+    patient_pages, person_pages, post_pages, register_pages, renewal_pages, report_pages, scan_pages,
+    search_pages, takeover_pages, yearly_pages,
 };
 
 /// Largest body of any request: a name, an address, a certificate request.
@@ -53,6 +53,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(flow_new_pages::router())
         .merge(paper_pages::router())
         .merge(post_pages::router())
+        .merge(scan_pages::router())
         .merge(ledger_pages::router())
         .merge(map_pages::router())
         .merge(takeover_pages::router())

@@ -6,6 +6,7 @@ pub mod need; // border
 pub mod octets; // border
 pub mod fees; // border
 pub mod fee_bill; // border
+pub mod door_trouble; // border
 pub mod door_fee; // border
 pub mod door_flow; // border
 pub mod door_call; // border
@@ -21,6 +22,7 @@ pub mod door_paper; // border
 pub mod door_yearly; // border
 pub mod door_post; // border
 pub mod door_takeover; // border
+pub mod door_scan; // border
 pub mod door; // border
 
 // nouns
@@ -89,6 +91,7 @@ mod scan_pdf;
 pub mod scan_file;
 pub mod scan_code;
 pub mod filing;
+pub mod scan_seal;
 
 // what it costs
 pub mod fee_kind;
@@ -153,6 +156,7 @@ pub mod audit; // edge: SQL
 pub mod office_fault; // edge: SQL
 pub mod fault; // edge: SQL
 pub mod paper_font; // edge: files
+pub mod scan_key; // edge: files, randomness
 pub mod shared; // edge: files, tokio
 mod paper_press; // edge: tokio
 
@@ -246,6 +250,12 @@ mod post_run; // edge: SQL, tokio
 mod new_sheet; // edge: SQL, randomness
 mod post_back; // edge: SQL, tokio
 mod post_office; // edge: SQL, tokio
+mod scan_read; // edge: tokio
+mod scan_rows; // edge: SQL
+mod scan_vault; // edge: tokio
+mod scan_take; // edge: SQL, tokio
+mod scan_work; // edge: SQL, tokio
+mod scan_ends; // edge: SQL, tokio
 mod page; // edge: HTTP, SQL
 mod device_pages; // edge, border: HTTP, forms
 mod flow_pages; // edge, border: HTTP, forms
@@ -269,6 +279,7 @@ mod incident_pages; // edge, border: HTTP, forms
 mod report_pages; // edge, border: HTTP, forms
 mod post_pages; // edge, border: HTTP, forms
 mod paper_pages; // edge, border: HTTP, forms
+mod scan_pages; // edge, border: HTTP, forms
 mod ledger_pages; // edge, border: HTTP, forms
 mod map_pages; // edge, border: HTTP, forms
 mod takeover_pages; // edge, border: HTTP, forms

@@ -60,6 +60,19 @@ pub trait Teams: Send + Sync {
 
 /// The patients' keys, which the SNS keeps.
 pub trait Keys: Send + Sync {
+    /// Something about the patient, under their key; `context` says what it is, and opens it again.
+    fn seal(
+        &self,
+        patient: PatientId,
+        context: String,
+        plain: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>>;
+    fn open(
+        &self,
+        patient: PatientId,
+        context: String,
+        sealed: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>>;
     /// For ever, in every copy. Safe to repeat.
     fn erase(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>>;
 }

@@ -37,7 +37,7 @@ use crate::problem::{Caller, see_other};
 use crate::shared::Shared;
 use crate::slots::SlotState;
 use crate::views::{self, Frame};
-use crate::{dates, incident_work, more_work, post_rows, registry, renewal, world, yearly_work};
+use crate::{dates, incident_work, more_work, post_rows, registry, renewal, scan_work, world, yearly_work};
 
 type Room = State<Arc<Shared>>;
 
@@ -76,6 +76,8 @@ struct HomePage {
     post: PostToday,
     /// The yearly round, when somebody should be called.
     yearly: Option<YearlyProgress>,
+    /// Pages of scans that wait to be sorted (E-12a).
+    scans: i64,
     facilities: u32,
     slots_active: u32,
 }
@@ -217,6 +219,7 @@ pub async fn home(shared: &Arc<Shared>, caller: &Caller) -> Response {
             back: post_rows::back(&mut *pool.acquire().await?).await?,
             post: post_rows::today(&mut *pool.acquire().await?, dates::day(world::now_ms())).await?,
             yearly: yearly.filter(|progress| progress.silent > 0),
+            scans: scan_work::waiting(shared).await?,
             facilities: status.facilities,
             slots_active: status.slots_active,
         })

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pki::identity::FacilityId;
+use pki::identity::{FacilityId, TraceId};
 use vpn::slot::SlotNumber;
 
 use crate::door::{
@@ -22,8 +22,8 @@ use crate::shared::Shared;
 use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
-    jst, letters, more_work, post_office, register, registry, renewal, report, standing_work, suspension,
-    takeover_work, template, world, yearly_work,
+    jst, letters, more_work, post_office, register, registry, renewal, report, scan_work, standing_work,
+    suspension, takeover_work, template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -100,12 +100,9 @@ async fn decide(
         | Question::Takeover(_)
         | Question::Post(_)
         | Question::MailFetch { .. }
+        | Question::Scan(_)
         | Question::Paper(_)) => about_people(shared, &operator, question).await.map_err(told),
-        Question::AuditList { after, limit, trace } => {
-            let entries = audit::list(pool, after, limit, trace).await.map_err(|error| read(error.into()))?;
-            let next = entries.last().map_or(after, |entry| entry.number);
-            Ok(Answer::Audit { entries: entries.into_iter().map(audit_row).collect(), next })
-        }
+        Question::AuditList { after, limit, trace } => trail(shared, after, limit, trace).await.map_err(read),
         Question::AuditVerify => verify(shared).await.map_err(read),
     }
 }
@@ -153,6 +150,12 @@ async fn about_people(
         }
         Question::MailFetch { dry_run } => bounce_box::answer(shared, dry_run).await.map(Answer::Bounces),
         Question::Report(question) => report::answer(shared, question).await.map(Answer::Report),
+        Question::Scan(question) => {
+            scan_work::answer(shared, operator, question).await.map(|handed| match handed {
+                scan_work::Handed::File { name, bytes } => Answer::File { name, bytes },
+                scan_work::Handed::Answer(answer) => Answer::Scan(answer),
+            })
+        }
         Question::Paper(question) => {
             paper_office::answer(shared, operator, question).await.map(|handed| match handed {
                 Handed::File { name, bytes } => Answer::File { name, bytes },
@@ -161,6 +164,17 @@ async fn about_people(
         }
         _ => Err(Message::Internal { what: "question".to_owned() }.into()),
     }
+}
+
+async fn trail(
+    shared: &Shared,
+    after: u64,
+    limit: u32,
+    trace: Option<TraceId>,
+) -> Result<ProvisioningAnswer, OfficeFault> {
+    let entries = audit::list(shared.store.pool(), after, limit, trace).await?;
+    let next = entries.last().map_or(after, |entry| entry.number);
+    Ok(ProvisioningAnswer::Audit { entries: entries.into_iter().map(audit_row).collect(), next })
 }
 
 async fn verify(shared: &Shared) -> Result<ProvisioningAnswer, OfficeFault> {

@@ -99,11 +99,14 @@ async fn take_in(
         register_patient(shared, &importer, one).await?;
     }
     let empty = report;
-    transaction!(shared.store, conn => {
+    let report = transaction!(shared.store, conn => {
         let mut report = empty.clone();
         write(conn, now, importer.operator, &resolved, &mut report).await?;
         Ok::<_, Fault>(report)
-    })
+    })?;
+    // A case may have its patient now, whose scans have waited.
+    shared.bells.scans.notify_one();
+    Ok(report)
 }
 
 /// A patient who is new in two rows would be registered twice.

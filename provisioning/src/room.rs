@@ -16,11 +16,12 @@ use crate::hashing::{Cost, Hasher, HashingError};
 use crate::mailing::Postman;
 use crate::paper_font::FontFiles;
 use crate::passkeys::{Kept, NewProof, Offer, Passkey, Proof, Question};
+use crate::scan_key::{ScanKeyError, ScanKeys};
 use crate::shared::{Config, FolderError, Needs, Shared};
 use crate::store::{self, Store, StoreError};
 use crate::{
-    accounts, bounce_box, end_notices, grants, home, leavings, operator, passkeys, revocation, seats,
-    team_orders,
+    accounts, bounce_box, end_notices, grants, home, leavings, operator, passkeys, revocation, scan_ends,
+    seats, team_orders,
 };
 
 /// Why a room does not open.
@@ -34,6 +35,8 @@ pub enum StartError {
     Hashing(#[from] HashingError),
     #[error(transparent)]
     MailKey(#[from] DkimKeyError),
+    #[error(transparent)]
+    ScanKey(#[from] ScanKeyError),
     #[error("MM-5008 the registry cannot be read: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -66,7 +69,11 @@ impl Opened {
         let config = self.config.clone();
         let postman = tokio::task::spawn_blocking(move || Postman::open(&config)).await;
         let postman = postman.map_err(|_| DkimKeyError::Making)??.map(Arc::new);
-        let shared = Shared::new(self.config, store, needs, hasher, self.font, grants_version.unsigned_abs());
+        let dir = self.config.dir.clone();
+        let scans = tokio::task::spawn_blocking(move || ScanKeys::open(&dir)).await;
+        let scans = scans.map_err(|_| DkimKeyError::Making)??;
+        let version = grants_version.unsigned_abs();
+        let shared = Shared::new(self.config, store, needs, hasher, self.font, scans, version);
         let mut workers = JoinSet::new();
         spawn_workers(&shared, postman.clone(), &mut workers);
         Ok(Room { shared, postman, workers: Arc::new(Mutex::new(workers)) })
@@ -87,6 +94,7 @@ fn spawn_workers(shared: &Arc<Shared>, postman: Option<Arc<Postman>>, workers: &
     workers.spawn(leavings::run(shared.clone()));
     workers.spawn(bounce_box::run(shared.clone()));
     workers.spawn(team_orders::run(shared.clone()));
+    workers.spawn(scan_ends::run(shared.clone()));
 }
 
 /// Answers until it is stopped; clones are the same room.

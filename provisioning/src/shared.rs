@@ -20,6 +20,7 @@ use crate::hashing::Hasher;
 use crate::need::{Cut, Cuts, Keys, NeedUnmet, Teams, Why};
 use crate::paper_font::FontFiles;
 use crate::post::{BounceBox, MailConfig};
+use crate::scan_key::ScanKeys;
 use crate::store::Store;
 
 /// Everything the room is told before it opens; valid once it exists.
@@ -95,6 +96,8 @@ pub struct Bells {
     pub leavings: Notify,
     /// A case gave the SNS an order.
     pub orders: Notify,
+    /// A case that scans wait for has its patient now.
+    pub scans: Notify,
 }
 
 /// The bounce mailbox: whose turn it is, and what came of the last round.
@@ -104,6 +107,12 @@ pub struct Bounces {
     pub last: std::sync::Mutex<Option<BounceRound>>,
 }
 
+/// The scans' own keys, and whose turn it is to take in or to sort.
+pub struct Scans {
+    pub keys: ScanKeys,
+    pub turn: Mutex<()>,
+}
+
 pub struct Shared {
     pub config: Config,
     pub store: Store,
@@ -111,6 +120,7 @@ pub struct Shared {
     pub hasher: Hasher,
     pub bells: Bells,
     pub bounces: Bounces,
+    pub scans: Scans,
     /// Held while the vpn room is told of seats: an older whole truth never overtakes a newer seat.
     pub seating: Mutex<()>,
     /// What ACME's clients were given to sign with.
@@ -137,6 +147,7 @@ impl Shared {
         needs: Needs,
         hasher: Hasher,
         font: FontFiles,
+        scan_keys: ScanKeys,
         grants_version: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -146,6 +157,7 @@ impl Shared {
             hasher,
             bells: Bells::default(),
             bounces: Bounces::default(),
+            scans: Scans { keys: scan_keys, turn: Mutex::new(()) },
             seating: Mutex::new(()),
             nonces: std::sync::Mutex::default(),
             grants: watch::Sender::new(grants_version),

@@ -10,8 +10,8 @@ use axum::extract::rejection::BytesRejection;
 use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
 
-/// Fields of one form; ours have fewer than ten.
-const PARTS_MAX: usize = 16;
+/// Fields of one form; ours have fewer than ten, and a pile of scans twenty files.
+const PARTS_MAX: usize = 26;
 /// RFC 2046 5.1.1.
 const BOUNDARY_MAX: usize = 70;
 const NAME_MAX: usize = 60;
@@ -43,6 +43,14 @@ impl Parts {
             Some(part) if !part.bytes.is_empty() => Ok(std::mem::take(&mut part.bytes)),
             _ => Err(PeopleMessage::BodyForm.about("file").into()),
         }
+    }
+}
+
+impl Parts {
+    /// Every file that was chosen under this name; an input that was left empty sends one without octets.
+    pub fn files(&mut self, name: &str) -> Vec<Vec<u8>> {
+        let chosen = self.parts.iter_mut().filter(|part| part.name == name && part.file_name.is_some());
+        chosen.map(|part| std::mem::take(&mut part.bytes)).filter(|bytes| !bytes.is_empty()).collect()
     }
 }
 
@@ -129,6 +137,7 @@ mod tests {
             "a file is no text"
         );
         assert_eq!(parts.file("file").unwrap(), b"1\r\n2\x00");
+        assert!(parts.files("file").is_empty(), "taken already");
         assert!(parts.file("on").is_err() && parts.file("none").is_err());
         assert_eq!(boundary("multipart/form-data; boundary=\"x1\"").as_deref(), Some("x1"));
         for media in [
@@ -148,7 +157,7 @@ mod tests {
             assert!(parse("x1", &BODY[..end]).is_none(), "{end}");
         }
         let many =
-            format!("--x{}--", "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n--x".repeat(17));
+            format!("--x{}--", "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n--x".repeat(27));
         assert!(parse("x", many.as_bytes()).is_none());
         assert!(parse("x", b"--x\r\nX: y\r\n\r\nz\r\n--x--").is_none(), "a part without a name");
     }

@@ -123,16 +123,50 @@ impl Teams for TeamsLine {
 }
 
 impl Keys for Line<KeysQuestion, KeysAnswer> {
+    fn seal(
+        &self,
+        patient: PatientId,
+        context: String,
+        plain: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        let question = KeysQuestion::Seal { patient, context, plain };
+        Box::pin(kept(self, question, |answer| match answer {
+            KeysAnswer::Sealed(sealed) => Some(sealed),
+            _ => None,
+        }))
+    }
+
+    fn open(
+        &self,
+        patient: PatientId,
+        context: String,
+        sealed: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        let question = KeysQuestion::Open { patient, context, sealed };
+        Box::pin(kept(self, question, |answer| match answer {
+            KeysAnswer::Opened(plain) => Some(plain),
+            _ => None,
+        }))
+    }
+
     fn erase(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>> {
-        Box::pin(async move {
-            let unmet = |why| NeedUnmet { room: self.room().to_owned(), why };
-            match self.ask(KeysQuestion::Erase { patient }).await {
-                Ok(KeysAnswer::Erased) => Ok(Ok(())),
-                Ok(KeysAnswer::Refused(refusal)) => Ok(Err(refused(&refusal))),
-                Ok(_) => Err(unmet("an answer of another kind".to_owned())),
-                Err(fault) => Err(unmet(fault.to_string())),
-            }
-        })
+        Box::pin(kept(self, KeysQuestion::Erase { patient }, |answer| match answer {
+            KeysAnswer::Erased => Some(()),
+            _ => None,
+        }))
+    }
+}
+
+async fn kept<T>(
+    line: &Line<KeysQuestion, KeysAnswer>,
+    question: KeysQuestion,
+    wanted: impl FnOnce(KeysAnswer) -> Option<T> + Send,
+) -> Result<TeamOutcome<T>, NeedUnmet> {
+    let unmet = |why| NeedUnmet { room: line.room().to_owned(), why };
+    match line.ask(question).await {
+        Ok(KeysAnswer::Refused(refusal)) => Ok(Err(refused(&refusal))),
+        Ok(answer) => wanted(answer).map(Ok).ok_or_else(|| unmet("an answer of another kind".to_owned())),
+        Err(fault) => Err(unmet(fault.to_string())),
     }
 }
 

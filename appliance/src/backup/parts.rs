@@ -3,7 +3,8 @@
 //! ```text
 //! records  configuration, CAs and ledger, registry, posts (sealed per patient), tunnels' and gateway's keys
 //! keys     keys.db (patients' keys, wrapped by the epoch's key) and the epoch secret
-//! neither  sns/epoch/: whoever has it, keys.db and the epoch secret reads everybody, erased ones included
+//! neither  sns/epoch/: whoever has it, keys.db and the epoch secret reads everybody, erased ones included;
+//!          provisioning/tray.key: what nobody has sorted yet may name a patient
 //! ```
 
 /// One of the two files.
@@ -68,6 +69,9 @@ pub fn fate(path: &str) -> Fate {
     if path.starts_with("sns/epoch/") {
         return Fate::Left("the epoch's key is in no backup");
     }
+    if path == "provisioning/tray.key" {
+        return Fate::Left("the tray's key is in no backup");
+    }
     if path == "gateway/tls.key" {
         return Fate::Left("among the secrets");
     }
@@ -121,6 +125,8 @@ mod tests {
             ("pki/ledger.db", Fate::Database(Part::Records)),
             ("pki/device-ca.key.sealed", Fate::File(Part::Records)),
             ("provisioning/registry.db", Fate::Database(Part::Records)),
+            ("provisioning/scans.key", Fate::File(Part::Records)),
+            ("provisioning/tray.key", Fate::Left("the tray's key is in no backup")),
             ("sns/sns.db", Fate::Database(Part::Records)),
             ("sns/keys.db", Fate::Database(Part::Keys)),
             ("vpn/seats.json", Fate::File(Part::Records)),

@@ -20,6 +20,7 @@ use super::args_more::MoreCommand;
 use super::args_paper::FormCommand;
 use super::args_person::PersonCommand;
 use super::args_post::{PostCommand, Way};
+use super::args_scan::PaperCommand;
 use super::args_takeover::TakeoverCommand;
 use super::args_token::TokenArgs;
 use super::args_update::UpdateArgs;
@@ -133,6 +134,9 @@ pub enum Command {
     /// 様式2〜8を渡す、戻ったものを取り込む / forms to hand out and returned ones
     #[command(subcommand)]
     Form(FormCommand),
+    /// 紙のスキャン: 取り込む、仕分ける、見る / scans of papers
+    #[command(subcommand)]
+    Paper(PaperCommand),
     /// 料金と請求 / fees and invoices
     #[command(subcommand)]
     Fee(FeeCommand),

@@ -60,6 +60,16 @@ pub enum FlowCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// 登録した患者を案件に結び付ける / attach the patient registered meanwhile
+    Patient {
+        /// 案件の番号 / case
+        case: String,
+        /// 患者番号 / patient id
+        patient: pki::PatientId,
+        /// 確かめるだけ / write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// 書類不備: 足りないものを知らせる / tell what is missing
     Incomplete {
         /// 案件の番号 / case

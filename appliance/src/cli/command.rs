@@ -16,8 +16,8 @@ use super::misread::{Misread, misread};
 use super::out::Out;
 use super::{
     api, audit, backup, case, config, device, doctor, engineers_wire, explain, facility, fee, flow, gateway,
-    incident, keys, machine, mail, mail_doctor, outgoing, pages, paper, person, pki, realm, report, shell,
-    slot, status, takeover, tunnels, update, yearly,
+    incident, keys, machine, mail, mail_doctor, outgoing, pages, paper, person, pki, realm, report, scan,
+    shell, slot, status, takeover, tunnels, update, yearly,
 };
 use crate::exit::Exit;
 use crate::messages::{Language, Message};
@@ -93,6 +93,7 @@ fn execute(typed: Typed, out: &Out) -> Result<Exit, Failure> {
         Command::Mail(MailCommand::Doctor { server }) => mail_doctor::doctor(&config, &door()?, server, out),
         Command::Mail(command) => mail::mail(&door()?, command, out),
         Command::Form(command) => paper::form(&door()?, command, out),
+        Command::Paper(command) => scan::paper(&door()?, command, out),
         Command::Flow(command) => flow::flow(&door()?, command, out),
         Command::Incident(command) => incident::incident(&door()?, command, out),
         Command::Report(args) => report::report(&door()?, args, out),

@@ -51,6 +51,7 @@ fn question(command: FlowCommand) -> FlowQuestion {
         }
         Typed::Change { case, field, value, dry_run } => (case, FlowAct::Change { field, value }, dry_run),
         Typed::Attach { case, facility, dry_run } => (case, FlowAct::Attach { facility }, dry_run),
+        Typed::Patient { case, patient, dry_run } => (case, FlowAct::Patient { patient }, dry_run),
         Typed::Incomplete { case, dry_run } => (case, FlowAct::Incomplete, dry_run),
         Typed::Withdraw { case, dry_run } => (case, FlowAct::Withdraw, dry_run),
         Typed::Step { case, step, dry_run } => (case, FlowAct::Step { step }, dry_run),

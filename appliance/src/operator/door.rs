@@ -242,6 +242,7 @@ fn name(question: &OperatorQuestion) -> &'static str {
             ProvisioningQuestion::Incident(_) => "incident",
             ProvisioningQuestion::Report(_) => "report",
             ProvisioningQuestion::Paper(_) => "form",
+            ProvisioningQuestion::Scan(_) => "paper",
             ProvisioningQuestion::Takeover(_) => "takeover",
             ProvisioningQuestion::Post(_) => "post",
             ProvisioningQuestion::AuditList { .. } => "audit list",

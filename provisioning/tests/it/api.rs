@@ -245,8 +245,10 @@ async fn a_program_does_the_offices_work_and_is_answered_as_described() {
             _ => "",
         };
         let (status, value) = ask(Get, one.path, &format!("{named}{kind}"), None).await;
-        let absent =
-            matches!(one.question, "CaseShow" | "Incident.Show" | "ReceiptShow" | "Post.Run" | "Post.Labels");
+        let absent = matches!(
+            one.question,
+            "CaseShow" | "Incident.Show" | "ReceiptShow" | "Post.Run" | "Post.Labels" | "Scan.Show"
+        );
         assert_eq!(
             status,
             if absent { StatusCode::NOT_FOUND } else { StatusCode::OK },

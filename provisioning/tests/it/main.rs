@@ -51,6 +51,8 @@ mod sqlite {
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
     mod papers; // 様式2 … 様式8, printed and returned (E)
+    mod scans; // and the same on paper (E-12a, E-13)
+    mod scan_pages; // as a clerk sorts them
     mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description
@@ -105,6 +107,8 @@ mod postgres {
     mod yearly; // 年次更新, pledges and trainings (G-08, H-17 … H-19)
     mod incidents; // 事故 with the law's two clocks (H-12, H-13)
     mod papers; // 様式2 … 様式8, printed and returned (E)
+    mod scans; // and the same on paper (E-12a, E-13)
+    mod scan_pages; // as a clerk sorts them
     mod ledgers; // 管理台帳, there and back (E-09)
     mod matrix; // section B over HTTP: every role, route and relation
     mod api; // the same verbs for programs, and their description

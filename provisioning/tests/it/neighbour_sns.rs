@@ -18,6 +18,8 @@ pub struct Sns {
     pub ended: Mutex<Vec<Cut>>,
     pub closed: Mutex<Vec<PatientId>>,
     pub erased: Mutex<Vec<PatientId>>,
+    /// How often something was to be sealed.
+    pub sealing: Mutex<u32>,
 }
 
 #[derive(Clone)]
@@ -27,11 +29,64 @@ pub struct Team {
     pub members: Vec<TeamMember>,
 }
 
+impl Sns {
+    /// A patient's key is there until it is erased.
+    fn holds(&self, patient: &PatientId) -> Result<(), Refused> {
+        if self.erased.lock().unwrap().contains(patient) {
+            return Err(Refused { code: "MM-4003".into(), ja: "消去済み".into(), en: "erased".into() });
+        }
+        self.teams.lock().unwrap().contains_key(patient).then_some(()).ok_or_else(unknown)
+    }
+}
+
 fn unknown() -> Refused {
     Refused { code: "MM-4001".into(), ja: "該当なし".into(), en: "no such patient".into() }
 }
 
 impl Keys for Door {
+    /// Sealed in a way that a test can see through, and that opens for whom and for what it was sealed alone.
+    fn seal(
+        &self,
+        patient: PatientId,
+        context: String,
+        plain: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        Box::pin(async move {
+            *self.0.sns.sealing.lock().unwrap() += 1;
+            carried(
+                self.0.sns.mood.of(&"seal"),
+                || dead("sns"),
+                || {
+                    self.0.sns.holds(&patient)?;
+                    let hidden: Vec<u8> = plain.iter().map(|octet| octet ^ 0x5a).collect();
+                    Ok([format!("{patient}\0{context}\0").into_bytes(), hidden].concat())
+                },
+            )
+            .await
+        })
+    }
+
+    fn open(
+        &self,
+        patient: PatientId,
+        context: String,
+        sealed: Vec<u8>,
+    ) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        Box::pin(async move {
+            carried(
+                self.0.sns.mood.of(&"open-key"),
+                || dead("sns"),
+                || {
+                    self.0.sns.holds(&patient)?;
+                    let head = format!("{patient}\0{context}\0").into_bytes();
+                    let hidden = sealed.strip_prefix(head.as_slice()).ok_or_else(unknown)?;
+                    Ok(hidden.iter().map(|octet| octet ^ 0x5a).collect())
+                },
+            )
+            .await
+        })
+    }
+
     fn erase(&self, patient: PatientId) -> Answering<'_, TeamOutcome<()>> {
         Box::pin(async move {
             carried(

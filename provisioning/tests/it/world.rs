@@ -238,6 +238,12 @@ impl Why for Away {
 }
 
 impl Keys for Away {
+    fn seal(&self, _: PatientId, _: String, _: Vec<u8>) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        self.unmet()
+    }
+    fn open(&self, _: PatientId, _: String, _: Vec<u8>) -> Answering<'_, TeamOutcome<Vec<u8>>> {
+        self.unmet()
+    }
     fn erase(&self, _: PatientId) -> Answering<'_, TeamOutcome<()>> {
         self.unmet()
     }

@@ -60,4 +60,18 @@ pub const FAULTS: &[Fault] = &[
         "restore it, or remove it, start, and publish what mimamori mail dns then says",
     ],
     ["MM-5012", "メールの署名の鍵を作れません。", "the crypto library makes no mail key", AGAIN_JA, AGAIN_EN],
+    [
+        "MM-5014",
+        "スキャンの鍵を読み書きできません。",
+        "the scans' key cannot be read or written",
+        DISK_JA,
+        DISK_EN,
+    ],
+    [
+        "MM-5015",
+        "スキャンの鍵の形が違います。",
+        "the scans' key is none",
+        "控えから戻してください。作り直すと、同意撤回書などのスキャンが開けなくなります。",
+        "restore it from the backup: a new one would not open what is kept",
+    ],
 ];
