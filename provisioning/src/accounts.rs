@@ -7,6 +7,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
+use crate::facility::FacilityKind;
 use crate::fault::{Fault, parse};
 use crate::messages_people::{PeopleMessage, Refusal};
 use crate::shared::Shared;
@@ -201,9 +202,13 @@ async fn memberships(conn: &mut Conn, person: &str) -> Result<Vec<AccountMembers
     let rows: Vec<(String, String, String, String)> = sqlx::query_as(
         "SELECT m.membership, m.facility, f.name, m.role FROM membership m
          JOIN facility f ON f.facility = m.facility
-         WHERE m.person = $1 AND m.state = 'active' AND f.state = 'active' ORDER BY f.name, m.membership",
+         WHERE m.person = $1 AND m.state = 'active' AND f.state = 'active' AND NOT (f.kind = $2 AND m.role = $3)
+         ORDER BY f.name, m.membership",
     )
     .bind(person)
+    // A-08a: as the feed says it to the gateway.
+    .bind(FacilityKind::Family.as_str())
+    .bind(Role::FacilityAdmin.as_str())
     .fetch_all(conn)
     .await?;
     rows.into_iter()

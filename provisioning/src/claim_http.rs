@@ -25,7 +25,7 @@ use crate::bundle::fingerprint_lines;
 use crate::claim_files;
 use crate::claim_work::{self, Claimed};
 use crate::desk;
-use crate::enrolments::{Entry, KeyMaker, Wish};
+use crate::enrolments::{self, Entry, KeyMaker, Wish};
 use crate::fault::Fault;
 use crate::made::{self, Made};
 use crate::messages_people::PeopleMessage;
@@ -87,12 +87,23 @@ struct ClaimPage<'a> {
     root_fingerprint: &'a str,
     /// Of the Windows script, as it is given out now.
     script_fingerprint: &'a str,
+    /// A family has no admin, and nobody is asked for a password (A-08a).
+    of_family: bool,
+}
+
+async fn sheet_of_family(shared: &Shared, slot: SlotNumber) -> Result<bool, Fault> {
+    let sheet = enrolments::of_slot(&mut *shared.store.pool().acquire().await?, slot).await?;
+    Ok(sheet.is_some_and(|sheet| sheet.of_family))
 }
 
 pub async fn page(shared: &Shared, guest: &Guest) -> Response {
     let config = &shared.config;
     let script = match script_of(shared, guest.visitor.slot).await {
         Ok(script) => fingerprint_lines(&windows::fingerprint(&script)).join("\n"),
+        Err(fault) => return Problem::new(fault, guest.trace).into_response(),
+    };
+    let of_family = match sheet_of_family(shared, guest.visitor.slot).await {
+        Ok(of_family) => of_family,
         Err(fault) => return Problem::new(fault, guest.trace).into_response(),
     };
     let slot = guest.visitor.slot.to_string();
@@ -103,6 +114,7 @@ pub async fn page(shared: &Shared, guest: &Guest) -> Response {
         realm_name: &config.realm_name,
         root_fingerprint: &root_fingerprint,
         script_fingerprint: &script,
+        of_family,
     };
     html(page.render(), guest.trace)
 }

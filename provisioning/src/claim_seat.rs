@@ -64,7 +64,7 @@ pub(crate) async fn write(
             .execute(&mut *conn)
             .await?;
         device(conn, sheet, issued, &wish.label).await?;
-        if let (Some(hash), Some(person)) = (&admin_hash, &sheet.admin_person) {
+        if let (Some(hash), Some(person)) = (&admin_hash, sheet.admin()) {
             accounts::set_password(conn, person, hash, false).await?;
         }
         sqlx::query("UPDATE claim SET state = 'seated', certificate = $2, sets_password = $3 WHERE claim = $1")

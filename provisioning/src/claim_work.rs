@@ -172,7 +172,7 @@ pub(crate) async fn count(
 
 /// 本登録 (G-05): the admin's own password, asked for once; a repeated claim may change it.
 async fn admin_password(shared: &Shared, sheet: &Sheet, entry: &Entry) -> Result<Option<String>, Fault> {
-    let Some(person) = &sheet.admin_person else { return Ok(None) };
+    let Some(person) = sheet.admin() else { return Ok(None) };
     let (login, has_password): (String, i64) = sqlx::query_as(
         "SELECT login, CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END FROM person WHERE person = $1",
     )
@@ -314,7 +314,7 @@ async fn place(shared: &Shared, seated: &Seated) -> Result<(), Fault> {
 
 pub(crate) async fn login(shared: &Shared, sheet: &Sheet) -> Result<Option<String>, Fault> {
     Ok(sqlx::query_scalar("SELECT login FROM person WHERE person = $1")
-        .bind(&sheet.admin_person)
+        .bind(sheet.admin())
         .fetch_optional(shared.store.pool())
         .await?)
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, Event};
 use crate::claim::{Enrolment, EnrolmentState};
+use crate::facility::FacilityKind;
 use crate::fault::{Fault, parse};
 use crate::store::Conn;
 
@@ -21,8 +22,19 @@ pub struct Sheet {
     pub device: String,
     pub kind: DeviceKind,
     pub password_hash: String,
+    /// Of a printed sheet: whom it is addressed to.
     pub admin_person: Option<String>,
+    /// Of a 患者・家族事業所.
+    pub of_family: bool,
     pub enrolment: Enrolment,
+}
+
+impl Sheet {
+    /// Whose own password the claim sets (本登録, G-05). A family has no admin (A-08a): its device has a tunnel, and whoever
+    /// uses it has the account that the secretariat made for them.
+    pub fn admin(&self) -> Option<&str> {
+        self.admin_person.as_deref().filter(|_| !self.of_family)
+    }
 }
 
 /// A claim of a sheet: its id, and what makes a request the same claim.
@@ -88,20 +100,21 @@ pub(crate) struct Begun {
     pub claims_left: u32,
 }
 
-type SheetRow = (String, String, String, String, Option<String>);
+type SheetRow = (String, String, String, String, Option<String>, String);
 type StateRow = (String, i64, i64, i64, Option<i64>, i64, Option<i64>, Option<String>);
 
 /// The sheet that counts for a slot: the living one, else the newest.
 pub async fn of_slot(conn: &mut Conn, slot: SlotNumber) -> Result<Option<Sheet>, Fault> {
     let row: Option<SheetRow> = sqlx::query_as(
-        "SELECT e.number, e.device, d.kind, e.password_hash, e.admin_person
-         FROM enrolment e JOIN device d ON d.device = e.device WHERE e.slot = $1
+        "SELECT e.number, e.device, d.kind, e.password_hash, e.admin_person, f.kind
+         FROM enrolment e JOIN device d ON d.device = e.device JOIN facility f ON f.facility = d.facility
+         WHERE e.slot = $1
          ORDER BY CASE WHEN e.state IN ('open', 'claimed') THEN 0 ELSE 1 END, e.generation DESC, e.number LIMIT 1",
     )
     .bind(slot.to_string())
     .fetch_optional(&mut *conn)
     .await?;
-    let Some((number, device, kind, password_hash, admin_person)) = row else { return Ok(None) };
+    let Some((number, device, kind, password_hash, admin_person, of)) = row else { return Ok(None) };
     let enrolment = state(conn, &number).await?;
     Ok(Some(Sheet {
         number,
@@ -110,6 +123,7 @@ pub async fn of_slot(conn: &mut Conn, slot: SlotNumber) -> Result<Option<Sheet>,
         kind: device_kind(&kind)?,
         password_hash,
         admin_person,
+        of_family: of == FacilityKind::Family.as_str(),
         enrolment,
     }))
 }

@@ -24,7 +24,7 @@ use crate::office_fault::OfficeFault;
 use crate::page::{frame, fresh, notice, refuse, show};
 use crate::people::{self, NewPerson};
 use crate::problem::{Caller, html, html_as, once, read_form};
-use crate::second_device::{self, NextPlace};
+use crate::second_device::{self, NewDevice, NextPlace};
 use crate::shared::Shared;
 use crate::standing_work::{self, Member};
 use crate::views::{self, Frame, Notice};
@@ -71,8 +71,11 @@ struct AddPage {
 
 #[derive(Template)]
 #[template(path = "device_codes.html")]
-struct CodesPage {
+pub(crate) struct CodesPage {
     frame: Frame,
+    /// Where the facility's devices are, and what that page is called.
+    back: String,
+    back_ja: &'static str,
     slot: SlotNumber,
     label: String,
     valid_until: String,
@@ -213,10 +216,23 @@ async fn codes(shared: &Shared, caller: &Caller, form: &AddForm) -> Result<Codes
     let request = once(caller, "device", &form.once, &[&form.label])?;
     let new = second_device::add(shared, &caller.identity, caller.trace, &form.label, request.as_ref());
     let new = new.await?;
+    codes_page(shared, frame(shared, caller, "/").await?, &form.label, new, ("/".to_owned(), "端末の一覧へ"))
+}
+
+/// What is shown once: the two codes of a device that was added.
+pub(crate) fn codes_page(
+    shared: &Shared,
+    frame: Frame,
+    label: &str,
+    new: NewDevice,
+    (back, back_ja): (String, &'static str),
+) -> Result<CodesPage, Fault> {
     Ok(CodesPage {
-        frame: frame(shared, caller, "/").await?,
+        frame,
+        back,
+        back_ja,
         slot: new.slot,
-        label: form.label.trim().to_owned(),
+        label: label.trim().to_owned(),
         valid_until: jst::rfc3339(new.valid_until),
         profile_qr: qr::svg(&new.profile).map_err(OfficeFault::from)?,
         claim_qr: qr::svg(&new.claim_url).map_err(OfficeFault::from)?,

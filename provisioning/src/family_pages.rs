@@ -18,14 +18,15 @@ use crate::console::{facility, patient_id, permit};
 use crate::decide::{Action, Object};
 use crate::desk;
 use crate::facility::FacilityKind;
-use crate::facility_pages::MadePage;
+use crate::facility_pages::{CodesPage, MadePage, codes_page};
 use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
 use crate::need::TeamRow;
 use crate::page::{frame, fresh, notice, refuse, show};
 use crate::patients;
 use crate::people::{self, NewPerson};
-use crate::problem::{Caller, html_as, once, read_form, see_other};
+use crate::problem::{Caller, html, html_as, once, read_form, see_other};
+use crate::second_device;
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::standing_work::{self, Member};
@@ -39,6 +40,7 @@ const PROFESSION: &str = "患者・家族";
 pub fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/facilities/{facility}/family", get(list).post(register))
+        .route("/facilities/{facility}/family/devices", post(add_device))
         .route("/facilities/{facility}/family/{membership}", post(join))
 }
 
@@ -52,7 +54,16 @@ struct FamilyPage {
     /// Whom the 患者・家族事業所 is linked with.
     patients: Vec<TeamRow>,
     typed: FamilyForm,
+    /// Of the form that adds a device.
+    device_once: String,
     notice: Option<Notice>,
+}
+
+#[derive(Deserialize)]
+struct DeviceForm {
+    #[serde(default)]
+    label: String,
+    once: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -119,6 +130,7 @@ async fn page_of(
         facility,
         family,
         typed,
+        device_once: fresh()?,
         notice,
     })
 }
@@ -190,6 +202,41 @@ async fn again(
         Ok(page) => html_as(status, page.render(), caller.trace),
         Err(fault) => refuse(shared, caller, fault).await,
     }
+}
+
+/// 代行設定 (A-08a): a further device of the family, which lies before the clerk; nobody's password is asked for.
+async fn add_device(
+    State(shared): Room,
+    caller: Caller,
+    Path(id): Path<String>,
+    form: Result<Form<DeviceForm>, FormRejection>,
+) -> Response {
+    let read = async {
+        let facility = known(&shared, &caller, &id).await?;
+        Ok::<_, Fault>((facility, read_form(form)?))
+    };
+    let (facility, form) = match read.await {
+        Ok(read) => read,
+        Err(fault) => return refuse(&shared, &caller, fault).await,
+    };
+    match codes(&shared, &caller, &facility, &form).await {
+        Ok(page) => html(page.render(), caller.trace),
+        Err(fault) if caller.page => again(&shared, &caller, facility, FamilyForm::default(), fault).await,
+        Err(fault) => refuse(&shared, &caller, fault).await,
+    }
+}
+
+async fn codes(
+    shared: &Shared,
+    caller: &Caller,
+    facility: &FacilityId,
+    form: &DeviceForm,
+) -> Result<CodesPage, Fault> {
+    let request = once(caller, "family-device", &form.once, &[facility.as_str(), &form.label])?;
+    let actor = in_its_name(caller, facility);
+    let new = second_device::add(shared, &actor, caller.trace, &form.label, request.as_ref()).await?;
+    let back = (format!("/facilities/{facility}/family"), "ご家族の一覧へ");
+    codes_page(shared, frame(shared, caller, "/facilities").await?, &form.label, new, back)
 }
 
 /// チームへの患者・本人の追加: only into the team of a patient whom the 患者・家族事業所 is linked with.

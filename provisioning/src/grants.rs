@@ -7,6 +7,7 @@ use std::time::Duration;
 use pki::identity::{FacilityId, MembershipId, PersonId, Role};
 use vpn::slot::{SeatClass, SlotNumber};
 
+use crate::facility::FacilityKind;
 use crate::fault::{Fault, parse};
 use crate::shared::Shared;
 use crate::store;
@@ -130,13 +131,17 @@ fn slot_grant(row: SlotRow, groups: &HashMap<String, Vec<FacilityId>>) -> Result
 async fn memberships(conn: &mut store::Conn, after: i64) -> Result<Vec<MembershipGrant>, Fault> {
     let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
         "SELECT m.membership, m.person, m.facility, m.role,
-                CASE WHEN m.state = 'active' AND p.state = 'active' AND f.state = 'active' THEN 1 ELSE 0 END
+                CASE WHEN m.state = 'active' AND p.state = 'active' AND f.state = 'active'
+                      AND NOT (f.kind = $2 AND m.role = $3) THEN 1 ELSE 0 END
          FROM membership m
          JOIN person p ON p.person = m.person
          JOIN facility f ON f.facility = m.facility
          WHERE m.grants_version > $1 ORDER BY m.membership",
     )
     .bind(after)
+    // A-08a: whom a family is written to by is no admin, and opens nothing.
+    .bind(FacilityKind::Family.as_str())
+    .bind(Role::FacilityAdmin.as_str())
     .fetch_all(conn)
     .await?;
     rows.into_iter()

@@ -9,6 +9,7 @@ use vpn::key::PresharedKey;
 use vpn::slot::{SeatClass, SlotNumber};
 
 use crate::bundle::{self, Bundle, TunnelPrivateKey};
+use crate::facility::FacilityKind;
 use crate::hashing::Hasher;
 use crate::jst;
 use crate::messages::Message;
@@ -123,14 +124,20 @@ async fn insert_device(
     to: &Recipient<'_>,
     prepared: &Prepared,
 ) -> Result<(), sqlx::Error> {
+    let (label, kind) = if is_family(conn, to.facility).await? {
+        ("ご家族の端末", DeviceKind::Family)
+    } else {
+        ("施設内管理者の端末", DeviceKind::FacilityAdmin)
+    };
     sqlx::query(
         "INSERT INTO device (device, slot, facility, label, kind, state, created_at)
-         VALUES ($1, $2, $3, '施設内管理者の端末', $4, 'enrolling', $5)",
+         VALUES ($1, $2, $3, $4, $5, 'enrolling', $6)",
     )
     .bind(&prepared.device)
     .bind(slot.to_string())
     .bind(to.facility.as_str())
-    .bind(device_kind(DeviceKind::FacilityAdmin))
+    .bind(label)
+    .bind(device_kind(kind))
     .bind(now_ms)
     .execute(&mut *conn)
     .await?;
@@ -149,6 +156,15 @@ async fn insert_device(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A 患者・家族事業所 has devices of its own kind, and no admin's (A-08a).
+pub async fn is_family(conn: &mut Conn, facility: &FacilityId) -> Result<bool, sqlx::Error> {
+    let kind: Option<String> = sqlx::query_scalar("SELECT kind FROM facility WHERE facility = $1")
+        .bind(facility.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(kind.as_deref() == Some(FacilityKind::Family.as_str()))
 }
 
 /// The bootstrap tunnel's seat; a predecessor's key is nobody's from then on.
@@ -228,7 +244,7 @@ fn sheet_files(
     })
 }
 
-fn device_kind(kind: DeviceKind) -> &'static str {
+pub fn device_kind(kind: DeviceKind) -> &'static str {
     match kind {
         DeviceKind::Facility => "facility",
         DeviceKind::FacilityAdmin => "facility-admin",

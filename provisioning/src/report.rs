@@ -9,6 +9,7 @@ use crate::door_report::{
     CaseCounts, DeviceCounts, FacilityCounts, FeeCounts, IncidentCounts, LetterCounts, PatientCounts,
     PeopleCounts, ReportQuestion, TrainingCounts, YearReport,
 };
+use crate::facility::FacilityKind;
 use crate::fault::Fault;
 use crate::flow_steps::Flow;
 use crate::messages_people::PeopleMessage;
@@ -119,8 +120,11 @@ async fn facilities(
 
 async fn people(conn: &mut Conn, span: Span) -> Result<PeopleCounts, Fault> {
     let roles: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT role, count(*) FROM membership WHERE state <> 'ended' GROUP BY role ORDER BY role",
+        "SELECT m.role, count(*) FROM membership m JOIN facility f ON f.facility = m.facility
+         WHERE m.state <> 'ended' AND NOT (f.kind = $1 AND m.role = 'facility-admin') GROUP BY m.role ORDER BY m.role",
     )
+    // A-08a: a family's contact is no admin.
+    .bind(FacilityKind::Family.as_str())
     .fetch_all(&mut *conn)
     .await?;
     let of = |role: &str| roles.iter().find(|(word, _)| word == role).map_or(0, |(_, n)| count(*n));
@@ -205,10 +209,11 @@ async fn trainings(
     let (done, asked): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM yearly_answer WHERE fiscal_year = $1 AND done_at IS NOT NULL),
                 (SELECT count(DISTINCT m.facility) FROM membership m JOIN facility f ON f.facility = m.facility
-                 WHERE m.role = 'facility-admin' AND m.state <> 'ended' AND f.state = 'active'
+                 WHERE m.role = 'facility-admin' AND m.state <> 'ended' AND f.state = 'active' AND f.kind <> $2
                    AND EXISTS (SELECT 1 FROM yearly_round WHERE fiscal_year = $1))",
     )
     .bind(i64::from(year))
+    .bind(FacilityKind::Family.as_str())
     .fetch_one(conn)
     .await?;
     Ok(TrainingCounts {

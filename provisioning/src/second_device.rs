@@ -3,6 +3,7 @@
 //! loses its seat, and its number is the first that the facility uses again. Edge: SQL, randomness.
 
 use data_encoding::BASE32_NOPAD;
+use pki::door::DeviceKind;
 use pki::identity::{FacilityId, Identity, TraceId};
 use serde_json::json;
 use vpn::Place;
@@ -19,7 +20,7 @@ use crate::shared::Shared;
 use crate::slots::{self, SlotState};
 use crate::store::{self, Conn, transaction};
 use crate::ticket::{PASSWORD_LENGTH, TicketNumber, TicketPassword};
-use crate::{slot_rows, world};
+use crate::{issue, slot_rows, world};
 
 /// Ruling 5: long enough to scan two codes, too short to be carried away.
 pub const VALID_MS: i64 = 10 * 60 * 1_000;
@@ -230,14 +231,17 @@ async fn device(
     if let Some(device) = waiting {
         return Ok(device);
     }
+    let kind =
+        if issue::is_family(conn, facility).await? { DeviceKind::Family } else { DeviceKind::Facility };
     sqlx::query(
         "INSERT INTO device (device, slot, facility, label, kind, state, created_at)
-         VALUES ($1, $2, $3, $4, 'facility', 'enrolling', $5)",
+         VALUES ($1, $2, $3, $4, $5, 'enrolling', $6)",
     )
     .bind(fresh)
     .bind(slot.to_string())
     .bind(facility.as_str())
     .bind(label)
+    .bind(issue::device_kind(kind))
     .bind(now)
     .execute(conn)
     .await?;

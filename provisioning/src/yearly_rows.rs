@@ -7,6 +7,7 @@ use pki::identity::FacilityId;
 
 use crate::dates;
 use crate::door_yearly::{YearlyLine, YearlyProgress, YearlyRound};
+use crate::facility::FacilityKind;
 use crate::fault::{Fault, parse};
 use crate::jst;
 use crate::store::Conn;
@@ -184,11 +185,13 @@ pub async fn progress(conn: &mut Conn, round: &Round, now: i64) -> Result<Yearly
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT f.facility, f.name, f.code, f.telephone, f.admin_name, a.saved_at, a.done_at
          FROM facility f LEFT JOIN yearly_answer a ON a.facility = f.facility AND a.fiscal_year = $1
-         WHERE f.state = 'active' AND EXISTS (SELECT 1 FROM membership m WHERE m.facility = f.facility
-               AND m.role = 'facility-admin' AND m.state <> 'ended')
+         WHERE f.state = 'active' AND f.kind <> $2 AND EXISTS (SELECT 1 FROM membership m
+               WHERE m.facility = f.facility AND m.role = 'facility-admin' AND m.state <> 'ended')
          ORDER BY f.name, f.facility",
     )
     .bind(i64::from(round.year))
+    // A family has no admin who could answer (A-08a).
+    .bind(FacilityKind::Family.as_str())
     .fetch_all(&mut *conn)
     .await?;
     let calls = calls(conn, round.year).await?;

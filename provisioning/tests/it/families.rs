@@ -2,11 +2,15 @@
 //! they are family and nothing else, no admin's mail goes to them (P-12), and their bundle is the case's M-04.
 
 use http::StatusCode;
-use pki::identity::{FacilityId, Identity};
+use pki::identity::{FacilityId, Identity, Role};
+use provisioning::accounts::AccountCheck;
+use provisioning::door::{CaseChoice, ProvisioningAnswer, ProvisioningQuestion};
 use serde_json::json;
+use vpn::slot::SlotNumber;
 
 use super::pages::{get, location, once, send};
-use super::town::Town;
+use super::town::{OWN_PASSWORD, Town};
+use super::world::SAMPLE;
 
 /// A clinic, a 患者・家族事業所, and a patient of the clinic.
 async fn scene(town: &Town) -> (Identity, FacilityId, FacilityId, String) {
@@ -88,6 +92,122 @@ async fn b_08_the_secretariat_registers_a_family_and_puts_it_into_its_team() {
     let wrong = [("name", "長男"), ("login", "hana-chojo"), ("consent_date", "2026-11-01"), ("once", "bbbb")];
     let wrong = send(&town, &office, "POST", &format!("/facilities/{family}/family"), &wrong).await;
     assert!(wrong.status.is_client_error() && wrong.text.contains("value=\"長男\""), "{}", wrong.text);
+}
+
+/// A 患者・家族事業所 as it applies by 様式1, accepted.
+async fn applied(town: &Town) -> (FacilityId, SlotNumber) {
+    let heads = std::str::from_utf8(SAMPLE).unwrap().lines().next().unwrap();
+    let row = "9901234568,患者・家族事業所（架空様）,患者・家族事業所,福井県福井市大手9-1-1,0776-00-9999,架空 進,架空 進,\
+               susumu@kakuu.example.jp,,";
+    let import = ProvisioningQuestion::FacilityImport {
+        file_name: "様式1.csv".into(),
+        bytes: format!("{heads}\r\n{row}\r\n").into_bytes(),
+        dry_run: false,
+    };
+    let ProvisioningAnswer::Import(report) = town.ask(import).await else { panic!("not imported") };
+    let case = CaseChoice::One(report.cases[0].clone());
+    let accept = ProvisioningQuestion::CaseAccept { case, dry_run: false };
+    let ProvisioningAnswer::Accepted(report) = town.ask(accept).await else { panic!("not accepted") };
+    (report.accepted[0].facility.clone(), report.accepted[0].bundle_slot)
+}
+
+/// A-08a: families need no admin account. The first device gets a tunnel and a certificate, and whoever claims it no
+/// account: not by a password of their own, not by the one that a former version stored, not in the gateway's feed.
+#[tokio::test]
+async fn a_08a_a_familys_first_device_is_nobodys_way_into_a_console() {
+    let town = Town::new().await;
+    let (family, place) = applied(&town).await;
+    let address = "susumu@kakuu.example.jp";
+    assert_eq!(
+        town.text("SELECT kind || ' ' || label FROM device ORDER BY created_at DESC, device LIMIT 1").await,
+        "family ご家族の端末"
+    );
+    town.until("seated", async || town.around.vpn.seat(place, true).is_some()).await;
+    town.around.vpn.handshake(place, true, "192.0.2.1:5000");
+    // Nobody is asked for a password; whoever sends one all the same gets nothing for it.
+    let visitor = format!("v1;slot={place};class=enrolling");
+    let page = http::Request::get("/").header("mimamori-visitor", &visitor).header("accept", "text/html");
+    let page = town.send(page.body(axum::body::Body::empty()).unwrap()).await;
+    assert!(page.text.contains("<fieldset class=\"claim-group\" hidden>"), "{}", page.text);
+    let mut body = town.claim_body(place, 7).await;
+    assert!(body["admin_password"].is_string());
+    let claimed = town.claim(place, body.clone()).await;
+    assert_eq!(claimed.status, StatusCode::OK, "{}", claimed.text);
+    assert_eq!(claimed.json()["login"], serde_json::Value::Null);
+    body["admin_password"] = serde_json::Value::Null;
+    let again = town.claim(place, body).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text);
+    // As a realm of a former version has it: with a password that is right (here the secretariat's own).
+    town.enrolled(town.office.slot, 9).await;
+    let hash = "UPDATE person SET must_change = 0, password_hash =
+        (SELECT MAX(p.password_hash) FROM person p WHERE p.login LIKE 'jimu%') WHERE login = 'susumu@kakuu.example.jp'";
+    town.execute(hash).await;
+    assert_eq!(
+        town.number("SELECT count(*) FROM person WHERE login LIKE 'susumu%' AND password_hash <> ''").await,
+        1
+    );
+    assert!(matches!(
+        town.room().check_account(address, OWN_PASSWORD).await.unwrap(),
+        AccountCheck::Wrong | AccountCheck::Paused { .. }
+    ));
+    let grants = town.grants().await;
+    let its: Vec<_> = grants.memberships.iter().filter(|grant| grant.facility == family).collect();
+    assert!(
+        its.len() == 1 && its.iter().all(|grant| !grant.active),
+        "the gateway lets nobody in as its admin"
+    );
+    // The contact is still known to the secretariat: an address that bounces is corrected, a letter sent again.
+    let office = town.secretariat().await;
+    let shown = send(&town, &office, "GET", &format!("/facilities/{family}"), &[]).await;
+    assert!(shown.text.contains(address), "{}", shown.text);
+
+    // What the family has: the secretariat's account for its own, which opens the SNS and no console.
+    registered(&town, &office, &family, "kakuu-chojo").await;
+    let grants = town.grants().await;
+    let roles: Vec<_> =
+        grants.memberships.iter().filter(|grant| grant.facility == family && grant.active).collect();
+    assert_eq!(roles.iter().map(|grant| grant.role).collect::<Vec<_>>(), [Role::Family]);
+    let daughter = Identity {
+        slot: place,
+        certificate: "4123456789abcdef0123456789abcdef".parse().unwrap(),
+        person: roles[0].person.clone(),
+        membership: roles[0].membership.clone(),
+        facility: family.clone(),
+        role: Role::Family,
+    };
+    for path in ["/", "/people", "/devices/add", "/register", "/facilities"] {
+        let answer = send(&town, &daughter, "GET", path, &[]).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+    }
+    let form = [("label", "x"), ("once", "aaaa")];
+    let answer = send(&town, &daughter, "POST", &format!("/facilities/{family}/family/devices"), &form).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+/// 代行設定 (A-08a): a further device of a family is added by the secretariat, in its presence; once per form.
+#[tokio::test]
+async fn a_08a_the_secretariat_adds_a_familys_device() {
+    let town = Town::new().await;
+    let (family, _) = applied(&town).await;
+    let office = town.secretariat().await;
+    let page = get(&town, &office, &format!("/facilities/{family}/family"), "family-devices").await;
+    let once = page.text.split("/family/devices").nth(1).map(once).unwrap();
+    let path = format!("/facilities/{family}/family/devices");
+    let form = [("label", "長女の電話"), ("once", once.as_str())];
+    let codes = send(&town, &office, "POST", &path, &form).await;
+    assert_eq!(codes.status, StatusCode::OK, "{}", codes.text);
+    assert!(codes.text.contains("長女の電話") && codes.text.contains("<svg"));
+    assert!(codes.text.contains(&format!("href=\"/facilities/{family}/family\"")));
+    assert_eq!(
+        town.text("SELECT kind FROM device WHERE label = '長女の電話'").await,
+        "family",
+        "a device of the family's, not of a facility"
+    );
+    let twice = send(&town, &office, "POST", &path, &form).await;
+    assert!(twice.status.is_client_error() && !twice.text.contains("<svg"), "shown once");
+    let clinic = town.facilities(1).await[0].0.clone();
+    let other = send(&town, &office, "POST", &format!("/facilities/{clinic}/family/devices"), &form).await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND, "a clinic's devices are its admin's");
 }
 
 /// C-8, P-12, D-01: M-08 goes to the admins of those who care; the family confirms nothing, and M-04 is its bundle.

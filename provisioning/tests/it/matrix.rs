@@ -88,6 +88,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/facilities/{facility}", ListFacilities, false),
     ("GET", "/facilities/{facility}/family", RegisterFamily, false),
     ("POST", "/facilities/{facility}/family", RegisterFamily, false),
+    ("POST", "/facilities/{facility}/family/devices", RegisterFamily, false),
     ("POST", "/facilities/{facility}/family/{membership}", RegisterFamily, false),
     ("GET", "/slots", ListSlots, false),
     ("GET", "/slots/{slot}", ListSlots, false),

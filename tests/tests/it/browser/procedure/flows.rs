@@ -9,7 +9,6 @@ use tests::shell::{self, PATIENCE};
 use tests::world::World;
 use tests::{Told, forms, holds};
 
-use super::super::town::OWN_PASSWORD;
 use super::people::{self, Cast, DAUGHTER, DOCTOR, FAMILY, HANAKO, House, NURSE, PATIENT_SELF, POSTS, TARO};
 
 const CLINIC: &str = forms::CLINIC_A;
@@ -136,7 +135,8 @@ fn c_2(cast: &mut Cast, world: &mut World, clerk: &Clerk<'_>, _: &str, step: &st
         "C-2.14" => family_registered(cast, world, clerk),
         "C-2.16" => {
             let hands = Hands::with_bundle(world, "18-0003", Size::Phone)?;
-            hands.claim(hands.claim_page()?, world, Some(OWN_PASSWORD), "母の電話")?;
+            // A-08a: a family has no admin, so nobody chooses a password.
+            hands.claim(hands.claim_page()?, world, None, "母の電話")?;
             let screen = hands.open("sns", "/")?;
             cast.family = Some((hands, screen));
             Ok(())
