@@ -144,6 +144,8 @@ pub struct Unsettled {
     pub name: String,
     pub total: u64,
     pub reason_ja: String,
+    #[serde(default)]
+    pub reason_en: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

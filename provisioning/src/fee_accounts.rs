@@ -191,14 +191,16 @@ async fn settle_in(
     let code = settings.get("debit-code").map_or("", String::as_str);
     let mut report = DebitReport { on: on.to_owned(), dry_run, ..DebitReport::default() };
     for (place, settled) in zengin::results(code, bytes)?.into_iter().enumerate() {
-        let odd = |why: &str| Message::DebitFile { line: place + 2, why: why.to_owned() };
+        let odd = |ja, en| zengin::odd(Some(place + 2), (ja, en));
         let digits = settled.customer.trim_start_matches('0');
         let number = digits.split_at_checked(4).map(|(year, number)| format!("{year}-{number}"));
-        let number = number.ok_or_else(|| odd("顧客番号が請求番号ではありません"))?;
+        let number =
+            number.ok_or_else(|| odd("顧客番号が請求番号ではありません", "the customer is no invoice"))?;
         let found = fee_rows::find(conn, &number).await?;
-        let invoice: Invoice = found.ok_or_else(|| odd("この請求番号はありません"))?.invoice;
+        let invoice: Invoice =
+            found.ok_or_else(|| odd("この請求番号はありません", "there is no such invoice"))?.invoice;
         if invoice.total != settled.yen {
-            return Err(odd("金額が請求書と違います").into());
+            return Err(odd("金額が請求書と違います", "the sum is not the invoice's").into());
         }
         match (settled.is_paid(), invoice.state.as_str()) {
             (true, "open") => {
@@ -212,7 +214,8 @@ async fn settle_in(
                 invoice: number,
                 name: invoice.name,
                 total: invoice.total,
-                reason_ja: settled.reason_ja().to_owned(),
+                reason_ja: settled.reason().0.to_owned(),
+                reason_en: settled.reason().1.to_owned(),
             }),
         }
     }

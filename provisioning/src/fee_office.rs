@@ -400,7 +400,7 @@ async fn set_in(
 fn fits(name: &str, value: &str) -> bool {
     match name {
         "issuer-number" => is_registration_number(value),
-        "debit-code" => zengin::digits(value, 10, true, "").is_ok(),
+        "debit-code" => zengin::digits(value, 10, true, ("", "")).is_ok(),
         "debit-name" => zengin_text::name(value).is_ok_and(|name| name.chars().count() <= 40),
         "debit-account" => fee_accounts::own_account(value, "ｱ").is_some(),
         "due-days" => value.parse().is_ok_and(|days: i32| (1..=DUE_DAYS_MAX).contains(&days)),

@@ -358,16 +358,16 @@ catalogue! {
         "口座名義「{given}」に、銀行で使えない文字があります。", "The account holder \"{given}\" holds a letter that banks do not have.",
         "通帳のカナ名義のとおりに、カナ・英大文字・数字で書いてください。", "Write the name in kana as the passbook has it."
     }
-    AccountForm { what: String } => "MM-5358" Usage {
-        "口座の{what}が正しくありません。", "The account's {what} is not right.",
+    AccountForm { ja: &'static str, en: &'static str } => "MM-5358" Usage {
+        "口座の{ja}が正しくありません。", "The account's {en} is not right.",
         "預金口座振替依頼書と照らして、書き直してください。", "Compare it with the customer's mandate."
     }
     DebitSetting { what: String } => "MM-5359" Conflict {
         "口座振替に必要な設定がありません: {what}。", "Direct debit lacks a setting: {what}.",
         "「料金」の設定で、銀行との契約のとおりに登録してください。", "Set it under fees as agreed with the bank."
     }
-    DebitFile { line: usize, why: String } => "MM-5360" Usage {
-        "口座振替のファイルの{line}行目: {why}。", "Line {line} of the direct debit file: {why}.",
+    DebitFile { ja: String, en: String } => "MM-5360" Usage {
+        "口座振替のファイル{ja}。", "The direct debit file{en}.",
         "何も取り込んでいません。銀行から受け取ったままのファイルか確かめてください。", "Nothing was taken over; make sure that it is the bank's own file."
     }
     // 536x: the cases of the flows

@@ -33,20 +33,26 @@ impl Account {
         let kind = match crate::facility::fold_word(kind).as_str() {
             "普通" | "1" => 1,
             "当座" | "2" => 2,
-            _ => return Err(Message::AccountForm { what: "種別（普通、当座）".into() }),
+            _ => {
+                return Err(Message::AccountForm {
+                    ja: "種別（普通、当座）",
+                    en: "kind (1 ordinary, 2 current)",
+                });
+            }
         };
         let holder = crate::zengin_text::name(holder)?;
         if holder.chars().count() > HOLDER {
             return Err(Message::AccountForm {
-                what: format!("口座名義（カナ{HOLDER}文字まで）")
+                ja: "口座名義（カナ30文字まで）",
+                en: "holder (at most 30 letters of kana)",
             });
         }
         Ok(Self {
-            bank: digits(bank, 4, false, "銀行番号（4桁）")?,
-            branch: digits(branch, 3, false, "支店番号（3桁）")?,
+            bank: digits(bank, 4, false, ("銀行番号（4桁）", "bank (4 digits)"))?,
+            branch: digits(branch, 3, false, ("支店番号（3桁）", "branch (3 digits)"))?,
             kind,
             // Old accounts have fewer digits; banks put zeros before them.
-            number: digits(number, 7, true, "口座番号（7桁まで）")?,
+            number: digits(number, 7, true, ("口座番号（7桁まで）", "number (at most 7 digits)"))?,
             holder,
         })
     }
@@ -93,24 +99,38 @@ impl Settled {
         self.code == 0
     }
 
-    pub fn reason_ja(&self) -> &'static str {
+    /// The bank's word for it, in Japanese and English.
+    pub fn reason(&self) -> (&'static str, &'static str) {
         match self.code {
-            0 => "振替済み",
-            1 => "資金不足",
-            2 => "取引なし",
-            3 => "預金者の都合による振替停止",
-            4 => "預金口座振替依頼書なし",
-            8 => "委託者の都合による振替停止",
-            _ => "その他",
+            0 => ("振替済み", "debited"),
+            1 => ("資金不足", "not enough money"),
+            2 => ("取引なし", "no such account"),
+            3 => ("預金者の都合による振替停止", "stopped by the account's holder"),
+            4 => ("預金口座振替依頼書なし", "no mandate"),
+            8 => ("委託者の都合による振替停止", "stopped by us"),
+            _ => ("その他", "another reason"),
         }
     }
 }
 
-pub fn digits(text: &str, length: usize, pad: bool, what: &str) -> Result<String, Message> {
+/// A reason in Japanese and English.
+type Why = (&'static str, &'static str);
+
+/// What is wrong with a file, at a line of it or, without one, with the whole.
+pub fn odd(line: Option<usize>, (ja, en): Why) -> Message {
+    match line {
+        Some(line) => {
+            Message::DebitFile { ja: format!("の{line}行目: {ja}"), en: format!(", line {line}: {en}") }
+        }
+        None => Message::DebitFile { ja: format!("全体: {ja}"), en: format!(" as a whole: {en}") },
+    }
+}
+
+pub fn digits(text: &str, length: usize, pad: bool, (ja, en): Why) -> Result<String, Message> {
     let plain: String = crate::facility::fold_word(text);
     let fits = !plain.is_empty() && plain.len() <= length && plain.bytes().all(|b| b.is_ascii_digit());
     if !fits || (plain.len() < length && !pad) {
-        return Err(Message::AccountForm { what: what.to_owned() });
+        return Err(Message::AccountForm { ja, en });
     }
     Ok(format!("{plain:0>length$}"))
 }
@@ -121,10 +141,8 @@ pub fn request(creditor: &Creditor, day: Date, debits: &[Debit]) -> Result<Vec<u
     let total: u64 = debits.iter().map(|debit| debit.yen).sum();
     let too_much = debits.len() > DEBITS_MAX || total > 999_999_999_999;
     if too_much || debits.iter().any(|debit| debit.yen > 9_999_999_999) {
-        return Err(Message::DebitFile {
-            line: 0,
-            why: "1つのファイルに入る件数か金額を超えています".into(),
-        });
+        let why = ("1つのファイルに入る件数か金額を超えています", "more debits or yen than one file takes");
+        return Err(odd(None, why));
     }
     let mut head = Line::new(1);
     head.digits("91", 2).digits("0", 1).digits(&creditor.code, 10).text(&creditor.account.holder, CREDITOR);
@@ -187,7 +205,7 @@ impl Line {
     fn end(mut self, file: &mut Vec<u8>) -> Result<(), Message> {
         if self.odd || self.octets.len() != RECORD {
             let line = file.len() / (RECORD + 2) + 1;
-            return Err(Message::DebitFile { line, why: "欄に入らない値があります".into() });
+            return Err(odd(Some(line), ("欄に入らない値があります", "a value does not fit its field")));
         }
         self.octets.extend_from_slice(b"\r\n");
         file.append(&mut self.octets);
@@ -197,39 +215,48 @@ impl Line {
 
 /// What the bank sent back. Its counts and sums must be those of its lines; anything else is not read at all.
 pub fn results(creditor: &str, bytes: &[u8]) -> Result<Vec<Settled>, Message> {
-    let wrong = |line: usize, why: &str| Message::DebitFile { line, why: why.to_owned() };
+    let wrong = |line: usize, why: Why| odd(Some(line), why);
     if bytes.len() > FILE_MAX {
-        return Err(wrong(0, "ファイルが大きすぎます"));
+        return Err(odd(None, ("ファイルが大きすぎます", "it is too large")));
     }
-    let lines = split(bytes).ok_or_else(|| wrong(0, "120文字の行になっていません"))?;
+    let lines = split(bytes)
+        .ok_or_else(|| odd(None, ("120文字の行になっていません", "its lines are not of 120 octets")))?;
     let [head, debits @ .., sum, end] = lines.as_slice() else {
-        return Err(wrong(0, "行が足りません"));
+        return Err(odd(None, ("行が足りません", "lines are missing")));
     };
     let of_us = field(head, 4, 10).is_some_and(|code| format!("{creditor:0>10}").as_bytes() == code);
     if head.first() != Some(&b'1') || field(head, 1, 2) != Some(b"91") || !of_us {
-        return Err(wrong(1, "この委託者コードの口座振替（種別91）ではありません"));
+        let why = (
+            "この委託者コードの口座振替（種別91）ではありません",
+            "it is no direct debit (kind 91) of our creditor's code",
+        );
+        return Err(wrong(1, why));
     }
     let mut settled = Vec::with_capacity(debits.len());
     let mut seen = BTreeSet::new();
     for (place, line) in debits.iter().enumerate() {
         let number = place + 2;
         if line.first() != Some(&b'2') {
-            return Err(wrong(number, "明細の行ではありません"));
+            return Err(wrong(number, ("明細の行ではありません", "it is no debit")));
         }
-        let yen = count(line, 80, 10).ok_or_else(|| wrong(number, "金額が数字ではありません"))?;
+        let yen = count(line, 80, 10)
+            .ok_or_else(|| wrong(number, ("金額が数字ではありません", "the sum is no number")))?;
         let customer = field(line, 91, 20).and_then(|octets| std::str::from_utf8(octets).ok());
         let customer = customer.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        let customer = customer.ok_or_else(|| wrong(number, "顧客番号が数字ではありません"))?.to_owned();
+        let customer = customer
+            .ok_or_else(|| wrong(number, ("顧客番号が数字ではありません", "the customer is no number")))?
+            .to_owned();
         let code = count(line, 111, 1).and_then(|code| u8::try_from(code).ok());
-        let code = code.ok_or_else(|| wrong(number, "振替結果が数字ではありません"))?;
+        let code =
+            code.ok_or_else(|| wrong(number, ("振替結果が数字ではありません", "the result is no number")))?;
         if !seen.insert(customer.clone()) {
-            return Err(wrong(number, "同じ顧客番号が2度あります"));
+            return Err(wrong(number, ("同じ顧客番号が2度あります", "the customer stands there twice")));
         }
         settled.push(Settled { customer, yen, code });
     }
     agree(&settled, sum, lines.len())?;
     if end.first() != Some(&b'9') {
-        return Err(wrong(lines.len(), "終わりの行がありません"));
+        return Err(wrong(lines.len(), ("終わりの行がありません", "the end is missing")));
     }
     Ok(settled)
 }
@@ -247,9 +274,8 @@ fn agree(settled: &[Settled], sum: &[u8], lines: usize) -> Result<(), Message> {
     if is_sum {
         return Ok(());
     }
-    Err(Message::DebitFile {
-        line: lines - 1, why: "件数か金額の合計が、明細と合いません".into()
-    })
+    let why = ("件数か金額の合計が、明細と合いません", "counts or sums are not those of its debits");
+    Err(odd(Some(lines - 1), why))
 }
 
 /// Records with or without line ends; a last end-of-file sign of old software is none.

@@ -213,7 +213,8 @@ fn settle(door: &Door, path: &Path, on: String, dry_run: bool, out: &Out) -> Res
             format!("{paid} paid, {total} yen; {} known; {left} not collected\n", report.known),
         );
         for one in &report.unsettled {
-            text.push_str(&format!("  {} {} {} {}\n", one.invoice, one.name, yen(&one.total), one.reason_ja));
+            let reason = out.pick(&one.reason_ja, &one.reason_en);
+            text.push_str(&format!("  {} {} {} {reason}\n", one.invoice, one.name, yen(&one.total)));
         }
         text
     })

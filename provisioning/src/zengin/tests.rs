@@ -75,7 +75,7 @@ fn f_11_what_the_bank_did_is_read_back() {
     let told: Vec<(&str, u64, bool)> =
         settled.iter().map(|one| (one.customer.as_str(), one.yen, one.is_paid())).collect();
     assert_eq!(told, [("00000000000202600001", 39_600, true), ("00000000000202600002", 13_200, false)]);
-    assert_eq!(settled[1].reason_ja(), "資金不足");
+    assert_eq!(settled[1].reason(), ("資金不足", "not enough money"));
     // Without line ends, and with the end-of-file sign of old software.
     let mut plain: Vec<u8> =
         answered(&[0, 0]).chunks(RECORD + 2).flat_map(|line| &line[..RECORD]).copied().collect();
@@ -110,8 +110,33 @@ fn f_11_a_file_that_does_not_add_up_is_refused_whole() {
         ("a page of the web", b"<html><body>sorry</body></html>".to_vec()),
     ];
     for (what, file) in cases {
-        assert_eq!(results("12345", &file).unwrap_err().code(), "MM-5360", "{what}");
+        let said = results("12345", &file).unwrap_err().text();
+        assert_eq!(said.code, "MM-5360", "{what}");
+        // Each language in its own words; what is wrong with the whole file is at no line of it.
+        assert!(
+            said.en.is_ascii() && !said.ja.contains("の0行目") && !said.en.contains("line 0"),
+            "{}",
+            said.en
+        );
     }
+    let words = |file: &[u8]| {
+        let said = results("12345", file).unwrap_err().text();
+        (said.ja, said.en)
+    };
+    assert_eq!(
+        words(b""),
+        (
+            "口座振替のファイル全体: 行が足りません。".into(),
+            "The direct debit file as a whole: lines are missing.".into()
+        )
+    );
+    assert_eq!(
+        words(&changed(second, b'3')),
+        (
+            "口座振替のファイルの3行目: 明細の行ではありません。".into(),
+            "The direct debit file, line 3: it is no debit.".into()
+        )
+    );
     assert!(results("12345", &good).is_ok());
 }
 
@@ -129,6 +154,8 @@ fn accounts_are_read_in_any_width_and_refused_by_field() {
     assert_eq!(code("0147", "001", "普通", "12345678", "ア"), "MM-5358");
     assert_eq!(code("0147", "001", "普通", "1", &long), "MM-5358");
     assert_eq!(code("0147", "001", "普通", "1", "福井太郎"), "MM-5357");
+    let said = Account::parse("147", "001", "普通", "1", "ア").unwrap_err().text();
+    assert_eq!(said.en, "The account's bank (4 digits) is not right.");
 }
 
 proptest! {
