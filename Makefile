@@ -10,7 +10,7 @@ export ENGINE ?= sqlite
 export STAY ?=
 MACHINE ?=
 
-.PHONY: help test test-machine coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway scan-screens bench-pki campaign-pki bench-vpn image image-run image-test
+.PHONY: help test test-machine coverage demo lint fmt deps build clean-leftovers bench-gateway scan-gateway scan-screens bench-pki campaign-pki bench-vpn bench-office image image-run image-test
 
 help:
 	@echo 'make test   installs what the tests need, builds, runs them all; ends with `N tests run`'
@@ -25,6 +25,7 @@ help:
 	@echo 'make fmt    formats'
 	@echo 'make bench-vpn      measures boringtun-cli, gotatun, wireguard-go (those found) and ours; ./target/bench/vpn.json'
 	@echo 'make bench-gateway  measures nginx, haproxy, caddy (those installed) and ours; ./target/bench/gateway.json'
+	@echo 'make bench-office   1,000 forms to bundles and sheets; the office over 5,000 facilities; the yearly fees'
 	@echo 'make scan-gateway   a scanner from PyPI and a dated sheet; ./target/scan'
 	@echo 'make scan-screens   axe-core (WCAG 2.2 AA) on every page of the browser stories; as root; SCREENS=1 keeps pictures'
 	@echo 'make image  Debian 13 + our program -> ./target/image/mimamori.raw, a disk that boots; as root'
@@ -140,6 +141,12 @@ image-test: image
 # Namespaces, processes and folders of a run that was killed with SIGKILL.
 clean-leftovers:
 	@$(SUDO) "$(CARGO_TARGET_DIR)/debug/demo" clean
+
+# The office at its size, in a release build: 1,000 forms of one file to bundles and sheets, and the console's pages over
+# 5,000 facilities with 20,000 people.
+bench-office:
+	@OFFICE_IMPORT=1000 OFFICE_FACILITIES=4900 cargo nextest run --locked --release --package provisioning --no-capture \
+	  -E 'test(sqlite::numbers) + test(sqlite::fees::f_the_run_of_ten)' 2>&1 | grep -E 'facilities:|dry_run|Summary|FAIL'
 
 # The peers are whatever Debian has installed: apt-get install nginx haproxy caddy.
 bench-gateway:

@@ -5,10 +5,13 @@ use pki::identity::{FacilityId, MembershipId};
 
 use crate::fault::{Fault, parse};
 use crate::find::{Query, best};
+use crate::messages_people::PeopleMessage;
 use crate::shared::Shared;
 
 /// More of a kind than that is a list, not an answer.
 pub const SHOWN_MAX: usize = 20;
+/// Names in a page's list of offers: some 20 KB.
+const OFFERED_MAX: i64 = 200;
 
 /// A facility that fits.
 pub struct FoundFacility {
@@ -92,6 +95,49 @@ pub async fn facilities(shared: &Shared, query: &Query, most: usize) -> Result<V
             })
         })
         .collect()
+}
+
+/// The facility that somebody typed: its id, its name, code or telephone, as far as it takes to mean one that is active.
+pub async fn meant(shared: &Shared, typed: &str) -> Result<FacilityId, Fault> {
+    let typed = typed.trim();
+    if let Ok(facility) = typed.parse() {
+        return Ok(facility);
+    }
+    let mut found = facilities(shared, &Query::new(typed), SHOWN_MAX).await?;
+    found.retain(|facility| facility.state == "active");
+    let exactly = |facility: &FoundFacility| facility.name == typed || facility.code == typed;
+    // Two pharmacies of one name are two pharmacies: whoever types it is asked which.
+    if found.iter().any(exactly) {
+        found.retain(exactly);
+    }
+    match found.len() {
+        1 if !typed.is_empty() => Ok(found.swap_remove(0).facility),
+        0 => Err(PeopleMessage::FacilityUnknown.about(typed.chars().take(40).collect::<String>()).into()),
+        _ => Err(PeopleMessage::FlowFacility.into()),
+    }
+}
+
+/// What a field offers while somebody types: the name, or the code where two have one name, and what it is. Nothing where
+/// there are too many to be sent with every page.
+pub async fn offered(shared: &Shared) -> Result<Vec<(String, String)>, Fault> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT name, code, kind FROM facility WHERE kind <> '事務局' AND state = 'active' ORDER BY name, code LIMIT $1",
+    )
+    .bind(OFFERED_MAX + 1)
+    .fetch_all(shared.store.pool())
+    .await?;
+    if i64::try_from(rows.len()).unwrap_or(i64::MAX) > OFFERED_MAX {
+        return Ok(vec![]);
+    }
+    let alone = |name: &str| rows.iter().filter(|row| row.0 == name).count() == 1;
+    let offer = |(name, code, kind): &(String, String, String)| {
+        if alone(name) {
+            (name.clone(), format!("{kind}・{code}"))
+        } else {
+            (code.clone(), format!("{name}（{kind}）"))
+        }
+    };
+    Ok(rows.iter().map(offer).collect())
 }
 
 type PersonRow = (String, String, String, String, String, String, String, String);

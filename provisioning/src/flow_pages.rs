@@ -10,7 +10,6 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use pki::identity::FacilityId;
 use serde::Deserialize;
 
 use crate::console::{patient_id, permit};
@@ -232,7 +231,10 @@ async fn act(
         permit(&caller, Action::DriveFlow, &Object::Association)?;
         let fields = read_form(form)?;
         let act = match fields.get("act").map(String::as_str) {
-            Some("attach") => FlowAct::Attach { facility: meant(&shared, &fields).await? },
+            Some("attach") => {
+                let typed = fields.get("facility").map_or("", String::as_str);
+                FlowAct::Attach { facility: find_rows::meant(&shared, typed).await? }
+            }
             _ => wanted(&fields)?,
         };
         let question = FlowQuestion::Act { case: id.clone(), act, dry_run: false };
@@ -252,25 +254,6 @@ async fn act(
             }
         }
         Err(fault) => refuse(&shared, &caller, fault).await,
-    }
-}
-
-/// The facility that somebody typed: its name, code or telephone, as far as it takes to mean one.
-async fn meant(shared: &Shared, fields: &Fields) -> Result<FacilityId, Fault> {
-    let typed = fields.get("facility").map_or("", |typed| typed.trim());
-    if let Ok(facility) = typed.parse() {
-        return Ok(facility);
-    }
-    let mut found = find_rows::facilities(shared, &find::Query::new(typed), find_rows::SHOWN_MAX).await?;
-    found.retain(|facility| facility.state == "active");
-    let exact = found.iter().position(|facility| facility.name == typed || facility.code == typed);
-    match (exact, found.len()) {
-        (Some(place), _) => Ok(found.swap_remove(place).facility),
-        (None, 1) if !typed.is_empty() => Ok(found.swap_remove(0).facility),
-        (None, 0) => {
-            Err(PeopleMessage::FacilityUnknown.about(typed.chars().take(40).collect::<String>()).into())
-        }
-        (None, _) => Err(PeopleMessage::FlowFacility.into()),
     }
 }
 

@@ -13,9 +13,8 @@ use pki::identity::{FacilityId, Role};
 use serde::Deserialize;
 use vpn::slot::SlotNumber;
 
-use crate::console::{facility, permit, realm_of};
+use crate::console::{permit, realm_of};
 use crate::decide::{Action, Object};
-use crate::door::FacilityRow;
 use crate::door_incident::{IncidentDetail, IncidentLine, NewIncident};
 use crate::fault::Fault;
 use crate::incident::{IncidentKind, Step};
@@ -27,7 +26,7 @@ use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::standing_work::{self, Member};
 use crate::views::{self, Frame, Notice};
-use crate::{dates, desk, registry, world};
+use crate::{dates, desk, find_rows, world};
 
 type Room = State<Arc<Shared>>;
 
@@ -47,7 +46,7 @@ struct ListPage {
     rows: Vec<IncidentLine>,
     all: usize,
     office: bool,
-    facilities: Vec<FacilityRow>,
+    offered: Vec<(String, String)>,
     kinds: [IncidentKind; 4],
     typed: OpenForm,
     today: String,
@@ -140,14 +139,13 @@ async fn list_page(
     let all = rows.len();
     rows.retain(|row| filter.show == "all" || !row.closed);
     let office = own.is_none();
-    let mut facilities = if office { registry::facilities(shared.store.pool()).await? } else { vec![] };
-    facilities.retain(|facility| facility.state == "active");
+    let offered = if office { find_rows::offered(shared).await? } else { vec![] };
     Ok(ListPage {
         frame: frame(shared, caller, if office { "/incidents" } else { "/" }).await?,
         rows,
         all,
         office,
-        facilities,
+        offered,
         kinds: IncidentKind::ALL,
         typed,
         today: dates::day(world::now_ms()).to_string(),
@@ -168,8 +166,8 @@ async fn open(State(shared): Room, caller: Caller, form: Result<Form<OpenForm>, 
     let done = async {
         let facility: Option<FacilityId> = match realm_of(&caller).1 {
             Some(own) => Some(own),
-            None if form.facility.is_empty() => None,
-            None => Some(facility(&form.facility)?),
+            None if form.facility.trim().is_empty() => None,
+            None => Some(find_rows::meant(&shared, &form.facility).await?),
         };
         let people = match form.people.trim() {
             "" => None,

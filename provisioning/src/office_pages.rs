@@ -343,7 +343,7 @@ async fn facilities(State(shared): Room, caller: Caller, Query(filter): Query<Li
             filter.takes(&row.kind, &row.state)
                 && query.fits(&[&row.name, &row.code, &row.admin_address]).is_some()
         };
-        let (facilities, shown) = filter.screen(registry::facilities(shared.store.pool()).await?, fits);
+        let (facilities, shown) = filter.screen(registry::facilities(shared.store.pool(), None).await?, fits);
         let (frame, kinds) = (frame(&shared, &caller, "/facilities").await?, FacilityKind::APPLICANTS);
         Ok(FacilitiesPage { frame, facilities, kinds, shown, filter })
     };
@@ -354,13 +354,11 @@ async fn facility_page(State(shared): Room, caller: Caller, Path(id): Path<Strin
     let page = async {
         permit(&caller, Action::ListFacilities, &Object::Association)?;
         let id = facility(&id)?;
-        let all = registry::facilities(shared.store.pool()).await?;
-        let facility = all.into_iter().find(|row| row.facility == id);
+        let facility = registry::facilities(shared.store.pool(), Some(&id)).await?.pop();
         let facility = facility.ok_or_else(|| PeopleMessage::FacilityUnknown.about(id.as_str()))?;
-        let slots = registry::slots(shared.store.pool(), None).await?;
         Ok(FacilityPage {
             frame: frame(&shared, &caller, "/facilities").await?,
-            slots: slots.into_iter().filter(|slot| slot.facility.as_ref() == Some(&id)).collect(),
+            slots: registry::slots(shared.store.pool(), None, Some(&id)).await?,
             devices: desk::devices(&shared, Some(&id), "").await?,
             family: facility.kind == FacilityKind::Family.as_str(),
             delivery: channel_work::of_facility(&mut *shared.store.pool().acquire().await?, id.as_str())
@@ -380,7 +378,7 @@ async fn slots(State(shared): Room, caller: Caller, Query(filter): Query<ListFil
             let name = row.facility_name.as_deref().unwrap_or_default();
             filter.takes("", &row.state) && query.fits(&[&row.slot.to_string(), name]).is_some()
         };
-        let (slots, shown) = filter.screen(registry::slots(shared.store.pool(), None).await?, fits);
+        let (slots, shown) = filter.screen(registry::slots(shared.store.pool(), None, None).await?, fits);
         let (frame, states) = (frame(&shared, &caller, "/slots").await?, SlotState::ALL);
         Ok(SlotsPage { frame, slots, states, shown, filter })
     };

@@ -56,7 +56,9 @@ async fn decide(
             let imported = intake::import(&shared.store, world::now_ms(), &operator, bytes, dry_run).await;
             imported.map(Answer::Import).map_err(read)
         }
-        Question::FacilityList => registry::facilities(pool).await.map(Answer::Facilities).map_err(read),
+        Question::FacilityList => {
+            registry::facilities(pool, None).await.map(Answer::Facilities).map_err(read)
+        }
         Question::FacilityTemplate => blank().map_err(|message| message.trouble()),
         Question::FacilityAdminAddress { facility, address, dry_run } => {
             readdress(shared, &operator, &facility, &address, dry_run).await.map_err(told)
@@ -66,7 +68,9 @@ async fn decide(
         Question::CaseAccept { case, dry_run } => {
             accept(shared, &operator, &case, dry_run).await.map_err(read)
         }
-        Question::SlotList { series } => registry::slots(pool, series).await.map(Answer::Slots).map_err(read),
+        Question::SlotList { series } => {
+            registry::slots(pool, series, None).await.map(Answer::Slots).map_err(read)
+        }
         Question::SlotShow { slot } => show_slot(shared, slot).await.map_err(told),
         Question::SlotExtend { slot, dry_run } => {
             renewal::extend(shared, &operator, slot, dry_run).await.map(Answer::Renewed).map_err(told)

@@ -6,32 +6,34 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use pki::identity::{MembershipId, Role};
 use serde::Deserialize;
 
-use crate::console::{facility, patient_id, permit, realm_of};
+use crate::console::{patient_id, permit, realm_of};
 use crate::decide::{Action, Object};
-use crate::door::FacilityRow;
 use crate::fault::Fault;
 use crate::messages_people::PeopleMessage;
 use crate::need::{PatientText, TeamRow};
+use crate::office_pages::{ListFilter, Shown};
 use crate::page::{frame, fresh, notice, refuse, show};
 use crate::patients::{self, NewPatient};
 use crate::problem::{Caller, html_as, once, read_form, see_other};
-use crate::registry;
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::standing_work::{self, Member};
 use crate::views::{Frame, Notice};
+use crate::{find, find_rows};
 
 type Room = State<Arc<Shared>>;
 
 pub fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/patients", get(list).post(register))
+        // A name is sought by a form that is sent: in a URL it would stay in histories and logs.
+        .route("/patients/find", post(find))
         .route("/patients/{patient}/facilities", post(link))
         .route("/patients/{patient}/members", post(add_member))
 }
@@ -41,8 +43,10 @@ pub fn router() -> Router<Arc<Shared>> {
 struct PatientsPage {
     frame: Frame,
     patients: Vec<TeamRow>,
-    /// For the secretariat: where a patient may be linked.
-    facilities: Vec<FacilityRow>,
+    shown: Shown,
+    sought: PatientText,
+    /// For the secretariat: where a patient may be linked, as far as a page can hold it.
+    offered: Vec<(String, String)>,
     /// For a facility: who may join a team.
     people: Vec<Member>,
     office: bool,
@@ -70,8 +74,22 @@ struct MemberForm {
     membership: String,
 }
 
+#[derive(Deserialize)]
+struct FindForm {
+    q: PatientText,
+}
+
+/// Which screen of the list, or whom somebody looks for.
+struct Seeking {
+    filter: ListFilter,
+    sought: PatientText,
+}
+
+fn nothing() -> PatientText {
+    PatientText::new(String::new())
+}
+
 fn blank() -> Result<PatientForm, Fault> {
-    let nothing = || PatientText::new(String::new());
     Ok(PatientForm {
         name: nothing(),
         kana: nothing(),
@@ -81,8 +99,19 @@ fn blank() -> Result<PatientForm, Fault> {
     })
 }
 
-async fn list(State(shared): Room, caller: Caller) -> Response {
-    let page = async { page(&shared, &caller, blank()?, None).await };
+async fn list(State(shared): Room, caller: Caller, Query(filter): Query<ListFilter>) -> Response {
+    // Of a list's filter this one takes the place alone.
+    let seeking = Seeking { filter: ListFilter { q: String::new(), ..filter }, sought: nothing() };
+    let page = async { page(&shared, &caller, blank()?, None, seeking).await };
+    show(&shared, &caller, page.await).await
+}
+
+async fn find(State(shared): Room, caller: Caller, form: Result<Form<FindForm>, FormRejection>) -> Response {
+    let page = async {
+        permit(&caller, Action::ListPatients, &realm_of(&caller).0)?;
+        let seeking = Seeking { filter: ListFilter::default(), sought: read_form(form)?.q };
+        page(&shared, &caller, blank()?, None, seeking).await
+    };
     show(&shared, &caller, page.await).await
 }
 
@@ -91,23 +120,29 @@ async fn page(
     caller: &Caller,
     typed: PatientForm,
     notice: Option<Notice>,
+    seeking: Seeking,
 ) -> Result<PatientsPage, Fault> {
     let (object, own) = realm_of(caller);
     permit(caller, Action::ListPatients, &object)?;
     let office = caller.identity.role == Role::Secretariat;
-    let (mut facilities, mut people) = (vec![], vec![]);
+    let (mut offered, mut people) = (vec![], vec![]);
     if office {
-        facilities = registry::facilities(shared.store.pool()).await?;
-        facilities.retain(|facility| facility.state == "active");
+        offered = find_rows::offered(shared).await?;
     } else {
         people = standing_work::present(shared, &caller.identity.facility).await?;
         people.retain(|person| {
             matches!(person.role, Role::Staff | Role::Family) && person.shown() == Standing::Active.as_str()
         });
     }
-    let patients = patients::list(shared, own.as_ref()).await?;
+    let Seeking { filter, sought } = seeking;
+    let query = find::Query::new(sought.expose());
+    let fits = |row: &TeamRow| {
+        let places = row.facilities.iter().filter(|_| office).map(|place| place.1.as_str());
+        query.fits(&places.chain([row.name.expose()]).collect::<Vec<_>>()).is_some()
+    };
+    let (patients, shown) = filter.screen(patients::list(shared, own.as_ref()).await?, fits);
     let frame = frame(shared, caller, "/patients").await?;
-    Ok(PatientsPage { frame, patients, facilities, people, office, typed, notice })
+    Ok(PatientsPage { frame, patients, shown, sought, offered, people, office, typed, notice })
 }
 
 async fn register(
@@ -126,7 +161,7 @@ async fn register(
     let done = async {
         // Without the name: a hash of it would be the name to whoever has a list of names.
         let request = once(&caller, "patient", &form.once, &[&form.consent_date, &form.origin])?;
-        let origin = facility(&form.origin)?;
+        let origin = find_rows::meant(&shared, &form.origin).await?;
         let new = NewPatient {
             name: form.name.clone(),
             kana: form.kana.clone(),
@@ -147,7 +182,8 @@ async fn again(shared: &Shared, caller: &Caller, form: PatientForm, fault: Fault
     let page = async {
         // Another content is another request.
         let typed = PatientForm { once: fresh()?, ..form };
-        page(shared, caller, typed, Some(notice)).await
+        let seeking = Seeking { filter: ListFilter::default(), sought: nothing() };
+        page(shared, caller, typed, Some(notice), seeking).await
     };
     match page.await {
         Ok(page) => html_as(status, page.render(), caller.trace),
@@ -164,7 +200,7 @@ async fn link(
     let done = async {
         permit(&caller, Action::LinkPatient, &Object::Association)?;
         let patient = patient_id(&patient)?;
-        let facility = facility(&read_form(form)?.facility)?;
+        let facility = find_rows::meant(&shared, &read_form(form)?.facility).await?;
         patients::link(&shared, &caller.identity, caller.trace, &patient, &facility).await
     };
     back(&shared, &caller, done.await).await

@@ -53,22 +53,30 @@ pub async fn status(pool: &store::Pool) -> Result<ProvisioningStatus, OfficeFaul
 }
 
 /// All facilities but the secretariat's own, by code.
-pub async fn facilities(pool: &store::Pool) -> Result<Vec<FacilityRow>, OfficeFault> {
+pub async fn facilities(
+    pool: &store::Pool,
+    one: Option<&FacilityId>,
+) -> Result<Vec<FacilityRow>, OfficeFault> {
+    let one = one.map_or("", FacilityId::as_str);
     let rows: Vec<(String, String, String, String, String, i64, String)> = sqlx::query_as(
         "SELECT f.facility, f.code, f.name, f.kind, COALESCE(MIN(a.written), ''), f.vpn_requested, f.state
          FROM facility f
          LEFT JOIN membership m ON m.facility = f.facility AND m.role = 'facility-admin' AND m.state = 'active'
          LEFT JOIN address a ON a.person = m.person AND a.use_as = 'admin'
-         WHERE f.kind <> $1
+         WHERE f.kind <> $1 AND ($2 = '' OR f.facility = $2)
          GROUP BY f.facility, f.code, f.name, f.kind, f.vpn_requested, f.state ORDER BY f.code, f.kind",
     )
     .bind(FacilityKind::Office.as_str())
+    .bind(one)
     .fetch_all(pool)
     .await?;
-    let held: Vec<(String, String)> =
-        sqlx::query_as("SELECT facility, slot FROM slot WHERE facility IS NOT NULL ORDER BY series, number")
-            .fetch_all(pool)
-            .await?;
+    let held: Vec<(String, String)> = sqlx::query_as(
+        "SELECT facility, slot FROM slot WHERE facility IS NOT NULL AND ($1 = '' OR facility = $1)
+         ORDER BY series, number",
+    )
+    .bind(one)
+    .fetch_all(pool)
+    .await?;
     let mut slots: BTreeMap<String, Vec<SlotNumber>> = BTreeMap::new();
     for (facility, slot) in held {
         slots.entry(facility).or_default().push(parse(&slot)?);
@@ -133,13 +141,18 @@ pub async fn case(pool: &store::Pool, case: &str) -> Result<CaseDetail, OfficeFa
     Ok(CaseDetail { row: case_row(row), delivery, steps: steps.to_vec(), letters })
 }
 
-pub async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<Vec<SlotRow>, OfficeFault> {
+pub async fn slots(
+    pool: &store::Pool,
+    series: Option<Series>,
+    one: Option<&FacilityId>,
+) -> Result<Vec<SlotRow>, OfficeFault> {
     let rows: Vec<StoredSlot> = sqlx::query_as(
         "SELECT s.slot, s.state, s.facility, f.name, s.meetings, s.generation
          FROM slot s LEFT JOIN facility f ON f.facility = s.facility
-         WHERE $1 = '' OR s.series = $1 ORDER BY s.series, s.number",
+         WHERE ($1 = '' OR s.series = $1) AND ($2 = '' OR s.facility = $2) ORDER BY s.series, s.number",
     )
     .bind(series.map(|series| series.to_string()).unwrap_or_default())
+    .bind(one.map_or("", FacilityId::as_str))
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(slot_row).collect()

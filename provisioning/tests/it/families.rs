@@ -282,4 +282,18 @@ async fn c_3_a_facility_is_attached_by_name_code_or_telephone() {
         let page = send(&town, &office, "GET", &case, &[]).await;
         assert!(page.text.contains(&format!(">{whose}</a>")), "{typed}");
     }
+    // Two of one name are two: nobody's patients go to whichever comes first.
+    sqlx::query("UPDATE facility SET name = $1 WHERE facility = $2")
+        .bind(&first)
+        .bind(facilities[1].0.as_str())
+        .execute(&town.registry().await)
+        .await
+        .unwrap();
+    let which = attach(&first).await;
+    assert!(which.status.is_client_error() && which.text.contains("MM-5617"), "{}", which.text);
+    let offered = send(&town, &office, "GET", "/patients", &[]).await;
+    assert!(
+        offered.text.contains("<option value=\"1810112029\">")
+            && !offered.text.contains(&format!("<option value=\"{first}\">"))
+    );
 }

@@ -28,6 +28,7 @@ mod sqlite {
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod alarms; // who is told of a stop (M-16)
+    mod numbers; // the office at its size (issue 7)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's
@@ -85,6 +86,7 @@ mod postgres {
     mod made; // keys that the server makes (issue 5)
     mod end_notices; // certificates that end (issue 5)
     mod alarms; // who is told of a stop (M-16)
+    mod numbers; // the office at its size (issue 7)
     mod revocation; // ruling 7 with its crashes
     mod accounts; // signing in
     mod authenticator; // a phone's or a key's half of a passkey, and a forger's

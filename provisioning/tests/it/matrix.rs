@@ -93,6 +93,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/slots", ListSlots, false),
     ("GET", "/slots/{slot}", ListSlots, false),
     ("GET", "/patients", ListPatients, true),
+    ("POST", "/patients/find", ListPatients, true),
     ("POST", "/patients", RegisterPatient, false),
     ("POST", "/patients/{patient}/facilities", LinkPatient, false),
     ("POST", "/patients/{patient}/members", AddMember, true),

@@ -191,6 +191,13 @@ async fn patients_are_registered_linked_and_joined_by_forms() {
     }
     let page = get(&town, &office, "/patients", "office-patients").await;
     assert_eq!(page.text.matches("<th scope=\"row\"").count(), 1, "pressed twice, registered once");
+    for (sought, found) in [("ﾜｶｻ", 0), ("若狭", 1), ("うららか", 1), ("越前", 0)] {
+        let page = kept(
+            "office-patients-sought",
+            send(&town, &office, "POST", "/patients/find", &[("q", sought)]).await,
+        );
+        assert_eq!(page.text.matches("<th scope=\"row\"").count(), found, "{sought}");
+    }
     let path = link(&page.text, "/patients/t-").to_owned();
     let linked = send(&town, &office, "POST", &path, &[("facility", facilities[1].0.as_str())]).await;
     assert_eq!(location(&linked), "/patients");
