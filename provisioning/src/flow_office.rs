@@ -20,6 +20,7 @@ use crate::flow_steps::{Does, Flow, Mail, Step, Who};
 use crate::idempotency::{self, Repeatable};
 use crate::jst;
 use crate::messages::{Message, shown};
+use crate::messages_intake::IntakeMessage;
 use crate::office_fault::OfficeFault;
 use crate::revocation::{self, Order};
 use crate::shared::Shared;
@@ -227,11 +228,20 @@ async fn act_in(
             if matches!(found.state.phase, Phase::Done | Phase::Withdrawn) {
                 return Err(Message::CaseOver { case: case.to_owned() }.into());
             }
-            if found.patient.as_ref().is_some_and(|known| known != patient) {
-                return Err(Message::CaseBegun { case: case.to_owned() }.into());
+            // Whoever was linked for nobody stays so: this case would not link anybody any more.
+            let mut linking =
+                flow::steps(&found.state).filter(|step| matches!(step.does, Does::Link | Does::LinkFamily));
+            let other = found.patient.as_ref().is_some_and(|known| known != patient);
+            let over = linking.any(|step| found.state.closed.contains_key(step.id));
+            let case_id = || case.to_owned();
+            if !found.state.flow.has_patient() {
+                return Err(IntakeMessage::CaseNoPatient { case: case_id() }.into());
+            }
+            if other || (over && found.patient.is_none()) {
+                return Err(IntakeMessage::CasePatientFixed { case: case_id() }.into());
             }
             flow_rows::attach_patient(conn, case, patient).await?;
-            audit::by(conn, now, operator, "case.patient", case, json!({})).await?;
+            audit::by(conn, now, operator, "case.patient", case, json!({ "patient": patient })).await?;
         }
         _ => {
             let event = event(act)?;

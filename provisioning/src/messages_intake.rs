@@ -72,6 +72,10 @@ catalogue! {
         "VPN番号{slot}は返された番号で、{until}までほかの事業所に渡せません。", "{slot} was given back and is nobody's before {until}.",
         "その日を待つか、別の番号にしてください。", "Wait until then, or take another number."
     }
+    CaseNoPatient { case: String } => "MM-5950" Conflict {
+        "案件{case}は、患者についての手続きではありません。", "Case {case} is about no patient.",
+        "「手続き」で種類を確かめ、患者についての案件を開いてください。", "Look at its kind, and open a case that is about a patient."
+    }
     // 595x: the bounce mailbox
     BoxOff => "MM-5951" Conflict {
         "戻りメールの受信箱が設定されていません。", "No bounce mailbox is configured.",
@@ -102,6 +106,11 @@ catalogue! {
         "戻りメールの受信箱の設定が使えません（{why}）。", "The bounce mailbox's settings cannot be used ({why}).",
         "bounces.server、username、folder、パスワードは印字できる英数字と記号で書き、mail.ca_file は証明書（PEM）にしてください。",
         "Server, account, folder and password are printable ASCII; mail.ca_file holds certificates (PEM)."
+    }
+    CasePatientFixed { case: String } => "MM-5957" Conflict {
+        "案件{case}は、すでに患者との手続きが進んでいるので、患者を選び直せません。", "Case {case} has gone on with its patient, who cannot be chosen any more.",
+        "患者が違うときは、この案件を取り下げ、紐づけを解いてから、正しい患者で新しい案件を開いてください。",
+        "If it is the wrong patient, withdraw the case, unlink what was linked, and open one for the right patient."
     }
 }
 

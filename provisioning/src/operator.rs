@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pki::identity::{FacilityId, TraceId};
-use vpn::slot::SlotNumber;
+use vpn::slot::{Series, SlotNumber};
 
 use crate::door::{
     AuditRow, DnsRecord, Operator, ProvisioningAnswer, ProvisioningQuestion, ProvisioningStatus, SlotDetail,
@@ -23,7 +23,7 @@ use crate::standing_work::Told;
 use crate::{
     acceptance, admin_address, audit, bounce, bounce_box, fee_office, flow_office, incident_work, intake,
     jst, letters, more_work, post_office, register, registry, renewal, report, scan_work, standing_work,
-    suspension, takeover_work, template, world, yearly_work,
+    store, suspension, takeover_work, template, world, yearly_work,
 };
 
 /// Answers one question; a refusal is an answer too.
@@ -68,9 +68,7 @@ async fn decide(
         Question::CaseAccept { case, dry_run } => {
             accept(shared, &operator, &case, dry_run).await.map_err(read)
         }
-        Question::SlotList { series } => {
-            registry::slots(pool, series, None).await.map(Answer::Slots).map_err(read)
-        }
+        Question::SlotList { series } => slots(pool, series).await.map_err(read),
         Question::SlotShow { slot } => show_slot(shared, slot).await.map_err(told),
         Question::SlotExtend { slot, dry_run } => {
             renewal::extend(shared, &operator, slot, dry_run).await.map(Answer::Renewed).map_err(told)
@@ -109,6 +107,10 @@ async fn decide(
         Question::AuditList { after, limit, trace } => trail(shared, after, limit, trace).await.map_err(read),
         Question::AuditVerify => verify(shared).await.map_err(read),
     }
+}
+
+async fn slots(pool: &store::Pool, series: Option<Series>) -> Result<ProvisioningAnswer, OfficeFault> {
+    registry::slots(pool, series, None).await.map(ProvisioningAnswer::Slots)
 }
 
 /// 様式1 with nothing in it.

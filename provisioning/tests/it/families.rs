@@ -253,6 +253,49 @@ async fn c_8_the_family_is_not_written_to_as_an_admin() {
     assert!(get(&town, &office, &case, "flow-c8").await.text.contains("（画面）"));
 }
 
+/// C-1.4: a case that began with the facility's paper gets its patient later; after the linking step, which linked
+/// nobody, it gets none, and a case about no patient never does.
+#[tokio::test]
+async fn c_1_a_case_gets_its_patient_until_somebody_was_to_be_linked() {
+    let town = Town::new().await;
+    let (office, clinic, _, patient) = scene(&town).await;
+    let opened = async |flow: &str| {
+        let page = send(&town, &office, "GET", &format!("/flows/new?flow={flow}"), &[]).await;
+        let form = [
+            ("flow", flow),
+            ("facility", clinic.as_str()),
+            ("form-様式1", "on"),
+            ("form-様式2", "on"),
+            ("form-様式5", "on"),
+            ("once", &once(&page.text)),
+        ];
+        location(&send(&town, &office, "POST", "/flows/open", &form).await)
+    };
+    let act = async |case: &str, form: &[(&str, &str)]| {
+        send(&town, &office, "POST", &format!("{case}/act"), form).await
+    };
+    let chosen = [("act", "patient"), ("patient", patient.as_str())];
+    let early = opened("C-1").await;
+    location(&act(&early, &chosen).await);
+    assert_eq!(town.text("SELECT patient FROM flow_case WHERE patient IS NOT NULL").await, patient);
+    let noted =
+        format!("SELECT count(*) FROM audit WHERE action = 'case.patient' AND body LIKE '%{patient}%'");
+    let noted: i64 =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(noted)).fetch_one(&town.registry().await).await.unwrap();
+    assert_eq!(noted, 1, "the trail says whom");
+
+    let late = opened("C-1").await;
+    location(&act(&late, &[("act", "answer"), ("question", "pledge-exists"), ("yes", "yes")]).await);
+    for step in ["C-1.3", "C-1.4", "C-1.5", "C-1.6", "C-1.7"] {
+        location(&act(&late, &[("act", "step"), ("step", step)]).await);
+    }
+    let refused = act(&late, &chosen).await;
+    assert!(refused.status.is_client_error() && refused.text.contains("MM-5957"), "{}", refused.text);
+    let about_nobody = opened("C-12").await;
+    let refused = act(&about_nobody, &chosen).await;
+    assert!(refused.status.is_client_error() && refused.text.contains("MM-5950"), "{}", refused.text);
+}
+
 /// C-1.5, C-3.4: the facility that was registered meanwhile is found by what a clerk has in hand.
 #[tokio::test]
 async fn c_3_a_facility_is_attached_by_name_code_or_telephone() {
