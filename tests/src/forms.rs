@@ -103,6 +103,16 @@ pub fn write_csv(file: &Path, headings: &[String], rows: &[Vec<String>], mark: b
     std::fs::write(file, text).map_err(Fault::from)
 }
 
+/// Where the secretariat reads its own mail: its operator's address.
+pub const OFFICE_ADDRESS: &str = "jimukyoku@ishikai.example.jp";
+
+/// Everybody who is written to: the admins, and the secretariat itself (M-16).
+pub fn letterboxes() -> Vec<String> {
+    let mut addresses = admin_addresses();
+    addresses.push(OFFICE_ADDRESS.to_owned());
+    addresses
+}
+
 /// Everybody whom the mail server knows: all admins at their right addresses.
 pub fn admin_addresses() -> Vec<String> {
     FACILITIES.iter().map(|row| admin_address(row.1)).collect()

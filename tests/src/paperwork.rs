@@ -13,7 +13,7 @@ use crate::server::find;
 use crate::shell::{self, PATIENCE};
 use crate::world::{OFFICE_SLOT, World, ZONE};
 
-pub const OPERATOR_LOGIN: &str = "jimukyoku@ishikai.example.jp";
+pub const OPERATOR_LOGIN: &str = forms::OFFICE_ADDRESS;
 
 /// Exit codes that scripts rely on.
 const FAILED: [i32; 2] = [1, 2];

@@ -98,7 +98,7 @@ impl World {
         ];
         let net = Net::raise(&run, names)?;
         let mail = MailServer::start(&net, folder.join("mx"))?;
-        mail.knows(&forms::admin_addresses())?;
+        mail.knows(&forms::letterboxes())?;
         let server = Server::new(
             tools.form,
             net.app.clone(),

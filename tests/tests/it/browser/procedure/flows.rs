@@ -374,7 +374,7 @@ fn c_4(cast: &mut Cast, world: &mut World, clerk: &Clerk<'_>, case: &str, step: 
     match step {
         BEFORE => {
             let others: Vec<String> =
-                forms::admin_addresses().into_iter().filter(|other| *other != address).collect();
+                forms::letterboxes().into_iter().filter(|other| *other != address).collect();
             world.mail.knows(&others)
         }
         "C-4.5 sent" => {
@@ -385,7 +385,7 @@ fn c_4(cast: &mut Cast, world: &mut World, clerk: &Clerk<'_>, case: &str, step: 
             })?;
             clerk.screen.sees("送れません")?;
             clerk.album.page(&clerk.screen, "flow-C-4-refused")?;
-            world.mail.knows(&forms::admin_addresses())?;
+            world.mail.knows(&forms::letterboxes())?;
             clerk.screen.follow_in(&address, "C-4.5")?;
             clerk.album.page(&clerk.screen, "letter-refused")?;
             clerk.screen.follow("同じ宛先にもう一度送る")?;
