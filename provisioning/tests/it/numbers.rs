@@ -14,6 +14,8 @@ use super::world::World;
 
 /// Longest page of a console: a list shows a screenful, however long the register is.
 const PAGE_MAX: usize = 200 * 1024;
+/// Ten minutes: a thousand bundles in a debug build beside other work.
+const LOOKS_MAX: usize = 12_000;
 
 fn size(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|size| size.parse().ok()).unwrap_or(usual)
@@ -45,9 +47,13 @@ async fn one_file_becomes_facilities_numbers_bundles_and_sheets_each_once() {
     world.accept(CaseChoice::AllComplete, false).await.unwrap();
     let accepted = begun.elapsed();
     // At a large size the folder takes longer than a test's patience for letters.
-    while world.status().await.outbox_waiting > 0 {
+    for _look in 0..LOOKS_MAX {
+        if world.status().await.outbox_waiting == 0 {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert_eq!(world.status().await.outbox_waiting, 0);
     eprintln!(
         "{count} facilities: read {imported:?}, accepted {accepted:?}, everything written {:?}",
         begun.elapsed()
